@@ -1,0 +1,88 @@
+//! The command line, exactly as typed. What it means is decided in [`crate::config`].
+
+use std::path::PathBuf;
+
+use clap::{Args as ArgGroup, Parser, Subcommand, ValueEnum};
+
+/// Publishes RSS and Atom feeds from a directory of seeds.
+#[derive(Debug, Parser)]
+#[command(name = "sower", version, arg_required_else_help = true)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch the seeds, publish, serve
+    Serve(Settings),
+    /// Publish once into the feeds directory
+    Build(Settings),
+    /// Read the seeds and show every fault with its line
+    Check {
+        /// Settings shared with the other commands.
+        #[command(flatten)]
+        settings: Settings,
+        /// Count unknown keys and missing dates as faults
+        #[arg(long)]
+        strict: bool,
+        /// How to report
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+    /// Write a starting sower.yaml and a first seed
+    Init {
+        /// Where to
+        #[arg(default_value = ".")]
+        directory: PathBuf,
+    },
+}
+
+/// How `check` reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// For machines
+    Json,
+}
+
+/// Everything that can be set in more than one place. Empty variables count as not set.
+#[derive(Debug, Default, Clone, ArgGroup)]
+pub struct Settings {
+    /// Configuration file [default: sower.yaml, if there is one]
+    #[arg(long, value_name = "FILE", env = "SOWER_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Directory of the seeds [default: seeds]
+    #[arg(long, value_name = "DIR", env = "SOWER_SEEDS")]
+    pub seeds: Option<String>,
+    /// Directory that mirrors what is served, or `off` [default: feeds]
+    #[arg(long, value_name = "DIR", env = "SOWER_FEEDS")]
+    pub feeds: Option<String>,
+    /// Where readers reach the publication [default: http:// and the address of --listen]
+    #[arg(long, value_name = "URL", env = "SOWER_URL")]
+    pub url: Option<String>,
+    /// Address and port to serve on [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS", env = "SOWER_LISTEN")]
+    pub listen: Option<String>,
+    /// Title of the publication [default: Feeds]
+    #[arg(long, value_name = "TEXT", env = "SOWER_TITLE")]
+    pub title: Option<String>,
+    /// Language of the publication [default: en]
+    #[arg(long, value_name = "TAG", env = "SOWER_LANGUAGE")]
+    pub language: Option<String>,
+    /// Entries of a feed, the newest [default: 50]
+    #[arg(long, value_name = "NUMBER", env = "SOWER_ENTRIES")]
+    pub entries: Option<String>,
+    /// How long readers may keep a feed before they ask again [default: 15m]
+    #[arg(long, value_name = "TIME", env = "SOWER_MAX_AGE")]
+    pub max_age: Option<String>,
+    /// Largest seed that is read [default: 1MiB]
+    #[arg(long, value_name = "SIZE", env = "SOWER_MAX_SEED_SIZE")]
+    pub max_seed_size: Option<String>,
+    /// Show unpublished and removed records too, for preview
+    #[arg(long, value_name = "BOOL", env = "SOWER_UNPUBLISHED", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub unpublished: Option<String>,
+}

@@ -1,0 +1,531 @@
+//! The catalog: every seed that was read, and the entries that are shown of them, by topic.
+//!
+//! It changes a few seeds at a time, and the work grows with what changed. What it says depends on
+//! the seeds and the instant alone, never on the order in which they came: the one exception is a
+//! seed that was good and is broken now, which keeps its last good record.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::fault::{Fault, Severity};
+use crate::seed::{Held, Reading, Record, Timestamp, Topic};
+
+/// What happened to one seed.
+#[derive(Debug)]
+pub enum Change {
+    /// It is new, or it was written.
+    Read(Reading),
+    /// It is not there any more.
+    Gone,
+}
+
+/// One element of a feed: what is shown of all the records that have the same id.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// The best of the records: highest quality, then newest, then smallest path.
+    pub record: Arc<Record>,
+    /// When it was published.
+    pub published: Timestamp,
+    /// The topics of all the records, each slug once, those of the best record first.
+    pub topics: Vec<Topic>,
+}
+
+impl Entry {
+    /// When the entry last changed.
+    pub fn updated(&self) -> Timestamp {
+        self.record.updated.unwrap_or(self.published).max(self.published)
+    }
+}
+
+/// The feeds that a change may have changed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// Whether the feed of all entries is among them.
+    pub all: bool,
+    /// The slugs of the topics among them.
+    pub topics: BTreeSet<Arc<str>>,
+}
+
+/// The place of an entry in every feed that it is in: newest first, then by id.
+type Rank = (Reverse<Timestamp>, Arc<str>);
+
+/// Every seed that was read, and the entries that are shown of them.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    unpublished: bool,
+    now: Timestamp,
+    seeds: BTreeMap<Arc<str>, Seed>,
+    groups: HashMap<Arc<str>, Group>,
+    /// When the standing of which group changes by itself.
+    due: BTreeSet<(Timestamp, Arc<str>)>,
+    all: BTreeSet<Rank>,
+    topics: BTreeMap<Arc<str>, TopicEntries>,
+}
+
+/// What is known of one seed.
+#[derive(Debug, Default)]
+struct Seed {
+    record: Option<Arc<Record>>,
+    faults: Vec<Fault>,
+    /// Whether the seed is broken and the record is the last good one.
+    outdated: bool,
+}
+
+/// The records with one id.
+#[derive(Debug, Default)]
+struct Group {
+    paths: BTreeSet<Arc<str>>,
+    entry: Option<Arc<Entry>>,
+    due: Option<Timestamp>,
+}
+
+#[derive(Debug, Default)]
+struct TopicEntries {
+    ranks: BTreeSet<Rank>,
+    spellings: BTreeMap<Arc<str>, usize>,
+}
+
+/// The seeds in numbers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Census {
+    /// Seeds, readable or not.
+    pub seeds: usize,
+    /// Those with a record.
+    pub records: usize,
+    /// Entries shown.
+    pub entries: usize,
+    /// Topics with an entry shown.
+    pub topics: usize,
+    /// Records that are held, by reason.
+    pub held: BTreeMap<Held, usize>,
+    /// Records shown in the entry of another, since they have its id.
+    pub duplicates: usize,
+    /// Seeds that show their last good record, since they are broken now.
+    pub outdated: usize,
+    /// Faults.
+    pub faults: usize,
+    /// Warnings.
+    pub warnings: usize,
+}
+
+/// The records of one entry.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Duplicates {
+    /// The id that they share.
+    pub id: Arc<str>,
+    /// The seed whose fields are shown.
+    pub shown: Arc<str>,
+    /// The other seeds.
+    pub others: Vec<Arc<str>>,
+}
+
+impl Catalog {
+    /// An empty catalog. With `unpublished`, records are shown that their writers hide.
+    pub fn new(unpublished: bool) -> Self {
+        Self { unpublished, ..Self::default() }
+    }
+
+    /// Takes in what changed, and what time changed: scheduled and expired records up to `now`.
+    ///
+    /// Time does not go backwards here: what was shown once stays when a clock is set back.
+    pub fn apply(
+        &mut self,
+        changes: impl IntoIterator<Item = (Arc<str>, Change)>,
+        now: Timestamp,
+    ) -> Touched {
+        self.now = self.now.max(now);
+        let mut ids: HashSet<Arc<str>> = HashSet::new();
+        while let Some((_, id)) = self.due.first().filter(|(due, _)| *due <= self.now).cloned() {
+            self.due.pop_first();
+            ids.insert(id);
+        }
+        for (path, change) in changes {
+            self.take(path, change, &mut ids);
+        }
+        let mut touched = Touched::default();
+        for id in ids {
+            self.settle(&id, &mut touched);
+        }
+        touched
+    }
+
+    /// Stores one change, and notes the ids that it concerns.
+    fn take(&mut self, path: Arc<str>, change: Change, ids: &mut HashSet<Arc<str>>) {
+        let known = self.seeds.get(&path).and_then(|seed| seed.record.clone());
+        let (record, faults, outdated) = match (change, &known) {
+            (Change::Gone | Change::Read(Reading::NotASeed), _) | (Change::Read(Reading::Blank), None) => {
+                self.seeds.remove(&path);
+                if let Some(old) = known {
+                    self.leave(&old, ids);
+                }
+                return;
+            }
+            (Change::Read(Reading::Blank), Some(old)) => {
+                let fault = Fault {
+                    severity: Severity::Fault,
+                    path: path.clone(),
+                    place: None,
+                    reason: "this seed is empty now".to_owned(),
+                    help: Some("its last good record is shown; delete the file to withdraw it".to_owned()),
+                };
+                (Some(old.clone()), vec![fault], true)
+            }
+            (Change::Read(Reading::Seed { record: None, faults }), Some(old)) => {
+                (Some(old.clone()), faults, true)
+            }
+            (Change::Read(Reading::Seed { record, faults }), _) => (record.map(Arc::from), faults, false),
+        };
+        if let (Some(old), false) = (&known, outdated) {
+            self.leave(old, ids);
+        }
+        if let Some(new) = record.as_ref().filter(|_| !outdated) {
+            self.groups.entry(new.id.clone()).or_default().paths.insert(path.clone());
+            ids.insert(new.id.clone());
+        }
+        self.seeds.insert(path, Seed { record, faults, outdated });
+    }
+
+    fn leave(&mut self, old: &Record, ids: &mut HashSet<Arc<str>>) {
+        if let Some(group) = self.groups.get_mut(&old.id) {
+            group.paths.remove(&old.path);
+        }
+        ids.insert(old.id.clone());
+    }
+
+    /// Makes the entry of one id what its records say it is, in every feed.
+    fn settle(&mut self, id: &Arc<str>, touched: &mut Touched) {
+        let Some(group) = self.groups.get(id) else { return };
+        let records = group.paths.iter().filter_map(|path| self.seeds.get(path)?.record.as_ref());
+        let (mut shown, mut due) = (Vec::new(), None);
+        for record in records {
+            let standing = record.standing(self.now, self.unpublished);
+            due = due.into_iter().chain(standing.until).min();
+            if let Ok(published) = standing.shown {
+                shown.push((record, published));
+            }
+        }
+        let entry = merge(shown);
+        let old = group.entry.clone();
+        let is_empty = group.paths.is_empty();
+        if let Some(due) = group.due {
+            self.due.remove(&(due, id.clone()));
+        }
+        if let Some(due) = due {
+            self.due.insert((due, id.clone()));
+        }
+        if old.as_deref() != entry.as_ref() {
+            let entry = entry.map(Arc::new);
+            old.iter().for_each(|old| self.place(old, id, touched, false));
+            entry.iter().for_each(|new| self.place(new, id, touched, true));
+            if let Some(group) = self.groups.get_mut(id) {
+                group.entry = entry;
+            }
+        }
+        match self.groups.get_mut(id) {
+            Some(group) if !is_empty => group.due = due,
+            _ => drop(self.groups.remove(id)),
+        }
+    }
+
+    /// Puts an entry into the feeds that it belongs to, or takes it out.
+    fn place(&mut self, entry: &Entry, id: &Arc<str>, touched: &mut Touched, shown: bool) {
+        let rank = (Reverse(entry.published), id.clone());
+        touched.all = true;
+        for topic in &entry.topics {
+            touched.topics.insert(topic.slug.clone());
+            let entries = self.topics.entry(topic.slug.clone()).or_default();
+            let spelled = entries.spellings.entry(topic.name.clone()).or_default();
+            if shown {
+                *spelled += 1;
+                entries.ranks.insert(rank.clone());
+                continue;
+            }
+            *spelled -= 1;
+            if *spelled == 0 {
+                entries.spellings.remove(&topic.name);
+            }
+            entries.ranks.remove(&rank);
+            if entries.ranks.is_empty() {
+                self.topics.remove(&topic.slug);
+            }
+        }
+        if shown {
+            self.all.insert(rank);
+        } else {
+            self.all.remove(&rank);
+        }
+    }
+
+    /// All entries, in order.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.all.iter().filter_map(|rank| self.entry(rank))
+    }
+
+    /// The entries of a topic, in order.
+    pub fn topic(&self, slug: &str) -> impl Iterator<Item = &Arc<Entry>> {
+        let entries = self.topics.get(slug);
+        entries.into_iter().flat_map(|entries| &entries.ranks).filter_map(|rank| self.entry(rank))
+    }
+
+    fn entry(&self, (_, id): &Rank) -> Option<&Arc<Entry>> {
+        self.groups.get(id)?.entry.as_ref()
+    }
+
+    /// Every topic with an entry: its slug, its most frequent spelling, and how many entries.
+    pub fn topics(&self) -> impl Iterator<Item = (&Arc<str>, &str, usize)> {
+        self.topics.iter().map(|(slug, entries)| (slug, entries.name(), entries.ranks.len()))
+    }
+
+    /// How a topic is spelled most often; the smallest spelling, if several are.
+    pub fn topic_name(&self, slug: &str) -> Option<&str> {
+        self.topics.get(slug).map(TopicEntries::name)
+    }
+
+    /// When something will change by itself.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.due.first().map(|(due, _)| *due)
+    }
+
+    /// Whether there is a seed at a path.
+    pub fn has(&self, path: &str) -> bool {
+        self.seeds.contains_key(path)
+    }
+
+    /// Whether the seed at a path is broken and its last good record is shown.
+    pub fn is_outdated(&self, path: &str) -> bool {
+        self.seeds.get(path).is_some_and(|seed| seed.outdated)
+    }
+
+    /// Every fault and warning, by path and place.
+    pub fn faults(&self) -> impl Iterator<Item = &Fault> {
+        self.seeds.values().flat_map(|seed| &seed.faults)
+    }
+
+    /// Every record that is held, with the reason.
+    pub fn held(&self) -> impl Iterator<Item = (&Arc<Record>, Held)> {
+        self.seeds.values().filter_map(|seed| {
+            let record = seed.record.as_ref()?;
+            Some((record, record.standing(self.now, self.unpublished).shown.err()?))
+        })
+    }
+
+    /// Every entry that is made of several records, by id.
+    pub fn duplicates(&self) -> Vec<Duplicates> {
+        let duplicates = self.groups.iter().filter_map(|(id, group)| {
+            let shown = group.entry.as_ref()?.record.path.clone();
+            let is_shown = |path: &&Arc<str>| {
+                let record = self.seeds.get(*path).and_then(|seed| seed.record.as_ref());
+                record.is_some_and(|record| record.standing(self.now, self.unpublished).shown.is_ok())
+            };
+            let others: Vec<_> =
+                group.paths.iter().filter(|path| **path != shown).filter(is_shown).cloned().collect();
+            (!others.is_empty()).then(|| Duplicates { id: id.clone(), shown, others })
+        });
+        let mut duplicates: Vec<_> = duplicates.collect();
+        duplicates.sort_by(|a, b| a.id.cmp(&b.id));
+        duplicates
+    }
+
+    /// The seeds in numbers.
+    pub fn census(&self) -> Census {
+        let mut census = Census {
+            seeds: self.seeds.len(),
+            records: self.seeds.values().filter(|seed| seed.record.is_some()).count(),
+            entries: self.all.len(),
+            topics: self.topics.len(),
+            outdated: self.seeds.values().filter(|seed| seed.outdated).count(),
+            faults: self.faults().filter(|fault| fault.severity == Severity::Fault).count(),
+            ..Census::default()
+        };
+        census.warnings = self.faults().count() - census.faults;
+        for (_, held) in self.held() {
+            *census.held.entry(held).or_default() += 1;
+        }
+        census.duplicates = census.records - census.held.values().sum::<usize>() - census.entries;
+        census
+    }
+}
+
+impl Touched {
+    /// Whether no feed can have changed.
+    pub fn is_empty(&self) -> bool {
+        !self.all && self.topics.is_empty()
+    }
+}
+
+impl TopicEntries {
+    fn name(&self) -> &str {
+        let most = self.spellings.iter().max_by_key(|(name, count)| (**count, Reverse(*name)));
+        most.map_or("", |(name, _)| name)
+    }
+}
+
+/// The entry of the records that are shown and have one id.
+fn merge(mut records: Vec<(&Arc<Record>, Timestamp)>) -> Option<Entry> {
+    records.sort_by(|(a, a_published), (b, b_published)| {
+        b.quality.total_cmp(&a.quality).then(b_published.cmp(a_published)).then(a.path.cmp(&b.path))
+    });
+    let &(best, published) = records.first()?;
+    let mut topics: Vec<Topic> = Vec::new();
+    for topic in records.iter().flat_map(|(record, _)| &record.topics) {
+        if topics.iter().all(|known| known.slug != topic.slug) {
+            topics.push(topic.clone());
+        }
+    }
+    Some(Entry { record: best.clone(), published, topics })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::{self, Rules};
+    use proptest::prelude::*;
+
+    fn now() -> Timestamp {
+        "2024-06-01T00:00:00Z".parse().unwrap()
+    }
+
+    fn read(path: &str, yaml: &str) -> (Arc<str>, Change) {
+        let rules = Rules { url: "https://a.example/".parse().unwrap(), largest: 1 << 20, strict: false };
+        let path: Arc<str> = path.into();
+        let reading = seed::read(&rules, &path, format!("---\n{yaml}---\n").as_bytes());
+        (path, Change::Read(reading))
+    }
+
+    fn good(path: &str, topics: &str, extra: &str) -> (Arc<str>, Change) {
+        read(path, &format!("title: {path}\ntopics: {topics}\ndate: 2024-01-01\n{extra}"))
+    }
+
+    /// Everything that can be seen of a catalog's entries.
+    fn seen(catalog: &Catalog) -> Vec<(String, Vec<String>)> {
+        let feed = |name: &str, entries: Vec<&Arc<Entry>>| {
+            let shown = entries.iter().map(|entry| {
+                let topics: Vec<_> = entry.topics.iter().map(|topic| &*topic.name).collect();
+                format!("{} {} {topics:?}", entry.record.path, entry.published)
+            });
+            (name.to_owned(), shown.collect())
+        };
+        let mut seen = vec![feed("*", catalog.all().collect())];
+        for (slug, name, count) in catalog.topics() {
+            let entries: Vec<_> = catalog.topic(slug).collect();
+            assert_eq!(entries.len(), count);
+            seen.push(feed(name, entries));
+        }
+        seen
+    }
+
+    #[test]
+    fn records_with_one_id_are_one_entry() {
+        let mut catalog = Catalog::new(false);
+        let same = "id: urn:x:1\n";
+        catalog.apply(
+            [
+                good("b.md", "[One, Two]", same),
+                good("a.md", "[one, Three]", &format!("{same}quality: 5\n")),
+                good("c.md", "Hidden", &format!("{same}quality: 9\npublished: false\n")),
+            ],
+            now(),
+        );
+        let entry = catalog.all().next().unwrap();
+        let names: Vec<_> = entry.topics.iter().map(|topic| &*topic.name).collect();
+        assert_eq!((&*entry.record.path, names), ("a.md", vec!["one", "Three", "Two"]));
+        let duplicates = catalog.duplicates();
+        assert_eq!((&*duplicates[0].shown, &duplicates[0].others), ("a.md", &vec![Arc::from("b.md")]));
+        let census = catalog.census();
+        assert_eq!((census.entries, census.duplicates, census.held[&Held::Unpublished]), (1, 1, 1));
+        catalog.apply([("a.md".into(), Change::Gone)], now());
+        assert_eq!(&*catalog.all().next().unwrap().record.path, "b.md");
+        catalog.apply([("b.md".into(), Change::Gone)], now());
+        assert_eq!(catalog.all().count() + catalog.topics().count(), 0);
+    }
+
+    #[test]
+    fn only_feeds_with_a_change_are_touched() {
+        let mut catalog = Catalog::new(false);
+        catalog.apply([good("a.md", "One", ""), good("b.md", "Two", "")], now());
+        let touched = catalog.apply([good("a.md", "[One, Three]", "")], now());
+        assert_eq!((touched.all, touched.topics), (true, BTreeSet::from(["one".into(), "three".into()])));
+        assert_eq!(catalog.apply([good("a.md", "[One, Three]", "")], now()), Touched::default());
+    }
+
+    #[test]
+    fn a_broken_seed_keeps_its_last_good_record() {
+        let mut catalog = Catalog::new(false);
+        catalog.apply([good("a.md", "One", "")], now());
+        for broken in [read("a.md", "title: [\n"), ("a.md".into(), Change::Read(Reading::Blank))] {
+            assert_eq!(catalog.apply([broken], now()), Touched::default());
+            assert_eq!(
+                (catalog.all().count(), catalog.census().outdated, catalog.census().faults),
+                (1, 1, 1)
+            );
+        }
+        catalog.apply([good("a.md", "Two", "")], now());
+        assert_eq!((catalog.topic("two").count(), catalog.census().faults), (1, 0));
+        catalog.apply([read("a.md", "title: [\n")], now());
+        catalog.apply([("a.md".into(), Change::Gone)], now());
+        assert_eq!((catalog.all().count(), catalog.census().seeds), (0, 0));
+        catalog.apply([read("a.md", "title: [\n")], now());
+        assert_eq!((catalog.all().count(), catalog.census().outdated), (0, 0));
+    }
+
+    #[test]
+    fn time_alone_shows_and_withdraws() {
+        let mut catalog = Catalog::new(false);
+        let at = |day: i64| now() + chrono::Duration::days(day);
+        let seed =
+            format!("title: A\ntopics: t\ndate: {}\nexpires: {}\n", at(1).to_rfc3339(), at(3).to_rfc3339());
+        catalog.apply([read("a.md", &seed)], now());
+        assert_eq!((catalog.all().count(), catalog.next_due()), (0, Some(at(1))));
+        assert!(catalog.apply([], at(1)).all);
+        assert_eq!((catalog.all().count(), catalog.next_due()), (1, Some(at(3))));
+        catalog.apply([], at(0));
+        assert_eq!(catalog.all().count(), 1, "a clock set back takes nothing away");
+        catalog.apply([], at(5));
+        assert_eq!((catalog.all().count(), catalog.next_due()), (0, None));
+    }
+
+    #[test]
+    fn the_most_frequent_spelling_is_shown() {
+        let mut catalog = Catalog::new(false);
+        catalog.apply([good("a.md", "json feed", ""), good("b.md", "JSON Feed", "")], now());
+        assert_eq!(catalog.topic_name("json-feed"), Some("JSON Feed"));
+        catalog.apply([good("c.md", "json feed", "")], now());
+        assert_eq!(catalog.topic_name("json-feed"), Some("json feed"));
+        catalog.apply([("a.md".into(), Change::Gone), ("c.md".into(), Change::Gone)], now());
+        assert_eq!(catalog.topic_name("json-feed"), Some("JSON Feed"));
+    }
+
+    proptest! {
+        /// After any history a catalog says what one says that reads the last state at once.
+        #[test]
+        fn histories_leave_no_trace(
+            steps in proptest::collection::vec((0..6_u8, 0..4_u8, 0..3_u8, 0..3_u8, 0..8_u8), 1..60),
+        ) {
+            let mut catalog = Catalog::new(false);
+            let mut last = BTreeMap::new();
+            for (path, kind, id, topic, day) in steps {
+                let path = format!("{path}.md");
+                let yaml = format!("title: A\nid: urn:x:{id}\ntopics: [{}]\nquality: {kind}\n", ["A", "a", "b"][usize::from(topic)]);
+                let seed = match kind {
+                    0 => None,
+                    1 => Some(format!("{yaml}draft: true\n")),
+                    _ => Some(format!("{yaml}date: 2024-05-{:02}\nexpires: 2024-06-{:02}\n", 25 + day % 5, 1 + day)),
+                };
+                let change = match &seed {
+                    Some(yaml) => read(&path, yaml),
+                    None => (path.as_str().into(), Change::Gone),
+                };
+                catalog.apply([change], now() + chrono::Duration::hours(i64::from(day)));
+                last.insert(path, seed);
+            }
+            let mut cold = Catalog::new(false);
+            let seeds = last.iter().filter_map(|(path, yaml)| Some(read(path, yaml.as_ref()?)));
+            cold.apply(seeds, catalog.now);
+            catalog.apply([], cold.now);
+            prop_assert_eq!(seen(&catalog), seen(&cold));
+            prop_assert_eq!(catalog.census(), cold.census());
+            prop_assert_eq!(catalog.next_due(), cold.next_due());
+        }
+    }
+}

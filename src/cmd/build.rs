@@ -1,0 +1,50 @@
+//! `sower build`: publish once into the feeds directory.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::{Instant, SystemTime};
+
+use anyhow::bail;
+
+use super::{is_styled, read_all};
+use crate::config::Config;
+use crate::mirror::Mirror;
+use crate::publish::Publisher;
+use crate::render::Publication;
+use crate::report;
+use crate::text::count;
+
+pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
+    let began = Instant::now();
+    let Some(feeds) = &config.feeds else { bail!("there is nowhere to build to: `--feeds` is off") };
+    let (catalog, touched) = read_all(config, false)?;
+    let mut publisher =
+        Publisher::new(Publication::new(config), config.entries, Some(Mirror::new(feeds.clone())));
+    let published = publisher.publish(&catalog, &touched, SystemTime::now());
+
+    let mut stderr = std::io::stderr().lock();
+    let styled = is_styled(&std::io::stderr());
+    for fault in catalog.faults() {
+        writeln!(stderr, "{}\n", report::fault(fault, styled))?;
+    }
+    let census = catalog.census();
+    writeln!(stderr, "{}", report::census(&census))?;
+    if let Some(reason) = report::nothing_shown(&census) {
+        writeln!(stderr, "{reason}")?;
+    }
+    for failed in &published.failed {
+        writeln!(stderr, "{failed}")?;
+    }
+    let mirrored = published.mirror?;
+    let files = publisher.current().load().representations.len();
+    writeln!(
+        stderr,
+        "{} in {}: {} written, {} removed, {} ms",
+        count(files, "feed"),
+        feeds.display(),
+        mirrored.written,
+        mirrored.removed,
+        began.elapsed().as_millis()
+    )?;
+    Ok(ExitCode::from(u8::from(census.faults > 0 || !published.failed.is_empty())))
+}

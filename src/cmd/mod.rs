@@ -1,0 +1,47 @@
+//! The commands.
+
+mod build;
+mod check;
+mod init;
+mod serve;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use chrono::Utc;
+
+use crate::args::{Args, Command};
+use crate::catalog::{Catalog, Touched};
+use crate::config::{Config, ConfigError};
+use crate::scan::{Hint, Scan};
+use crate::seed::Rules;
+
+/// Runs what was typed. 0 is success, 1 is for faults or failure, 2 for what cannot be meant.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    match args.command {
+        Command::Serve(settings) => serve::run(Config::resolve(settings)?),
+        Command::Build(settings) => build::run(&Config::resolve(settings)?),
+        Command::Check { settings, strict, format } => {
+            check::run(&Config::resolve(settings)?, strict, format)
+        }
+        Command::Init { directory } => init::run(&directory),
+    }
+}
+
+/// The exit code of a failure.
+pub fn exit_code(error: &anyhow::Error) -> ExitCode {
+    ExitCode::from(if error.is::<ConfigError>() { 2 } else { 1 })
+}
+
+/// Reads every seed once.
+fn read_all(config: &Config, strict: bool) -> anyhow::Result<(Catalog, Touched)> {
+    let mut scan = Scan::new(&config.seeds, config.feeds.as_deref(), Rules::new(config, strict));
+    let mut catalog = Catalog::new(config.unpublished);
+    let touched = catalog.apply(scan.look(&Hint::everywhere())?, Utc::now());
+    Ok((catalog, touched))
+}
+
+/// Whether a stream shows colours: a terminal, unless `NO_COLOR` says no.
+fn is_styled(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}

@@ -1,0 +1,400 @@
+//! Configuration: flags, then `SOWER_*` variables, then `sower.yaml`, then defaults, resolved once
+//! into values that need no further checking.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use url::Url;
+
+use crate::args::Settings;
+use crate::text::{nearest, plain};
+use crate::yaml::{self, Position, Step};
+
+/// The file that is read when none is named.
+const DEFAULT_FILE: &str = "sower.yaml";
+
+/// Everything a run depends on.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Title of the publication.
+    pub title: String,
+    /// Where readers reach the publication: http or https, ending with a slash.
+    pub url: Url,
+    /// Whether `url` was chosen, or only follows `listen`.
+    pub url_given: bool,
+    /// Address and port to serve on.
+    pub listen: SocketAddr,
+    /// Directory of the seeds.
+    pub seeds: PathBuf,
+    /// Directory that mirrors what is served.
+    pub feeds: Option<PathBuf>,
+    /// Most entries of a feed.
+    pub entries: usize,
+    /// How long readers may keep a feed.
+    pub max_age: Duration,
+    /// Language of the publication (RFC 5646).
+    pub language: String,
+    /// Largest seed, in bytes.
+    pub max_seed_size: u64,
+    /// Whether unpublished and removed records are shown.
+    pub unpublished: bool,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file that was named cannot be read.
+    #[error("{}: {source}; `--config` names the file", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A line of the file is wrong.
+    #[error("{}:{}:{}: {reason}", path.display(), at.line, at.column)]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Where.
+        at: Position,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
+    /// A flag or its variable is wrong.
+    #[error("--{flag} (or SOWER_{}): {reason}", flag.to_uppercase().replace('-', "_"))]
+    Flag {
+        /// The flag, without its hyphens.
+        flag: String,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
+}
+
+/// `sower.yaml` as written. Every scalar is text, so that it is checked in one place wherever it
+/// was set.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "`key: value` lines")]
+struct File {
+    title: Option<String>,
+    url: Option<String>,
+    listen: Option<String>,
+    seeds: Option<String>,
+    feeds: Option<String>,
+    entries: Option<String>,
+    max_age: Option<String>,
+    language: Option<String>,
+    max_seed_size: Option<String>,
+    unpublished: Option<String>,
+}
+
+const KEYS: &[&str] = &[
+    "title",
+    "url",
+    "listen",
+    "seeds",
+    "feeds",
+    "entries",
+    "max_age",
+    "language",
+    "max_seed_size",
+    "unpublished",
+];
+
+impl Config {
+    /// Resolves what was typed. The configuration file is read if it is named, or there.
+    pub fn resolve(settings: Settings) -> Result<Self, ConfigError> {
+        let (path, named) = match settings.config.filter(|path| !path.as_os_str().is_empty()) {
+            Some(path) => (path, true),
+            None => (PathBuf::from(DEFAULT_FILE), false),
+        };
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if !named && error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(source) => return Err(ConfigError::Unreadable { path, source }),
+        };
+        let file = parse(&path, &text)?;
+        let beside = path.parent().unwrap_or(Path::new("")).to_owned();
+        let source = Source { path: &path, text: &text };
+        let setting = |key, flag: Option<String>, line: Option<String>| {
+            let flag = flag.filter(|value| !value.is_empty());
+            Setting { key, from_file: flag.is_none(), text: flag.or(line), source: &source }
+        };
+
+        let listen = setting("listen", settings.listen, file.listen)
+            .read("an address and a port, such as `127.0.0.1:8080`", |text| text.parse::<SocketAddr>().ok())?
+            .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)));
+        let url = setting("url", settings.url, file.url).read(
+            "an http or https address without `?` or `#`, such as `https://feeds.example.org/`",
+            publication_url,
+        )?;
+        let directory = |key, flag: Option<String>, line: Option<String>, default| {
+            let setting = setting(key, flag, line);
+            let beside = if setting.from_file { &beside } else { Path::new("") };
+            beside.join(setting.text.unwrap_or_else(|| String::from(default)))
+        };
+        let off = settings.feeds.as_deref().or(file.feeds.as_deref()) == Some("off");
+        let config = Self {
+            title: setting("title", settings.title, file.title)
+                .read("text", |text| Some(plain(text)).filter(|title| !title.is_empty()))?
+                .unwrap_or_else(|| "Feeds".to_owned()),
+            url_given: url.is_some(),
+            url: match url {
+                Some(url) => url,
+                None => local_url(listen),
+            },
+            listen,
+            entries: setting("entries", settings.entries, file.entries)
+                .read("a number from 1 to 1000", |text| {
+                    text.parse().ok().filter(|number| (1..=1000).contains(number))
+                })?
+                .unwrap_or(50),
+            max_age: setting("max-age", settings.max_age, file.max_age)
+                .read("a time of at most a year, such as `15m`, `2h` or `90s`", |text| {
+                    let year = Duration::from_secs(365 * 24 * 60 * 60);
+                    humantime::parse_duration(text).ok().filter(|time| *time <= year)
+                })?
+                .unwrap_or(Duration::from_secs(15 * 60)),
+            language: setting("language", settings.language, file.language)
+                .read("a language tag such as `en` or `pt-BR`", |text| {
+                    is_language_tag(text).then(|| text.to_owned())
+                })?
+                .unwrap_or_else(|| "en".to_owned()),
+            max_seed_size: setting("max-seed-size", settings.max_seed_size, file.max_seed_size)
+                .read("a size such as `1MiB`, `200KiB` or a number of bytes", size)?
+                .unwrap_or(1 << 20),
+            unpublished: setting("unpublished", settings.unpublished, file.unpublished)
+                .read("`true` or `false`", |text| text.parse().ok())?
+                .unwrap_or(false),
+            seeds: directory("seeds", settings.seeds, file.seeds, "seeds"),
+            feeds: (!off).then(|| directory("feeds", settings.feeds, file.feeds, "feeds")),
+        };
+        let absolute = |path: &Path| std::path::absolute(path).ok();
+        if config.feeds.as_deref().is_some_and(|feeds| absolute(feeds) == absolute(&config.seeds)) {
+            let reason = "the feeds directory cannot be the seed directory".to_owned();
+            return Err(ConfigError::Flag { flag: "feeds".to_owned(), reason });
+        }
+        Ok(config)
+    }
+
+    /// The configuration once the address is known that the listener got, which is another than
+    /// was asked for if that had port 0.
+    #[must_use]
+    pub fn listening_on(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
+        if !self.url_given {
+            self.url = local_url(address);
+        }
+        self
+    }
+}
+
+fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
+    if text.lines().all(|line| matches!(line.trim_start().chars().next(), None | Some('#'))) {
+        return Ok(File::default());
+    }
+    serde_yaml::from_str(text).map_err(|error| {
+        let said = yaml::reason(&error);
+        let mut at = yaml::position(&error).unwrap_or(Position { line: 1, column: 1 });
+        let reason = if let Some((_, rest)) = said.split_once("unknown field `") {
+            let key = rest.split('`').next().unwrap_or_default();
+            at = yaml::key_at(text, key).unwrap_or(at);
+            let meant = nearest(key, KEYS).map_or_else(
+                || format!("the keys are {}", KEYS.join(", ")),
+                |meant| format!("did you mean `{meant}`?"),
+            );
+            format!("unknown key `{key}`; {meant}")
+        } else if said.contains("duplicate field") {
+            at = yaml::duplicate_key(text).unwrap_or(at);
+            yaml::REPEATED.to_owned()
+        } else {
+            said
+        };
+        ConfigError::File { path: path.to_owned(), at, reason }
+    })
+}
+
+/// The configuration file and its text, to point into it.
+struct Source<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+/// One value and where it was set.
+struct Setting<'a> {
+    /// The flag; the key has underscores for its hyphens.
+    key: &'static str,
+    from_file: bool,
+    text: Option<String>,
+    source: &'a Source<'a>,
+}
+
+impl Setting<'_> {
+    fn read<T>(
+        self,
+        expected: impl Display,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, ConfigError> {
+        let Some(text) = &self.text else { return Ok(None) };
+        if let Some(value) = parse(text.trim()) {
+            return Ok(Some(value));
+        }
+        let reason = format!("`{text}` should be {expected}");
+        let key = self.key.replace('-', "_");
+        let Source { path, text } = self.source;
+        Err(match yaml::value_at(text, &[Step::Key(&key)]).filter(|_| self.from_file) {
+            Some(at) => {
+                ConfigError::File { path: path.to_path_buf(), at, reason: format!("`{key}`: {reason}") }
+            }
+            None => ConfigError::Flag { flag: self.key.to_owned(), reason },
+        })
+    }
+}
+
+fn publication_url(text: &str) -> Option<Url> {
+    let mut url = Url::parse(text).ok()?;
+    let fits = matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
+    if !url.path().ends_with('/') {
+        let path = format!("{}/", url.path());
+        url.set_path(&path);
+    }
+    fits.then_some(url)
+}
+
+/// The address at which a reader on the same machine reaches a listener.
+fn local_url(listen: SocketAddr) -> Url {
+    let mut reached = listen;
+    if listen.ip().is_unspecified() {
+        reached.set_ip(match listen {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    #[expect(clippy::expect_used, reason = "a socket address is always a valid authority")]
+    Url::parse(&format!("http://{reached}/")).expect("a socket address is a valid authority")
+}
+
+fn is_language_tag(text: &str) -> bool {
+    text.split('-')
+        .all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+        && text.starts_with(|c: char| c.is_ascii_alphabetic())
+}
+
+fn size(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
+    let unit = match text[digits.len()..].trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kib" | "kb" => 1 << 10,
+        "m" | "mib" | "mb" => 1 << 20,
+        _ => return None,
+    };
+    let bytes = digits.parse::<u64>().ok()?.checked_mul(unit)?;
+    (1..=1 << 30).contains(&bytes).then_some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolved(yaml: &str, settings: Settings) -> Result<Config, String> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sower.yaml");
+        std::fs::write(&path, yaml).unwrap();
+        let within = format!("{}/", directory.path().display());
+        Config::resolve(Settings { config: Some(path), ..settings })
+            .map_err(|error| error.to_string().replace(&within, ""))
+    }
+
+    #[test]
+    fn everything_has_a_default() {
+        let config = resolved("# nothing\n", Settings::default()).unwrap();
+        assert_eq!(config.title, "Feeds");
+        assert_eq!(config.url.as_str(), "http://127.0.0.1:8080/");
+        assert_eq!((config.entries, config.max_age.as_secs(), config.max_seed_size), (50, 900, 1 << 20));
+        assert!(config.seeds.ends_with("seeds") && config.feeds.is_some() && !config.unpublished);
+    }
+
+    #[test]
+    fn flags_win_over_the_file() {
+        let yaml = "title: From the file\nentries: 7\nlisten: 0.0.0.0:99\nfeeds: off\nmax_age: 2h\n";
+        let flag = |text: &str| Some(text.to_owned());
+        let settings = Settings {
+            title: flag("From a flag"),
+            seeds: flag("elsewhere"),
+            url: flag(""),
+            ..Settings::default()
+        };
+        let config = resolved(yaml, settings).unwrap();
+        assert_eq!(config.title, "From a flag");
+        assert_eq!(config.entries, 7);
+        assert_eq!(config.url.as_str(), "http://127.0.0.1:99/");
+        assert_eq!(config.feeds, None);
+        assert_eq!(config.seeds, Path::new("elsewhere"));
+        assert_eq!(config.listening_on(SocketAddr::from(([127, 0, 0, 1], 5))).url.port(), Some(5));
+    }
+
+    #[test]
+    fn paths_in_the_file_are_relative_to_it() {
+        let config = resolved("seeds: content\n", Settings::default()).unwrap();
+        assert!(config.seeds.is_absolute() && config.seeds.ends_with("content"));
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_place() {
+        for (yaml, expected) in [
+            ("title: A\ntitel: B\n", "sower.yaml:2:1: unknown key `titel`; did you mean `title`?"),
+            (
+                "colour: red\n",
+                "sower.yaml:1:1: unknown key `colour`; the keys are title, url, listen, seeds, feeds, entries, max_age, language, max_seed_size, unpublished",
+            ),
+            ("title: A\ntitle: B\n", "sower.yaml:2:1: this key stands here twice"),
+            ("entries: many\n", "sower.yaml:1:10: `entries`: `many` should be a number from 1 to 1000"),
+            (
+                "\nmax_age: 15 parsecs\n",
+                "sower.yaml:2:10: `max_age`: `15 parsecs` should be a time of at most a year, such as `15m`, `2h` or `90s`",
+            ),
+            ("- a\n", "sower.yaml:1:1: invalid type: sequence, expected `key: value` lines"),
+        ] {
+            assert_eq!(resolved(yaml, Settings::default()).unwrap_err(), expected);
+        }
+        let settings = Settings { max_age: Some("soon".to_owned()), ..Settings::default() };
+        let expected = "--max-age (or SOWER_MAX_AGE): `soon` should be a time of at most a year, such as `15m`, `2h` or `90s`";
+        assert_eq!(resolved("", settings).unwrap_err(), expected);
+    }
+
+    #[test]
+    fn publication_addresses() {
+        for (text, expected) in [
+            ("https://example.org", Some("https://example.org/")),
+            ("https://example.org/feeds", Some("https://example.org/feeds/")),
+            ("https://example.org/?a", None),
+            ("ftp://example.org", None),
+            ("example.org", None),
+            ("https://me:secret@example.org", None),
+        ] {
+            assert_eq!(publication_url(text).map(String::from).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        for (text, expected) in [
+            ("1MiB", Some(1 << 20)),
+            ("200 KiB", Some(204_800)),
+            ("5", Some(5)),
+            ("0", None),
+            ("1GiB", None),
+            ("x", None),
+        ] {
+            assert_eq!(size(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! The daemon: watch, look, publish, serve, until it is told to stop.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use chrono::Utc;
+use tokio::net::TcpListener;
+use tracing::{error, info, warn};
+
+use crate::catalog::{Catalog, Change, Touched};
+use crate::config::Config;
+use crate::fault::{Fault, Severity};
+use crate::mirror::{Mirror, MirrorError, Mirrored};
+use crate::publish::{Published, Publisher};
+use crate::render::Publication;
+use crate::report;
+use crate::scan::{Hint, Scan, ScanError};
+use crate::seed::{Reading, Rules};
+use crate::serve;
+use crate::text::count;
+use crate::watch::Watch;
+
+/// Most faults that are logged at once.
+const MOST_FAULTS: usize = 20;
+/// How often a mirror that failed is tried again.
+const MIRROR_AGAIN: Duration = Duration::from_secs(30);
+/// The longest wait for a scheduled record: clocks are set, and machines sleep.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// Publishes and serves until `shutdown`, then lets the requests in flight finish.
+///
+/// The listener is bound already, so a test may choose port 0. Fails only if the seed directory
+/// cannot be read at the start.
+pub async fn run(
+    config: Config,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ScanError> {
+    let max_age = config.max_age;
+    let begun = tokio::task::spawn_blocking(move || Daemon::begin(&config)).await;
+    let daemon = begun.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+    let (current, stop) = (daemon.publisher.current(), daemon.watch.stop());
+    let reloads = std::thread::spawn(move || daemon.keep_up());
+    serve::serve(listener, current, max_age, shutdown).await;
+    stop.stop();
+    if reloads.join().is_err() {
+        error!("reloading ended early");
+    }
+    Ok(())
+}
+
+/// Everything between the seeds and the edition that is served.
+struct Daemon {
+    watch: Watch,
+    scan: Scan,
+    catalog: Catalog,
+    publisher: Publisher,
+    mirror: MirrorHealth,
+    unreadable: bool,
+}
+
+/// Whether the mirror is in step, so that trouble is told once and tried again.
+enum MirrorHealth {
+    InStep,
+    Failing { told: String, again: Instant },
+}
+
+impl Daemon {
+    /// Reads every seed and publishes the first edition. The watch begins first, so that nothing
+    /// is missed between the two.
+    fn begin(config: &Config) -> Result<Self, ScanError> {
+        let began = Instant::now();
+        let mut scan = Scan::new(&config.seeds, config.feeds.as_deref(), Rules::new(config, false));
+        scan.look(&Hint::default())?;
+        let watch = Watch::new(scan.root());
+        let mut catalog = Catalog::new(config.unpublished);
+        let changes = scan.look(&Hint::everywhere())?;
+        let touched = catalog.apply(changes, Utc::now());
+        let mirror = config.feeds.clone().map(Mirror::new);
+        let mut publisher = Publisher::new(Publication::new(config), config.entries, mirror);
+        let published = publisher.publish(&catalog, &touched, SystemTime::now());
+
+        let census = catalog.census();
+        info!("read {} in {} ms", report::census(&census), began.elapsed().as_millis());
+        tell_faults(catalog.faults());
+        match report::nothing_shown(&census) {
+            Some(reason) => warn!("{reason}"),
+            None if census.seeds == 0 => info!("{} has no seeds yet", scan.root().display()),
+            None => {}
+        }
+        let mut daemon =
+            Self { watch, scan, catalog, publisher, mirror: MirrorHealth::InStep, unreadable: false };
+        daemon.tell_where(config);
+        daemon.conclude(published);
+        Ok(daemon)
+    }
+
+    /// Follows the seed directory and the clock until the watch is stopped.
+    fn keep_up(mut self) {
+        loop {
+            let wait = self.catalog.next_due().map_or(LONGEST_WAIT, |due| {
+                (due - Utc::now()).to_std().unwrap_or_default().min(LONGEST_WAIT)
+            });
+            let Some(hint) = self.watch.next(wait) else { return };
+            let began = Instant::now();
+            let changes = self.look(&hint);
+            let told = report::changes(&self.catalog, &changes);
+            let faults = faults_of(&changes);
+            let paths: Vec<_> = changes.iter().map(|(path, _)| path.clone()).collect();
+            let touched = self.catalog.apply(changes, Utc::now());
+            if told.is_some() || !touched.is_empty() {
+                self.publish(&touched, told.as_deref(), began);
+            } else {
+                self.try_mirror_again();
+            }
+            tell_faults(&faults);
+            for path in paths.iter().filter(|path| self.catalog.is_outdated(path)) {
+                warn!("{path}: its last good record is still served");
+            }
+        }
+    }
+
+    fn look(&mut self, hint: &Hint) -> Vec<(Arc<str>, Change)> {
+        if !hint.everywhere && hint.paths.is_empty() {
+            return Vec::new();
+        }
+        match self.scan.look(hint) {
+            Ok(changes) => {
+                self.unreadable = false;
+                changes
+            }
+            Err(error) => {
+                if !self.unreadable {
+                    error!("{error}; what was read of it is still served");
+                }
+                self.unreadable = true;
+                Vec::new()
+            }
+        }
+    }
+
+    fn publish(&mut self, touched: &Touched, told: Option<&str>, began: Instant) {
+        let published = self.publisher.publish(&self.catalog, touched, SystemTime::now());
+        let what = told.unwrap_or("the time has come for a scheduled or expiring record");
+        let feeds = match (published.changed, published.removed) {
+            (0, 0) => "no feed changed".to_owned(),
+            (changed, 0) => format!("{} changed", count(changed, "feed")),
+            (0, removed) => format!("{} gone", count(removed, "feed")),
+            (changed, removed) => format!("{} changed, {removed} gone", count(changed, "feed")),
+        };
+        info!("{what}: {feeds}, edition {}, {} ms", published.edition, began.elapsed().as_millis());
+        self.conclude(published);
+    }
+
+    fn conclude(&mut self, published: Published) {
+        for failed in &published.failed {
+            error!("{failed}");
+        }
+        self.note_mirror(published.mirror);
+    }
+
+    fn tell_where(&self, config: &Config) {
+        let url = &config.url;
+        info!("serving {url}all.atom and {url}all.rss");
+        let topics: Vec<_> =
+            self.catalog.topics().map(|(slug, _, entries)| format!("{slug} ({entries})")).collect();
+        if !topics.is_empty() {
+            info!("each topic at {url}topics/TOPIC.atom and .rss: {}", topics.join(", "));
+        }
+        match &config.feeds {
+            Some(feeds) => info!("watching {}, mirrored in {}", self.scan.root().display(), feeds.display()),
+            None => info!("watching {}, without a mirror", self.scan.root().display()),
+        }
+    }
+
+    fn note_mirror(&mut self, mirror: Result<Mirrored, MirrorError>) {
+        match mirror {
+            Ok(_) => {
+                if matches!(self.mirror, MirrorHealth::Failing { .. }) {
+                    info!("the feeds directory is in step again");
+                }
+                self.mirror = MirrorHealth::InStep;
+            }
+            Err(failed) => {
+                let failed = failed.to_string();
+                if !matches!(&self.mirror, MirrorHealth::Failing { told, .. } if *told == failed) {
+                    error!("{failed}");
+                }
+                self.mirror = MirrorHealth::Failing { told: failed, again: Instant::now() + MIRROR_AGAIN };
+            }
+        }
+    }
+
+    fn try_mirror_again(&mut self) {
+        if let MirrorHealth::Failing { again, .. } = &self.mirror
+            && *again <= Instant::now()
+        {
+            let mirror = self.publisher.mirror();
+            self.note_mirror(mirror);
+        }
+    }
+}
+
+fn faults_of(changes: &[(Arc<str>, Change)]) -> Vec<Fault> {
+    let faults = changes.iter().filter_map(|(_, change)| match change {
+        Change::Read(Reading::Seed { faults, .. }) => Some(faults),
+        _ => None,
+    });
+    faults.flatten().cloned().collect()
+}
+
+fn tell_faults<'a>(faults: impl IntoIterator<Item = &'a Fault>) {
+    let (mut told, mut more) = (0, 0);
+    for fault in faults {
+        if told == MOST_FAULTS {
+            more += 1;
+            continue;
+        }
+        told += 1;
+        match fault.severity {
+            Severity::Fault => warn!("fault: {fault}"),
+            Severity::Warning => info!("warning: {fault}"),
+        }
+    }
+    if more > 0 {
+        warn!("and {more} more faults; `sower check` shows all");
+    }
+}

@@ -1,0 +1,25 @@
+//! sower publishes RSS and Atom feeds from a directory of seeds.
+//!
+//! Data flows one way, from the seed directory to the reader, and the modules stand in the order
+//! in which it does: each uses only what stands above it.
+
+pub mod text;
+pub mod yaml;
+pub mod fault;
+pub mod args;
+pub mod config;
+pub mod seed;
+pub mod catalog;
+pub mod scan;
+pub mod watch;
+pub mod feed;
+pub mod render;
+pub mod edition;
+pub mod mirror;
+pub mod publish;
+pub mod report;
+pub mod serve;
+pub mod daemon;
+pub mod cmd;
+
+pub use daemon::run;

@@ -1,0 +1,19 @@
+//! sower publishes RSS and Atom feeds from a directory of seeds.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use sower::args::Args;
+use sower::cmd;
+
+fn main() -> ExitCode {
+    match cmd::run(Args::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            // With standard error gone there is nobody left to tell.
+            let _ = writeln!(std::io::stderr(), "sower: {error:#}");
+            cmd::exit_code(&error)
+        }
+    }
+}

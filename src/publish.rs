@@ -1,0 +1,126 @@
+//! Publishing: the next edition, of which only what changed is rendered; then the swap; then the
+//! mirror.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use arc_swap::ArcSwap;
+use rayon::prelude::*;
+
+use crate::catalog::{Catalog, Touched};
+use crate::edition::{Edition, Representation};
+use crate::feed::{Feed, Selection};
+use crate::mirror::{Mirror, MirrorError, Mirrored};
+use crate::render::{Format, Publication, RenderError};
+
+/// The edition that is served, for whoever serves it.
+pub type Current = Arc<ArcSwap<Edition>>;
+
+/// Makes editions, one after the other.
+#[derive(Debug)]
+pub struct Publisher {
+    publication: Publication,
+    entries: usize,
+    mirror: Option<Mirror>,
+    current: Current,
+}
+
+/// What an edition brought.
+#[derive(Debug)]
+pub struct Published {
+    /// The number of the edition that is served now.
+    pub edition: u64,
+    /// Addresses with other bytes than before, or that are new.
+    pub changed: usize,
+    /// Addresses that are gone.
+    pub removed: usize,
+    /// Feeds that could not be written; what was served at their addresses still is.
+    pub failed: Vec<RenderError>,
+    /// What became of the mirror.
+    pub mirror: Result<Mirrored, MirrorError>,
+}
+
+impl Publisher {
+    /// A publisher that has published nothing, with feeds of at most so many entries.
+    pub fn new(publication: Publication, entries: usize, mirror: Option<Mirror>) -> Self {
+        Self { publication, entries, mirror, current: Current::default() }
+    }
+
+    /// The edition that is served, now and later.
+    pub fn current(&self) -> Current {
+        self.current.clone()
+    }
+
+    /// Publishes what a catalog says now, given the feeds that may have changed. The first edition
+    /// takes up the times at which the feeds last changed from the mirror.
+    pub fn publish(&mut self, catalog: &Catalog, touched: &Touched, now: SystemTime) -> Published {
+        let before = self.current.load_full();
+        let first = before.number == 0;
+        let mut next = Edition { next_due: catalog.next_due(), ..Edition::clone(&before) };
+        let (mut changed, mut removed, mut failed) = (0, 0, Vec::new());
+
+        let all = (touched.all || first).then_some(Selection::All);
+        let topics = touched.topics.iter().cloned().map(Selection::Topic);
+        let selections: Vec<_> = all.into_iter().chain(topics).collect();
+        let rendered: Vec<_> =
+            selections.par_iter().map(|selection| self.render(catalog, selection)).collect();
+        for (path, media_type, url, body) in rendered.into_iter().flatten() {
+            let body = match body {
+                Some(Ok(body)) => body,
+                Some(Err(error)) => {
+                    failed.push(error);
+                    continue;
+                }
+                None => {
+                    removed += usize::from(next.representations.remove(&path).is_some());
+                    continue;
+                }
+            };
+            let old = next.representations.get(&path);
+            if old.is_some_and(|old| old.body == body) {
+                continue;
+            }
+            // Never the future, and never backwards, whatever the clock does.
+            let last_modified = match old {
+                Some(old) => now.max(old.last_modified),
+                None => self
+                    .mirror
+                    .as_ref()
+                    .and_then(|mirror| mirror.last_modified(&path, &body))
+                    .unwrap_or(now)
+                    .min(now),
+            };
+            changed += 1;
+            next.representations
+                .insert(path, Arc::new(Representation::new(body, media_type, url, last_modified)));
+        }
+
+        if first || changed + removed > 0 {
+            next.number += 1;
+        }
+        let edition = next.number;
+        self.current.store(Arc::new(next));
+        Published { edition, changed, removed, failed, mirror: self.mirror() }
+    }
+
+    /// Brings the mirror in step with the edition that is served.
+    pub fn mirror(&mut self) -> Result<Mirrored, MirrorError> {
+        let current = self.current.load_full();
+        self.mirror.as_mut().map_or(Ok(Mirrored::default()), |mirror| mirror.update(&current))
+    }
+
+    /// A feed in every format; no body if there is no such feed any more.
+    fn render(&self, catalog: &Catalog, selection: &Selection) -> Vec<Rendered> {
+        let feed = Feed::grow(catalog, selection.clone(), self.entries);
+        let rendered = Format::ALL.iter().map(|&format| {
+            let path = format!("{}.{}", selection.path(), format.ending());
+            let url = self.publication.feed_url(selection, format);
+            let body = feed.as_ref().map(|feed| format.render(feed, &self.publication));
+            (path, format.media_type(), url, body)
+        });
+        rendered.collect()
+    }
+}
+
+/// Path, media type, address and bytes.
+type Rendered = (String, &'static str, String, Option<Result<Vec<u8>, RenderError>>);

@@ -1,0 +1,114 @@
+//! RSS 2.0, with the advice of the RSS Board's Best Practices Profile.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use atom_syndication::Link;
+use rss::extension::atom::{AtomExtension, NAMESPACE as ATOM};
+use rss::extension::dublincore::DublinCoreExtension;
+use rss::extension::{Extension, ExtensionMap};
+use rss::{Category, Channel, Guid, Item};
+
+use super::{Format, GENERATOR, Publication, RenderError};
+use crate::catalog::Entry;
+use crate::feed::Feed;
+use crate::seed::Timestamp;
+
+pub(super) fn render(feed: &Feed, publication: &Publication) -> Result<Vec<u8>, RenderError> {
+    let minutes = publication.max_age.as_secs().div_ceil(60);
+    let channel = Channel {
+        title: publication.feed_title(feed),
+        link: publication.page_url(&feed.selection),
+        description: publication.feed_description(feed),
+        language: Some(publication.language.clone()),
+        pub_date: feed.published().map(rfc822),
+        last_build_date: feed.updated().map(rfc822),
+        generator: Some(GENERATOR.to_owned()),
+        docs: Some("https://www.rssboard.org/rss-specification".to_owned()),
+        ttl: Some(minutes.to_string()),
+        // The profile: a feed tells its own address.
+        atom_ext: Some(AtomExtension {
+            links: vec![Link {
+                rel: "self".to_owned(),
+                href: publication.feed_url(&feed.selection, Format::Rss),
+                mime_type: Some("application/rss+xml".to_owned()),
+                ..Link::default()
+            }],
+        }),
+        namespaces: BTreeMap::from([("atom".to_owned(), ATOM.to_owned())]),
+        items: feed.entries.iter().map(|entry| item(entry, publication)).collect(),
+        ..Channel::default()
+    };
+    channel.write_to(Vec::new()).map_err(|error| RenderError::new(feed, Format::Rss, error))
+}
+
+fn item(entry: &Entry, publication: &Publication) -> Item {
+    let record = &*entry.record;
+    let categories = entry
+        .topics
+        .iter()
+        .map(|topic| Category { name: topic.name.to_string(), domain: Some(publication.topic_scheme()) })
+        .collect();
+    let creators: Vec<String> = record.author_names().map(str::to_owned).collect();
+    Item {
+        title: Some(record.title.clone()),
+        link: record.link.clone(),
+        description: record.summary.as_ref().map(|text| as_html(text).into_owned()),
+        categories,
+        guid: Some(Guid {
+            value: record.id.to_string(),
+            permalink: record.link.as_deref() == Some(&*record.id),
+        }),
+        pub_date: Some(rfc822(entry.published)),
+        // RSS's own `author` is an e-mail address; names go into Dublin Core (the profile, §author).
+        dublin_core_ext: (!creators.is_empty())
+            .then(|| DublinCoreExtension { creators, ..DublinCoreExtension::default() }),
+        extensions: updated(entry),
+        ..Item::default()
+    }
+}
+
+/// `atom:updated`, if the entry changed after it was published: RSS has no element for it.
+fn updated(entry: &Entry) -> ExtensionMap {
+    if entry.updated() == entry.published {
+        return ExtensionMap::default();
+    }
+    let name = "atom:updated".to_owned();
+    let value = Some(entry.updated().to_rfc3339());
+    let element = Extension { name, value, ..Extension::default() };
+    ExtensionMap::from([("atom".to_owned(), BTreeMap::from([("updated".to_owned(), vec![element])]))])
+}
+
+/// RFC 822 as amended by RFC 1123: four digits for the year.
+fn rfc822(at: Timestamp) -> String {
+    at.to_rfc2822()
+}
+
+/// Plain text as the HTML that a description holds. Only text that a reader would take for
+/// something else is escaped, so that those who take descriptions for text are served as well.
+fn as_html(text: &str) -> Cow<'_, str> {
+    let tag = text
+        .split('<')
+        .skip(1)
+        .any(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic() || "/!?".contains(c)));
+    if tag || htmlize::unescape(text) != text { htmlize::escape_text(text) } else { Cow::Borrowed(text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptions_are_read_as_they_were_written() {
+        for (text, expected) in [
+            ("Research & Development, 1 < 2 > 0", "Research & Development, 1 < 2 > 0"),
+            ("R&D, AT&T", "R&D, AT&T"),
+            ("the <b> element", "the &lt;b&gt; element"),
+            ("write &amp; for &", "write &amp;amp; for &amp;"),
+            ("?a=1&copy=2", "?a=1&amp;copy=2"),
+            ("a <!-- b", "a &lt;!-- b"),
+        ] {
+            assert_eq!(as_html(text), expected);
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! The seed directory: what is there, what changed since the last look, and its bytes.
+//!
+//! A hint says where to look; what is found there decides. A file is read if its size, times or
+//! inode changed, and is passed on only if its bytes did. Nothing that cannot be read is taken for
+//! gone: not a file, and not what lies in a directory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, Metadata};
+use std::io::{self, Read};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use rayon::prelude::*;
+use walkdir::WalkDir;
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::catalog::Change;
+use crate::seed::{self, Rules};
+
+/// A file that was written less than this ago may be written again within the same tick of the
+/// file system's clock, so its times prove nothing yet.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// Where something may have changed.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Hint {
+    /// Anywhere.
+    pub everywhere: bool,
+    /// At or below these paths.
+    pub paths: BTreeSet<PathBuf>,
+    /// Files that somebody is still writing: they are left for a later look.
+    pub unfinished: BTreeSet<PathBuf>,
+}
+
+impl Hint {
+    /// Look everywhere.
+    pub fn everywhere() -> Self {
+        Self { everywhere: true, ..Self::default() }
+    }
+}
+
+/// A seed directory that cannot be looked into. What was found there before still stands.
+#[derive(Debug, thiserror::Error)]
+#[error("the seed directory {} cannot be read: {source}; `--seeds` names another", path.display())]
+pub struct ScanError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// The seed directory, as it was at the last look.
+#[derive(Debug)]
+pub struct Scan {
+    root: PathBuf,
+    /// The mirror, should it lie within.
+    except: Option<PathBuf>,
+    rules: Rules,
+    known: BTreeMap<Arc<str>, Known>,
+}
+
+/// What is known of one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Known {
+    /// None if a change might leave it the same.
+    stamp: Option<Stamp>,
+    /// Hash of the bytes, or of the reason why there are none.
+    hash: u128,
+}
+
+/// What changes when a file does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Stamp {
+    length: u64,
+    modified: Option<SystemTime>,
+    #[cfg(unix)]
+    inode: (u64, u64, i64, i64),
+}
+
+impl Stamp {
+    fn of(meta: &Metadata) -> Self {
+        #[cfg(unix)]
+        use std::os::unix::fs::MetadataExt;
+        Self {
+            length: meta.len(),
+            modified: meta.modified().ok(),
+            #[cfg(unix)]
+            inode: (meta.dev(), meta.ino(), meta.ctime(), meta.ctime_nsec()),
+        }
+    }
+
+    fn settled(self) -> Option<Self> {
+        let age = SystemTime::now().duration_since(self.modified?).ok()?;
+        (age > SETTLED).then_some(self)
+    }
+}
+
+/// What a walk finds.
+enum Found {
+    Seed(Metadata),
+    /// Something that cannot be read, and why.
+    Unreadable(String),
+}
+
+impl Scan {
+    /// The directory, before the first look. Nothing is read below `except`.
+    pub fn new(root: &Path, except: Option<&Path>, rules: Rules) -> Self {
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let root = absolute(root);
+        let except = except.map(absolute).filter(|except| except.starts_with(&root));
+        Self { root, except, rules, known: BTreeMap::new() }
+    }
+
+    /// The directory's absolute path. Symbolic links in it are not resolved.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Looks where something may have changed, and reads what did, on all cores.
+    pub fn look(&mut self, hint: &Hint) -> Result<Vec<(Arc<str>, Change)>, ScanError> {
+        fs::read_dir(&self.root).map_err(|source| ScanError { path: self.root.clone(), source })?;
+        let mut found = BTreeMap::new();
+        let mut gone = BTreeSet::new();
+        let everywhere = [self.root.clone()];
+        let places: Vec<&PathBuf> =
+            if hint.everywhere { everywhere.iter().collect() } else { hint.paths.iter().collect() };
+        for place in places {
+            self.examine(place, &mut found, &mut gone);
+        }
+        // A file that is named is read, whatever its times say; others only if they changed.
+        let named = |path: &str| hint.paths.contains(&self.root.join(path));
+        let due: Vec<_> = found
+            .into_iter()
+            .filter(|(path, found)| match found {
+                Found::Seed(meta) => {
+                    let stamp = self.known.get(path).and_then(|known| known.stamp.as_ref());
+                    let changed = stamp != Some(&Stamp::of(meta)) || named(path);
+                    changed && !hint.unfinished.contains(&self.root.join(&**path))
+                }
+                Found::Unreadable(_) => true,
+            })
+            .collect();
+        let read: Vec<_> = due.into_par_iter().filter_map(|(path, found)| self.read(path, found)).collect();
+
+        let mut changes = Vec::new();
+        for path in gone {
+            if self.known.remove(&path).is_some() {
+                changes.push((path, Change::Gone));
+            }
+        }
+        for (path, known, change) in read {
+            match known {
+                Some(known) => drop(self.known.insert(path.clone(), known)),
+                None => drop(self.known.remove(&path)),
+            }
+            changes.extend(change.map(|change| (path, change)));
+        }
+        Ok(changes)
+    }
+
+    /// Finds what is at or below a path now, and what was known there and is gone.
+    fn examine(&self, place: &Path, found: &mut BTreeMap<Arc<str>, Found>, gone: &mut BTreeSet<Arc<str>>) {
+        let Ok(relative) = place.strip_prefix(&self.root) else { return };
+        if self.except.as_deref().is_some_and(|except| place.starts_with(except)) || has_hidden_part(relative)
+        {
+            return;
+        }
+        let mut unsure = Vec::new();
+        let walk = WalkDir::new(place).follow_links(true).into_iter().filter_entry(|entry| {
+            let hidden = entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".");
+            !hidden && Some(entry.path()) != self.except.as_deref()
+        });
+        let mut here = BTreeSet::new();
+        for entry in walk {
+            let (path, result) = match entry {
+                Ok(entry) if !entry.file_type().is_file() => continue,
+                Ok(entry) => {
+                    let name = entry.file_name().to_string_lossy().into_owned();
+                    if !seed::is_seed_name(&name) {
+                        continue;
+                    }
+                    let meta = entry.metadata().map_err(|error| reason(error.io_error()));
+                    (entry.into_path(), meta)
+                }
+                Err(error)
+                    if error.io_error().is_some_and(|error| error.kind() == io::ErrorKind::NotFound) =>
+                {
+                    continue;
+                }
+                Err(error) => (error.path().unwrap_or(place).to_owned(), Err(reason(error.io_error()))),
+            };
+            let Ok(relative) = path.strip_prefix(&self.root) else { continue };
+            let key = key(relative);
+            here.insert(key.clone());
+            let result = match result {
+                Ok(_) if relative.to_str().is_none() => {
+                    Found::Unreadable("the file's name is not UTF-8".to_owned())
+                }
+                Ok(meta) => Found::Seed(meta),
+                Err(reason) => {
+                    unsure.push(key.clone());
+                    Found::Unreadable(reason)
+                }
+            };
+            found.insert(key, result);
+        }
+        let below = |path: &str, place: &str| {
+            place.is_empty()
+                || path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let place = key(relative);
+        let known = self.known.range(place.clone()..).map(|(path, _)| path);
+        let lost = known.take_while(|path| path.starts_with(&*place)).filter(|path| {
+            below(path, &place) && !here.contains(*path) && !unsure.iter().any(|unsure| below(path, unsure))
+        });
+        gone.extend(lost.cloned());
+    }
+
+    /// Reads a file. What it holds is passed on only if it is new.
+    fn read(&self, path: Arc<str>, found: Found) -> Option<(Arc<str>, Option<Known>, Option<Change>)> {
+        let before = self.known.get(&path);
+        let content = match found {
+            Found::Seed(_) => bytes(&self.root.join(&*path), self.rules.largest),
+            Found::Unreadable(reason) => Err(Some(reason)),
+        };
+        let (stamp, hash) = match &content {
+            Ok((bytes, stamp)) => (stamp.clone().settled(), xxh3_128(bytes)),
+            Err(Some(reason)) => (None, xxh3_128(reason.as_bytes())),
+            Err(None) => return before.map(|_| (path, None, Some(Change::Gone))),
+        };
+        let known = Some(Known { stamp, hash });
+        if before.is_some_and(|before| before.hash == hash) {
+            return Some((path, known, None));
+        }
+        let reading = match content {
+            Ok((bytes, _)) => seed::read(&self.rules, &path, &bytes),
+            Err(reason) => {
+                seed::unreadable(&path, format!("this cannot be read: {}", reason.unwrap_or_default()))
+            }
+        };
+        Some((path, known, Some(Change::Read(reading))))
+    }
+}
+
+/// As many bytes of a file as decide whether it is too large, and its stamp before it was read.
+/// The error has no reason if there is no file.
+fn bytes(file: &Path, largest: u64) -> Result<(Vec<u8>, Stamp), Option<String>> {
+    let read = || {
+        let file = fs::File::open(file)?;
+        let meta = file.metadata()?;
+        let mut bytes = Vec::with_capacity(usize::try_from(meta.len().min(largest)).unwrap_or_default() + 1);
+        file.take(largest + 1).read_to_end(&mut bytes)?;
+        Ok((bytes, Stamp::of(&meta)))
+    };
+    read().map_err(|error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => None,
+        _ => Some(error.to_string()),
+    })
+}
+
+fn reason(error: Option<&io::Error>) -> String {
+    error.map_or_else(|| "a symbolic link leads back into its own directory".to_owned(), ToString::to_string)
+}
+
+/// How a path is known: relative to the seed directory, with slashes.
+fn key(relative: &Path) -> Arc<str> {
+    let parts: Vec<_> = relative.components().map(|part| part.as_os_str().to_string_lossy()).collect();
+    parts.join("/").into()
+}
+
+fn has_hidden_part(relative: &Path) -> bool {
+    relative
+        .components()
+        .any(|part| matches!(part, Component::Normal(name) if name.as_encoded_bytes().starts_with(b".")))
+}

@@ -1,0 +1,470 @@
+//! The front matter of a seed: where it stands in the file, and its fields as they were typed.
+
+use std::cell::Cell;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+
+use crate::text::nearest;
+use crate::yaml::{self, Position, Unrepeated};
+
+/// Largest front matter that is parsed, in bytes. YAML can be made to cost time that grows with
+/// the square of its length and memory that grows with its aliases; below this size neither can
+/// be felt.
+pub(super) const LARGEST: usize = 16 * 1024;
+
+/// A file cut into front matter and body.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Cut<'a> {
+    /// No front matter: not a seed.
+    None,
+    /// Nothing yet, or only the beginning of an opening line: perhaps a seed that is being written.
+    Blank,
+    /// Front matter that opens and never closes.
+    Unclosed,
+    /// Front matter, the number of lines before it, and what follows it.
+    Whole { yaml: &'a str, lines_before: usize, body: &'a str },
+}
+
+/// Cuts a file at the `---` lines round its front matter.
+pub(super) fn cut(text: &str, all_yaml: bool) -> Cut<'_> {
+    let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
+    if text.trim().is_empty() || (!all_yaml && "---".starts_with(text.trim_end())) {
+        return Cut::Blank;
+    }
+    let fenced = fenced(text);
+    match fenced {
+        Cut::Whole { body, .. } if all_yaml && !body.trim().is_empty() => {
+            Cut::Whole { yaml: text, lines_before: 0, body: "" }
+        }
+        Cut::None | Cut::Unclosed if all_yaml => Cut::Whole { yaml: text, lines_before: 0, body: "" },
+        cut => cut,
+    }
+}
+
+fn fenced(text: &str) -> Cut<'_> {
+    let mut lines = text.split_inclusive('\n');
+    let Some(opening) = lines.next().filter(|line| is_fence(line)) else { return Cut::None };
+    let mut end = opening.len();
+    for line in lines {
+        if is_fence(line) {
+            let (yaml, body) = (&text[opening.len()..end], &text[end + line.len()..]);
+            return Cut::Whole { yaml, lines_before: 1, body };
+        }
+        end += line.len();
+    }
+    Cut::Unclosed
+}
+
+fn is_fence(line: &str) -> bool {
+    line.trim_end() == "---"
+}
+
+/// A value and the key it stood under: a field may have several names.
+#[derive(Debug, Clone)]
+pub(super) struct Given<T> {
+    pub(super) key: &'static str,
+    pub(super) value: T,
+}
+
+macro_rules! front_matter {
+    ($($field:ident: $type:ty = $($key:literal),+;)*) => {
+        /// The fields of a seed as they were typed, each under the first of its names that is used.
+        #[derive(Debug, Default)]
+        pub(super) struct FrontMatter {
+            $(pub(super) $field: Option<Given<$type>>,)*
+            /// Keys that mean nothing here, in their order.
+            pub(super) unknown: Vec<String>,
+        }
+
+        /// Every key that means something, the preferred names of a field first.
+        pub(super) const KEYS: &[&str] = &[$($($key,)+)* SECURED];
+
+        impl FrontMatter {
+            fn take<'de, A: MapAccess<'de>>(&mut self, key: &'static str, map: &mut A) -> Result<(), A::Error> {
+                match key {
+                    $($($key)|+ => {
+                        let names: &[&str] = &[$($key),+];
+                        let rank = |key| names.iter().position(|&name| name == key);
+                        if let Some(value) = map.next_value()?
+                            && self.$field.as_ref().is_none_or(|given| rank(key) < rank(given.key))
+                        {
+                            self.$field = Some(Given { key, value });
+                        }
+                    })*
+                    _ => drop(map.next_value::<Unrepeated>()?),
+                }
+                Ok(())
+            }
+        }
+    };
+}
+
+/// Ciphertext for somebody else: skipped where it is read, never stored.
+const SECURED: &str = "secured";
+
+front_matter! {
+    title: String = "title", "name";
+    excerpt: String = "excerpt", "description", "summary", "bio";
+    featured_content: String = "featuredContent";
+    published_at: String = "publishedDateTime", "date";
+    updated_at: String = "updatedDateTime", "lastmod", "last_modified_at";
+    expires_at: String = "expiryDateTime", "expires";
+    web_url: String = "webUrl";
+    original_url: String = "originalUrl";
+    id: String = "id";
+    topics: Topics = "topics";
+    provider: Provider = "provider";
+    images: Vec<Image> = "images";
+    related: Vec<Related> = "related";
+    kind: String = "type";
+    category: String = "category";
+    quality: String = "quality";
+    heat: String = "heat";
+    length: String = "length";
+    actions: Vec<Action> = "actions";
+    published: String = "published";
+    draft: String = "draft";
+    removed: String = "removed";
+    deleted: String = "deleted";
+}
+
+/// The names of the topics: a list, or one name.
+#[derive(Debug, Default)]
+pub(super) struct Topics(pub(super) Vec<Option<String>>);
+
+impl<'de> Deserialize<'de> for Topics {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TopicsVisitor)
+    }
+}
+
+struct TopicsVisitor;
+
+impl<'de> Visitor<'de> for TopicsVisitor {
+    type Value = Topics;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of names, or one name")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Topics, E> {
+        Ok(Topics(vec![Some(name.to_owned())]))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Topics, A::Error> {
+        let mut names = Vec::new();
+        while let Some(name) = items.next_element()? {
+            names.push(name);
+        }
+        Ok(Topics(names))
+    }
+}
+
+/// Who published something elsewhere.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, expecting = "a mapping")]
+pub(super) struct Provider {
+    pub(super) name: Option<String>,
+    pub(super) domain: Option<String>,
+    pub(super) images: Vec<Image>,
+    pub(super) authors: Vec<Author>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, expecting = "a mapping with a `name`")]
+pub(super) struct Author {
+    pub(super) name: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, expecting = "a mapping with a `url`")]
+pub(super) struct Image {
+    pub(super) url: Option<String>,
+    pub(super) width: Option<String>,
+    pub(super) height: Option<String>,
+    pub(super) title: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", expecting = "a mapping with a `title` and a `webUrl`")]
+pub(super) struct Related {
+    pub(super) title: Option<String>,
+    pub(super) excerpt: Option<String>,
+    pub(super) published_date_time: Option<String>,
+    pub(super) web_url: Option<String>,
+    pub(super) original_url: Option<String>,
+    #[serde(rename = "type")]
+    pub(super) kind: Option<String>,
+    pub(super) provider: Option<Provider>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, expecting = "a mapping with a `url`")]
+pub(super) struct Action {
+    pub(super) url: Option<String>,
+    #[serde(rename = "type")]
+    pub(super) kind: Option<String>,
+    pub(super) title: Option<String>,
+}
+
+/// What the parser refused.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    /// The field it was in; none if the front matter as a whole cannot be read.
+    pub(super) field: Option<&'static str>,
+    /// Where, counted from the start of the YAML.
+    pub(super) at: Option<Position>,
+    /// What is wrong.
+    pub(super) reason: String,
+}
+
+/// Reads front matter, passing over the fields to skip.
+///
+/// The parser cannot go on after a value of another type than the field's, so the caller notes
+/// the refusal and reads again without that field.
+pub(super) fn parse(yaml: &str, skip: &[&'static str]) -> Result<FrontMatter, Refusal> {
+    if yaml.lines().all(|line| matches!(line.trim_start().chars().next(), None | Some('#'))) {
+        return Ok(FrontMatter::default());
+    }
+    let reading = Cell::new(None);
+    let fields = Fields { skip, reading: &reading };
+    fields
+        .deserialize(serde_yaml::Deserializer::from_str(yaml))
+        .map_err(|error| refusal(yaml, &error, reading.get()))
+}
+
+fn refusal(yaml: &str, error: &serde_yaml::Error, field: Option<&'static str>) -> Refusal {
+    let reason = yaml::reason(error);
+    if reason.contains("duplicate field") || reason.contains(yaml::REPEATED) {
+        let at = yaml::duplicate_key(yaml).or_else(|| yaml::position(error));
+        return Refusal { field: None, at, reason: yaml::REPEATED.to_owned() };
+    }
+    let at = yaml::position(error);
+    match type_mismatch(&reason) {
+        Some(reason) => Refusal { field, at, reason },
+        None => Refusal { field: None, at, reason: format!("this is not valid YAML: {reason}") },
+    }
+}
+
+/// Says `a.b: invalid type: sequence, expected a string` in the words of the seed format, without
+/// the value: what was typed there may be anything.
+fn type_mismatch(reason: &str) -> Option<String> {
+    let (path, found) = reason.split_once("invalid type: ")?;
+    let path = path.trim_end_matches(": ");
+    let (found, expected) = found.rsplit_once(", expected ")?;
+    let found = match found.split(' ').next()? {
+        "sequence" => "a list",
+        "map" => "a mapping",
+        "unit" | "null" => "empty",
+        "integer" | "floating" => "a number (quote it if it is a name)",
+        "boolean" => "true or false (quote it if it is a name)",
+        _ => "text",
+    };
+    let expected = match expected {
+        "a string" => "text",
+        "a sequence" => "a list",
+        other => other,
+    };
+    if path.is_empty() {
+        return Some(format!("front matter should be {expected}, but is {found}"));
+    }
+    Some(format!("`{path}` should be {expected}, but is {found}"))
+}
+
+struct Fields<'a> {
+    skip: &'a [&'static str],
+    reading: &'a Cell<Option<&'static str>>,
+}
+
+impl<'de> DeserializeSeed<'de> for Fields<'_> {
+    type Value = FrontMatter;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<FrontMatter, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Fields<'_> {
+    type Value = FrontMatter;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("`key: value` lines")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FrontMatter, A::Error> {
+        let mut fields = FrontMatter::default();
+        let mut seen: Vec<&'static str> = Vec::new();
+        while let Some(key) = map.next_key::<String>()? {
+            let Some(&known) = KEYS.iter().find(|&&known| known == key) else {
+                if fields.unknown.contains(&key) {
+                    return Err(A::Error::custom(yaml::REPEATED));
+                }
+                fields.unknown.push(key);
+                map.next_value::<Unrepeated>()?;
+                continue;
+            };
+            if seen.contains(&known) {
+                return Err(A::Error::custom(yaml::REPEATED));
+            }
+            seen.push(known);
+            if self.skip.contains(&known) {
+                map.next_value::<Unrepeated>()?;
+                continue;
+            }
+            self.reading.set(Some(known));
+            fields.take(known, &mut map)?;
+            self.reading.set(None);
+        }
+        Ok(fields)
+    }
+}
+
+/// The known key that an unknown one was most likely meant to be: one that is not used already.
+pub(super) fn meant(unknown: &str, used: impl Fn(&str) -> bool) -> Option<&'static str> {
+    let free: Vec<&'static str> = KEYS.iter().copied().filter(|key| !used(key)).collect();
+    nearest(unknown, &free)
+}
+
+/// A file's text in which no value of `secured` can be read, line for line as long as before, for
+/// showing pieces of it to people.
+pub(super) fn without_secured(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut hiding: Option<usize> = None;
+    for line in text.split_inclusive('\n') {
+        let indent = line.len() - line.trim_start().len();
+        if let Some(depth) = hiding {
+            let ends = is_fence(line) || (indent <= depth && opens_a_key(line));
+            if !ends {
+                shown.push_str("…\n");
+                continue;
+            }
+            hiding = None;
+        }
+        match secured_key(line) {
+            Some(end) => {
+                shown.push_str(&line[..end]);
+                shown.push_str(" …\n");
+                hiding = Some(indent);
+            }
+            None => shown.push_str(line),
+        }
+    }
+    shown
+}
+
+/// Where a line's `secured:` ends, in whatever quotes and case it is written.
+fn secured_key(line: &str) -> Option<usize> {
+    let lower = line.to_ascii_lowercase();
+    lower.match_indices(SECURED).find_map(|(start, word)| {
+        let rest = &line[start + word.len()..];
+        let colon = rest.find(':')?;
+        rest[..colon]
+            .trim_matches(|c: char| c.is_whitespace() || c == '"' || c == '\'')
+            .is_empty()
+            .then_some(())?;
+        Some(start + word.len() + colon + 1)
+    })
+}
+
+fn opens_a_key(line: &str) -> bool {
+    let line = line.trim_start().trim_start_matches("- ").trim_start_matches(['"', '\'']);
+    let name = line.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_' || c == '-');
+    name.len() < line.len() && name.trim_start_matches(['"', '\'', ' ']).starts_with(':')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_cut_at_their_fences() {
+        let whole = |yaml, lines_before, body| Cut::Whole { yaml, lines_before, body };
+        for (text, all_yaml, expected) in [
+            ("---\na: 1\n---\nbody\n", false, whole("a: 1\n", 1, "body\n")),
+            ("\u{FEFF}---  \r\na: 1\r\n--- \r\nbody", false, whole("a: 1\r\n", 1, "body")),
+            ("---\na: 1\n---", false, whole("a: 1\n", 1, "")),
+            ("---\n---\n", false, whole("", 1, "")),
+            ("---\na: 1\n", false, Cut::Unclosed),
+            ("# Heading\n", false, Cut::None),
+            ("----\na\n----\n", false, Cut::None),
+            ("", false, Cut::Blank),
+            ("--", false, Cut::Blank),
+            ("a: 1\n", true, whole("a: 1\n", 0, "")),
+            ("---\na: 1\n", true, whole("---\na: 1\n", 0, "")),
+            ("---\na: 1\n---\n", true, whole("a: 1\n", 1, "")),
+            (" \n", true, Cut::Blank),
+        ] {
+            assert_eq!(cut(text, all_yaml), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_preferred_name_of_a_field_wins_wherever_it_stands() {
+        for yaml in ["title: T\nname: N\n", "name: N\ntitle: T\n"] {
+            let fields = parse(yaml, &[]).unwrap();
+            assert_eq!(fields.title.as_ref().unwrap().value, "T", "{yaml}");
+        }
+        let fields = parse("title: ~\nname: N\n", &[]).unwrap();
+        assert_eq!(fields.title.unwrap().key, "name");
+    }
+
+    #[test]
+    fn scalars_keep_their_spelling() {
+        let fields = parse("title: 2.0\nquality: 061\ntopics: [1.10]\nid: yes\n", &[]).unwrap();
+        assert_eq!(fields.title.unwrap().value, "2.0");
+        assert_eq!(fields.quality.unwrap().value, "061");
+        assert_eq!(fields.topics.unwrap().value.0, [Some("1.10".to_owned())]);
+    }
+
+    #[test]
+    fn refusals_name_the_field_and_the_place() {
+        for (yaml, field, place, reason) in [
+            ("title: [a]\n", Some("title"), (1, 8), "`title` should be text, but is a list"),
+            ("a: 1\nimages: x\n", Some("images"), (2, 9), "`images` should be a list, but is text"),
+            (
+                "related:\n  - title: {a: b}\n",
+                Some("related"),
+                (2, 12),
+                "`related[0].title` should be text, but is a mapping",
+            ),
+            ("- a\n- b\n", None, (1, 1), "front matter should be `key: value` lines, but is a list"),
+            ("a: 1\nb: 2\na: 3\n", None, (3, 1), yaml::REPEATED),
+            ("images:\n  - url: a\n    url: b\n", None, (3, 5), yaml::REPEATED),
+            ("x:\n  y: 1\n  y: 2\n", None, (3, 3), yaml::REPEATED),
+            ("provider: me\n", Some("provider"), (1, 11), "`provider` should be a mapping, but is text"),
+            (
+                "topics: {a: b}\n",
+                Some("topics"),
+                (1, 9),
+                "`topics` should be a list of names, or one name, but is a mapping",
+            ),
+        ] {
+            let refusal = parse(yaml, &[]).unwrap_err();
+            assert_eq!(refusal.reason, reason, "{yaml}");
+            assert_eq!(refusal.field, field, "{yaml}");
+            let at = refusal.at.map(|at| (at.line, at.column));
+            assert_eq!(at, Some(place), "{yaml}");
+        }
+        assert!(parse("title: [a]\n", &["title"]).unwrap().title.is_none());
+    }
+
+    #[test]
+    fn secured_values_cannot_be_read_in_what_is_shown() {
+        for text in [
+            "a: 1\nsecured: \"TOP TOP\"\nb: 2\n",
+            "secured: >\n  TOP\n  TOP\nb: 2\n",
+            "secured: \"TOP\nTOP\n  TOP\"\nb: 2\n",
+            "\"Secured\" : TOP\n  TOP\nb: 2\n",
+            "{a: 1, secured: TOP, b: 2}\n",
+            "a:\n  secured: TOP\n  b: 2\n",
+            "a: \"unclosed\nsecured: \"TOP;TOP==\"\n---\nb: 2\n",
+        ] {
+            let shown = without_secured(text);
+            assert!(!shown.contains("TOP"), "{shown}");
+            assert_eq!(shown.lines().count(), text.lines().count(), "{shown}");
+            assert!(shown.contains("b: 2") || text.starts_with('{'), "{shown}");
+        }
+    }
+}

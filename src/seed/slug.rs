@@ -1,0 +1,113 @@
+//! Slugs: what a topic is called in addresses and file names.
+
+use unicode_normalization::UnicodeNormalization;
+use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
+
+/// Longest slug in bytes, so that every name made from it fits the 255 bytes of a file name.
+const LONGEST: usize = 200;
+
+/// The slug of a topic's name: NFC, lower case, `+ # & @` spelled out, every other run of
+/// characters that are not letters, marks or digits one hyphen, none at the ends.
+pub fn slug(name: &str) -> String {
+    let mut slug = String::with_capacity(name.len());
+    let mut gap = false;
+    let mut push = |c: char| {
+        if is_word(c) {
+            if gap && !slug.is_empty() {
+                slug.push('-');
+            }
+            gap = false;
+            slug.push(c);
+        } else {
+            gap = true;
+        }
+    };
+    for c in name.nfc().collect::<String>().to_lowercase().nfc() {
+        match spelled_out(c) {
+            Some(word) => word.chars().for_each(&mut push),
+            None => push(c),
+        }
+    }
+    slug
+}
+
+fn spelled_out(c: char) -> Option<&'static str> {
+    match c {
+        '+' => Some(" plus "),
+        '#' => Some(" sharp "),
+        '&' => Some(" and "),
+        '@' => Some(" at "),
+        _ => None,
+    }
+}
+
+fn is_word(c: char) -> bool {
+    matches!(
+        c.general_category_group(),
+        GeneralCategoryGroup::Letter | GeneralCategoryGroup::Mark | GeneralCategoryGroup::Number
+    )
+}
+
+/// The slug of a name that may be a topic, or why it may not.
+pub(super) fn topic_slug(name: &str) -> Result<String, &'static str> {
+    if name.split(['/', '\\']).any(|part| part == "..") {
+        return Err("a topic's name cannot lead out of the feeds directory");
+    }
+    let slug = slug(name);
+    match slug.as_str() {
+        "" => Err("a topic needs a letter or a digit in its name to have an address"),
+        "index" => Err("`index` is the address of the list of topics"),
+        _ if slug.len() > LONGEST => Err("this name is too long for an address (200 bytes at most)"),
+        _ => Ok(slug),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn slugs() {
+        for (name, expected) in [
+            ("Power Apps", "power-apps"),
+            ("C", "c"),
+            ("C++", "c-plus-plus"),
+            ("C#", "c-sharp"),
+            ("R&D", "r-and-d"),
+            ("@home", "at-home"),
+            ("机器学习", "机器学习"),
+            ("Énergie", "énergie"),
+            ("E\u{301}nergie", "énergie"),
+            ("हिन्दी", "हिन्दी"),
+            ("  --TCP/IP!  ", "tcp-ip"),
+            (".NET", "net"),
+            ("½ life", "½-life"),
+            ("../../etc", "etc"),
+            ("🚀", ""),
+            ("İstanbul", "i\u{307}stanbul"),
+        ] {
+            assert_eq!(slug(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn names_that_cannot_be_addresses_are_refused() {
+        for name in ["..", "../all", "a/../../b", "..\\x", "", "!!!", "🚀", "Index", &"x".repeat(201)] {
+            assert!(topic_slug(name).is_err(), "{name}");
+        }
+        for name in ["TCP/IP", ".NET", "C++", "all", "a..b"] {
+            assert!(topic_slug(name).is_ok(), "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_slug_is_its_own_slug_and_safe_as_a_file_name(name in "\\PC{0,40}") {
+            let once = slug(&name);
+            prop_assert_eq!(slug(&once), once.clone());
+            prop_assert!(!once.contains(['/', '\\', '.', '%', '?', '#', ' ', '\0']));
+            prop_assert!(!once.starts_with('-') && !once.ends_with('-') && !once.contains("--"));
+        }
+    }
+}

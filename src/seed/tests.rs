@@ -1,0 +1,381 @@
+use super::*;
+
+fn rules() -> Rules {
+    Rules { url: Url::parse("https://feeds.example.org/").unwrap(), largest: 1 << 20, strict: false }
+}
+
+fn read_text(path: &str, text: &str) -> Reading {
+    read(&rules(), &path.into(), text.as_bytes())
+}
+
+/// The record of a seed whose front matter this is.
+pub(super) fn record(yaml: &str) -> Record {
+    let (record, faults) = seed("a.md", &format!("---\n{yaml}---\n"));
+    *record.unwrap_or_else(|| panic!("{faults:#?}"))
+}
+
+fn seed(path: &str, text: &str) -> (Option<Box<Record>>, Vec<Fault>) {
+    match read_text(path, text) {
+        Reading::Seed { record, faults } => (record, faults),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn at(text: &str) -> Option<Timestamp> {
+    time::parse(text).map(|dated| dated.at)
+}
+
+#[test]
+fn names_that_can_be_seeds() {
+    for name in ["a.md", "a.MARKDOWN", "a.html", "a.htm", "a.txt", "a.yaml", "a.yml", "a.b.md"] {
+        assert!(is_seed_name(name), "{name}");
+    }
+    for name in
+        [".a.md", "a.md~", "#a.md#", ".#a.md", "a.md.swp", "a.md.tmp", "a", "a.rs", "4913", ".a.md.swp"]
+    {
+        assert!(!is_seed_name(name), "{name}");
+    }
+}
+
+#[test]
+fn every_field_is_read() {
+    let record = record(
+        r#"
+title: "The &#8220;title&#8221;"
+excerpt: "An  excerpt\n"
+publishedDateTime: 2024-03-26T08:00:23Z
+updatedDateTime: 2024-04-01
+expiryDateTime: 2090-01-01
+webUrl: https://a.example/x
+originalUrl: https://b.example/y
+topics: [C++, c++, RSS]
+provider:
+  name: A
+  domain: a.example
+  images: [{url: /a.png, width: 50, height: 50}]
+  authors: [{name: Jane}, {name: ~}, {name: "  Joe  Doe "}]
+images:
+  - {url: "https://a.example/i.png?a=1&b=2", width: 640px, height: 480, title: "A &amp; B", isCached: true}
+related:
+  - {title: R, webUrl: "https://c.example/", excerpt: E, publishedDateTime: 2020-01-01T00:00:00Z, type: article, provider: {name: C}}
+type: video
+category: news
+quality: 61.5
+heat: -1
+length: PT1H29M
+actions: [{url: "https://a.example/d.zip", title: Download, type: download, attribution: x}]
+featuredContent: "<iframe src='https://www.youtube.com/embed/x'></iframe>"
+secured: "TOPSECRET"
+"#,
+    );
+    let image = |url: &str| Image { url: url.to_owned(), width: None, height: None, title: None };
+    let provider = |name: &str| Provider { name: name.to_owned(), site: None, image: None };
+    let topic = |name: &str, slug: &str| Topic { name: name.into(), slug: slug.into() };
+    let expected = Record {
+        path: "a.md".into(),
+        id: "https://b.example/y".into(),
+        title: "The “title”".to_owned(),
+        summary: Some("An excerpt".to_owned()),
+        link: Some("https://a.example/x".to_owned()),
+        via: Some("https://b.example/y".to_owned()),
+        published: at("2024-03-26T08:00:23Z"),
+        updated: at("2024-04-01"),
+        expires: at("2090-01-01"),
+        hidden: None,
+        topics: vec![topic("C++", "c-plus-plus"), topic("RSS", "rss")],
+        provider: Some(Provider {
+            site: Some("https://a.example".to_owned()),
+            image: Some("https://feeds.example.org/a.png".to_owned()),
+            ..provider("A")
+        }),
+        authors: vec!["Jane".to_owned(), "Joe Doe".to_owned()],
+        kind: Some("video".to_owned()),
+        category: Some("news".to_owned()),
+        quality: 61.5,
+        heat: -1.0,
+        length: Some(Duration::from_secs(89 * 60)),
+        images: vec![Image {
+            width: Some(640),
+            height: Some(480),
+            title: Some("A & B".to_owned()),
+            ..image("https://a.example/i.png?a=1&b=2")
+        }],
+        related: vec![Related {
+            title: "R".to_owned(),
+            link: "https://c.example/".to_owned(),
+            summary: Some("E".to_owned()),
+            published: at("2020-01-01T00:00:00Z"),
+            provider: Some(provider("C")),
+            kind: Some("article".to_owned()),
+        }],
+        actions: vec![Action {
+            url: "https://a.example/d.zip".to_owned(),
+            title: Some("Download".to_owned()),
+            kind: Some("download".to_owned()),
+        }],
+        embed: Some("<iframe src='https://www.youtube.com/embed/x'></iframe>".to_owned()),
+        body: None,
+    };
+    assert_eq!(record, expected);
+}
+
+#[test]
+fn ids_never_depend_on_the_text() {
+    for (path, extra, expected) in [
+        ("a.md", "id: urn:x:1\noriginalUrl: https://b.example/\n", "urn:x:1"),
+        ("a.md", "originalUrl: https://b.example/\nwebUrl: https://a.example/\n", "https://b.example/"),
+        ("a.md", "webUrl: https://a.example/\n", "https://a.example/"),
+        ("x/2024-03-26-näme.md", "", "tag:feeds.example.org,2024-03-26:2024-03-26-n%C3%A4me"),
+        ("x/a b.md", "date: 2020-01-02T03:04:05Z\n", "tag:feeds.example.org,2020-01-02:a%20b"),
+        ("x/bundle/index.md", "date: 2020-01-02\n", "tag:feeds.example.org,2020-01-02:bundle"),
+    ] {
+        let (record, faults) = seed(path, &format!("---\ntitle: A\ntopics: t\n{extra}---\n"));
+        assert_eq!(&*record.unwrap_or_else(|| panic!("{faults:?}")).id, expected);
+    }
+}
+
+#[test]
+fn bodies_are_kept_without_what_xml_forbids() {
+    let (record, _) = seed("a.html", "---\ntitle: A\ntopics: t\n---\n<p>a\u{7}b</p>\n");
+    assert_eq!(record.unwrap().body, Some(Body { markup: Markup::Html, text: "<p>ab</p>\n".to_owned() }));
+    let (record, _) = seed("a.yaml", "title: A\ntopics: t\n");
+    assert_eq!(record.unwrap().body, None);
+}
+
+#[test]
+fn what_hides_a_record() {
+    for (yaml, expected) in [
+        ("published: true\n", None),
+        ("published: false\n", Some(Hidden::Unpublished)),
+        ("published: \"False\"\n", Some(Hidden::Unpublished)),
+        ("draft: yes\n", Some(Hidden::Unpublished)),
+        ("removed: true\npublished: true\n", Some(Hidden::Removed)),
+        ("deleted: true\ndraft: true\n", Some(Hidden::Removed)),
+        ("published: ~\n", None),
+    ] {
+        assert_eq!(record(&format!("title: A\ntopics: t\n{yaml}")).hidden, expected, "{yaml}");
+    }
+}
+
+/// A fault in its short form: whether the record survived, and the first line of what is said.
+fn verdict(path: &str, bytes: &[u8], rules: &Rules) -> (bool, Vec<String>) {
+    match read(rules, &path.into(), bytes) {
+        Reading::Seed { record, faults } => {
+            let told = |fault: &Fault| {
+                let level = if fault.severity == Severity::Fault { "" } else { "warning " };
+                let place = fault.place.as_ref().map_or_else(String::new, |place| {
+                    let marked = place.excerpt.chars().skip(place.marked.start).take(place.marked.len());
+                    format!("{}:{} [{}] ", place.at.line, place.at.column, marked.collect::<String>())
+                });
+                let help = fault.help.as_ref().map_or_else(String::new, |help| format!(" ({help})"));
+                format!("{level}{place}{}{help}", fault.reason)
+            };
+            (record.is_some(), faults.iter().map(told).collect())
+        }
+        Reading::NotASeed => (false, vec!["not a seed".to_owned()]),
+        Reading::Blank => (false, vec!["blank".to_owned()]),
+    }
+}
+
+#[test]
+fn faults_say_what_where_and_what_to_do() {
+    let cases: &[(&str, bool, &[&str])] = &[
+        ("# no front matter\n", false, &["not a seed"]),
+        ("\n", false, &["blank"]),
+        (
+            "---\ntitle: A\n",
+            false,
+            &["1:1 [---] front matter opens here and never closes (end it with a line of three hyphens)"],
+        ),
+        (
+            "---\ntitle: A\ntopics: t\nquality: high\n---\n",
+            true,
+            &["4:10 [high] `quality` is left out: it is not a number"],
+        ),
+        (
+            "---\ntitel: A\ntopics: t\n---\n",
+            false,
+            &[
+                "a seed needs a `title` (add `title: …` to its front matter)",
+                "warning 2:1 [titel] `titel` is not a field of a seed (did you mean `title`?)",
+            ],
+        ),
+        ("---\ntitle: A\ntopics: t\nprice: free\n---\n", true, &[]),
+        ("---\ntitle: \" \"\ntopics: t\n---\n", false, &["2:8 [\" \"] `title` has no text"]),
+        (
+            "---\ntitle: A\n---\n",
+            false,
+            &[
+                "a seed needs `topics`, or it would be in no topic's feed (add `topics: …`: a name, or a list of names)",
+            ],
+        ),
+        ("---\ntitle: A\ntopics: []\n---\n", false, &["3:9 [[]] `topics` names no topic"]),
+        (
+            "---\ntitle: A\ntopics:\n  - ok\n  - ../x\n---\n",
+            true,
+            &["5:5 [../x] this topic is left out: a topic's name cannot lead out of the feeds directory"],
+        ),
+        (
+            "---\ntitle: A\ntopics: '!'\n---\n",
+            false,
+            &[
+                "3:9 ['!'] this topic is left out: a topic needs a letter or a digit in its name to have an address",
+            ],
+        ),
+        (
+            "---\ntitle: A\ntopics: t\npublishedDateTime: tomorrow\n---\n",
+            false,
+            &[
+                "4:20 [tomorrow] `publishedDateTime` is not a date in the years 1 to 9999 (write `2024-03-26T08:00:23Z`, `2024-03-26 08:00:23 +0000` or `2024-03-26`)",
+            ],
+        ),
+        (
+            "---\ntitle: A\ntopics: t\ndate: 2024-01-01 10:00\nlastmod: 2023-01-01\n---\n",
+            true,
+            &[
+                "warning 4:7 [2024-01-01 10:00] `date` has no offset, so it is taken as UTC (add `Z` or an offset such as `+02:00`)",
+                "warning 5:10 [2023-01-01] `lastmod` is before the seed was published, so that date is taken",
+            ],
+        ),
+        (
+            "---\ntitle: A\ntopics: t\ndraft: maybe\n---\n",
+            false,
+            &["4:8 [maybe] `draft` should be true or false"],
+        ),
+        (
+            "---\ntitle: A\ntopics: t\npublished: [x]\n---\n",
+            false,
+            &["4:12 [[x]] `published` should be text, but is a list"],
+        ),
+        (
+            "---\ntitle: A\ntopics: t\nid: 42\n---\n",
+            false,
+            &[
+                "4:5 [42] `id` should be an absolute URI (write an address, `urn:uuid:…` or `tag:example.org,2024:…`, or leave it out)",
+            ],
+        ),
+        (
+            "---\ntitle: A\ntopics: t\nwebUrl: javascript:alert(1)\n---\n",
+            true,
+            &["4:9 [javascript:alert(1)] `webUrl` is left out: it is not an http or https address"],
+        ),
+        (
+            "---\ntitle: A\ntopics: t\nimages:\n  - url: data:x\n  - {url: /i.png, width: wide}\n---\n",
+            true,
+            &[
+                "5:10 [data:x] `url` is left out: it is not an http or https address",
+                "6:26 [wide}] `width` is left out: it is not a number of pixels",
+            ],
+        ),
+        (
+            "---\ntitle: A\ntopics: t\nrelated:\n  - title: R\n---\n",
+            true,
+            &["5:5 [title: R] this related entry is left out: it needs a `title` and a `webUrl`"],
+        ),
+        (
+            "---\ntitle: A\ntopics: t\nexcerpt: {a: b}\nprovider: me\nlength: long\n---\n",
+            true,
+            &[
+                "4:10 [{a: b}] `excerpt` should be text, but is a mapping",
+                "5:11 [me] `provider` should be a mapping, but is text",
+                "6:9 [long] `length` is left out: it is not a duration (write an ISO 8601 duration such as `PT1H29M`)",
+            ],
+        ),
+        ("---\ntitle: A\ntopics: t\ntitle: B\n---\n", false, &["4:1 [title: B] this key stands here twice"]),
+        (
+            "---\njust text\n---\n",
+            false,
+            &["2:1 [just text] front matter should be `key: value` lines, but is text"],
+        ),
+        (
+            "---\ntitle: A\n  topics: t\n---\n",
+            false,
+            &["3:9 [: t] this is not valid YAML: mapping values are not allowed in this context"],
+        ),
+        (
+            "---\n---\n",
+            false,
+            &[
+                "a seed needs a `title` (add `title: …` to its front matter)",
+                "a seed needs `topics`, or it would be in no topic's feed (add `topics: …`: a name, or a list of names)",
+            ],
+        ),
+        ("---\ntitle: A\0\n---\n", false, &["2:9 [\u{FFFD}] a NUL byte: this is not a text file"]),
+    ];
+    for (text, survives, expected) in cases {
+        let (survived, told) = verdict("a.md", text.as_bytes(), &rules());
+        assert_eq!(told, *expected, "{text}");
+        assert_eq!(survived, *survives, "{text}");
+    }
+}
+
+#[test]
+fn strictness_lists_unknown_keys_and_missing_dates() {
+    let strict = Rules { strict: true, ..rules() };
+    let (survived, told) = verdict("a.md", b"---\ntitle: A\ntopics: t\nprice: free\n---\n", &strict);
+    assert!(survived);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].starts_with("undated"), "{told:?}");
+    assert_eq!(told[1], "4:1 [price] `price` is not a field of a seed");
+}
+
+#[test]
+fn what_is_not_text_is_a_fault() {
+    let small = Rules { largest: 64, ..rules() };
+    let large = format!("---\ntitle: {}\n---\n", "x".repeat(64));
+    for (bytes, expected) in [
+        (&b"---\ntitle: \xFFA\n---\n"[..], "2:8 [\u{FFFD}] this is not UTF-8"),
+        (b"\xFF\xFE-\0-\0-\0", "1:1 [\u{FFFD}] this is not UTF-8"),
+        (large.as_bytes(), "this seed is larger than 64 bytes"),
+    ] {
+        let (_, told) = verdict("a.md", bytes, &small);
+        assert!(told[0].starts_with(expected), "{told:?}");
+    }
+    assert_eq!(verdict("a.txt", &[0xE9; 10], &rules()).1, ["not a seed"]);
+}
+
+#[test]
+fn hostile_yaml_is_refused_at_once() {
+    let mut bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n".to_owned();
+    for (letter, previous) in ('b'..='z').zip('a'..='y') {
+        bomb += &format!("{letter}: &{letter} [{}*{previous}]\n", format!("*{previous},").repeat(8));
+    }
+    let deep = format!("title: {}1{}\ntopics: t\n", "{a: ".repeat(3000), "}".repeat(3000));
+    let nested = format!("title: A\ntopics: t\nx: {}\n", "[".repeat(15_000));
+    let large = format!("title: A\ntopics: t\nx: {}\n", "y".repeat(17_000));
+    for yaml in [bomb, deep, nested, large] {
+        let (record, faults) = seed("a.md", &format!("---\n{yaml}---\n"));
+        assert!(record.is_none() && faults.len() == 1, "{faults:?}");
+    }
+}
+
+#[test]
+fn secured_text_is_in_no_record_and_no_fault() {
+    for yaml in [
+        "title: A\ntopics: t\nsecured: \"TOPSECRET\"\n",
+        "title: A\ntopics: t\nsecured: [TOPSECRET, {a: TOPSECRET}]\n",
+        "title: A\ntopics: t\nsecured: TOPSECRET: TOPSECRET\n",
+        "title: A\ntopics: t\nsecured: \"TOPSECRET\nTOPSECRET\n",
+        "title: \"A\ntopics: t\nsecured: \"TOPSECRET\"\n",
+        "title: A\ntopics: t\nsecurd: TOPSECRET\n",
+        "secured: TOPSECRET\nsecured: TOPSECRET\n",
+        "title: A\ntopics: t\nprovider:\n  secured: TOPSECRET\n  secured: [TOPSECRET\n",
+    ] {
+        for rules in [rules(), Rules { strict: true, ..rules() }] {
+            let reading = read(&rules, &"a.md".into(), format!("---\n{yaml}---\n").as_bytes());
+            assert!(!format!("{reading:?}").contains("SECRET"), "{reading:#?}");
+        }
+    }
+}
+
+#[test]
+fn durations() {
+    for (text, seconds) in
+        [("PT1H29M", 5340), ("PT10M15S", 615), ("P1DT1S", 86_401), ("P1W", 604_800), ("PT1.5M", 90)]
+    {
+        assert_eq!(duration(text), Some(Duration::from_secs(seconds)), "{text}");
+    }
+    for text in ["", "P", "PT", "PT0S", "10:15", "PT5", "P1H", "PT1S1H", "PT-1S", "PT1e300S"] {
+        assert_eq!(duration(text), None, "{text}");
+    }
+}

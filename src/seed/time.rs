@@ -1,0 +1,107 @@
+//! Dates as people write them in front matter.
+
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, Timelike, Utc};
+
+/// An instant to the second, in UTC, in the years 1 to 9999: what RFC 822 dates, RFC 3339 dates
+/// and everything that reads them have in common.
+pub type Timestamp = DateTime<Utc>;
+
+/// A date as written.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Dated {
+    pub(super) at: Timestamp,
+    /// Whether a time of day stood there without an offset, so that UTC was assumed.
+    pub(super) assumed_utc: bool,
+}
+
+/// Reads RFC 3339, `YYYY-MM-DD HH:MM:SS ±ZZZZ`, either without the offset, or a date alone.
+pub(super) fn parse(text: &str) -> Option<Dated> {
+    let text = text.trim();
+    let (at, assumed_utc) = if let Some(at) = with_offset(text) {
+        (at, false)
+    } else if let Some(at) = without_offset(text) {
+        (at, true)
+    } else {
+        (NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_time(NaiveTime::MIN).and_utc(), false)
+    };
+    let at = at.with_nanosecond(0)?;
+    (1..=9999).contains(&at.year()).then_some(Dated { at, assumed_utc })
+}
+
+fn with_offset(text: &str) -> Option<Timestamp> {
+    if let Ok(at) = DateTime::parse_from_rfc3339(text) {
+        return Some(at.to_utc());
+    }
+    for zone in ["UTC", "GMT", "Z"] {
+        if let Some(local) = text.strip_suffix(zone) {
+            return without_offset(local.trim_end());
+        }
+    }
+    ["%Y-%m-%d %H:%M:%S%.f %#z", "%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M %#z", "%Y-%m-%dT%H:%M%#z"]
+        .iter()
+        .find_map(|format| DateTime::parse_from_str(text, format).ok())
+        .map(|at| at.to_utc())
+}
+
+fn without_offset(text: &str) -> Option<Timestamp> {
+    ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]
+        .iter()
+        .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
+        .map(|at| at.and_utc())
+}
+
+/// The date that begins a file name: `2024-03-26-a-name.md`.
+pub(super) fn in_file_name(path: &str) -> Option<Timestamp> {
+    let name = path.rsplit('/').next()?;
+    let date = name.get(..10).filter(|_| name.as_bytes().get(10) == Some(&b'-'))?;
+    NaiveDate::parse_from_str(date, "%Y-%m-%d").ok().map(|date| date.and_time(NaiveTime::MIN).and_utc())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates() {
+        for (text, expected, assumed_utc) in [
+            ("2024-03-26T08:00:23Z", "2024-03-26T08:00:23Z", false),
+            ("2024-03-26T08:00:23.987+02:00", "2024-03-26T06:00:23Z", false),
+            ("2024-03-26 08:00:23 -0800", "2024-03-26T16:00:23Z", false),
+            ("2024-03-26 08:00:23 +01:00", "2024-03-26T07:00:23Z", false),
+            ("2001-12-14 21:59:43.10 -05", "2001-12-15T02:59:43Z", false),
+            ("2024-03-26 08:00 -0800", "2024-03-26T16:00:00Z", false),
+            ("2024-03-26 08:00:23 UTC", "2024-03-26T08:00:23Z", false),
+            ("2024-03-26T08:00:23", "2024-03-26T08:00:23Z", true),
+            ("2024-03-26 08:00", "2024-03-26T08:00:00Z", true),
+            (" 2024-03-26 ", "2024-03-26T00:00:00Z", false),
+            ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59Z", false),
+        ] {
+            let dated = parse(text).unwrap_or_else(|| panic!("{text}"));
+            let written = dated.at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+            assert_eq!((written.as_str(), dated.assumed_utc), (expected, assumed_utc), "{text}");
+        }
+        for text in [
+            "",
+            "yesterday",
+            "2024-13-01",
+            "2024-02-30",
+            "26/03/2024",
+            "0000-01-01",
+            "12024-01-01",
+            "9999-12-31T23:59:59-01:00",
+            "1711440023",
+        ] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn dates_in_file_names() {
+        let date = |path| in_file_name(path).map(|at| at.format("%F").to_string());
+        assert_eq!(date("news/2024-03-26-a.md").as_deref(), Some("2024-03-26"));
+        for path in ["2024-03-26.md", "a-2024-03-26-b.md", "2024-99-26-b.md", "2024/x.md", "机器学习-x.md"]
+        {
+            assert_eq!(date(path), None, "{path}");
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Preconditions: RFC 9110 §13. What they decide are outcomes, not errors.
+
+use std::time::SystemTime;
+
+use hyper::HeaderMap;
+use hyper::header::{HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
+
+/// What the preconditions of a GET or HEAD decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Answer as if there were none.
+    Proceed,
+    /// 304: the client has these bytes.
+    NotModified,
+    /// 412: what the client wants is not what is here.
+    Failed,
+}
+
+/// Evaluates the preconditions of a GET or HEAD for a representation that exists, in the order of
+/// §13.2.2. A field that is not valid counts as absent (§13.1.3, §13.1.4).
+pub(super) fn evaluate(headers: &HeaderMap, entity_tag: &str, last_modified: SystemTime) -> Outcome {
+    if headers.contains_key(IF_MATCH) {
+        if !any_tag(headers, &IF_MATCH, |tag| strong(tag) && tag == entity_tag) {
+            return Outcome::Failed;
+        }
+    } else if date(headers, &IF_UNMODIFIED_SINCE).is_some_and(|date| last_modified > date) {
+        return Outcome::Failed;
+    }
+    let not_modified = if headers.contains_key(IF_NONE_MATCH) {
+        any_tag(headers, &IF_NONE_MATCH, |tag| opaque(tag) == opaque(entity_tag))
+    } else {
+        date(headers, &IF_MODIFIED_SINCE).is_some_and(|date| last_modified <= date)
+    };
+    if not_modified { Outcome::NotModified } else { Outcome::Proceed }
+}
+
+/// §8.8.3.2: strong comparison needs both tags to be strong. Ours always are.
+fn strong(tag: &str) -> bool {
+    !tag.starts_with("W/")
+}
+
+fn opaque(tag: &str) -> &str {
+    tag.strip_prefix("W/").unwrap_or(tag)
+}
+
+/// Whether `*` or a tag of the list that fits stands in any line of a field.
+fn any_tag(headers: &HeaderMap, name: &HeaderName, fits: impl Fn(&str) -> bool) -> bool {
+    let lines = headers.get_all(name).iter().filter_map(|line| line.to_str().ok());
+    lines.into_iter().any(|line| line.trim() == "*" || tags(line).any(&fits))
+}
+
+/// The entity tags of a list, with their quotes, up to the first thing that is none (§8.8.3).
+/// A comma may stand within a tag.
+fn tags(line: &str) -> impl Iterator<Item = &str> {
+    let mut rest = line;
+    std::iter::from_fn(move || {
+        rest = rest.trim_start_matches([',', ' ', '\t']);
+        let quote = if rest.starts_with("W/\"") { 2 } else { 0 };
+        rest.get(quote..)?.strip_prefix('"')?;
+        let end = quote + 2 + rest[quote + 1..].find('"')?;
+        let (tag, after) = rest.split_at(end);
+        rest = after;
+        Some(tag)
+    })
+}
+
+fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
+    let mut lines = headers.get_all(name).iter();
+    let line = lines.next().filter(|_| lines.next().is_none())?;
+    httpdate::parse_http_date(line.to_str().ok()?.trim()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    const TAG: &str = "\"abc\"";
+
+    fn outcome(fields: &[(&str, &str)]) -> Outcome {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+        }
+        // Sun, 06 Nov 1994 08:49:37 GMT
+        evaluate(&headers, TAG, SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777))
+    }
+
+    #[test]
+    fn preconditions() {
+        use Outcome::{Failed, NotModified, Proceed};
+        let (same, before, after) = (
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49:36 GMT",
+            "Fri, 31 Dec 2100 23:59:59 GMT",
+        );
+        for (fields, expected) in [
+            (&[][..], Proceed),
+            (&[("if-none-match", "\"abc\"")], NotModified),
+            (&[("if-none-match", "W/\"abc\"")], NotModified),
+            (&[("if-none-match", "\"x\", \"a,b\" ,W/\"abc\"")], NotModified),
+            (&[("if-none-match", "\"x\""), ("if-none-match", "\"abc\"")], NotModified),
+            (&[("if-none-match", " * ")], NotModified),
+            (&[("if-none-match", "\"x\"")], Proceed),
+            (&[("if-none-match", "abc")], Proceed),
+            (&[("if-none-match", "\"abc")], Proceed),
+            (&[("if-none-match", "")], Proceed),
+            (&[("if-none-match", "\"x\""), ("if-modified-since", after)], Proceed),
+            (&[("if-none-match", "\"abc\""), ("if-modified-since", before)], NotModified),
+            (&[("if-modified-since", same)], NotModified),
+            (&[("if-modified-since", after)], NotModified),
+            (&[("if-modified-since", before)], Proceed),
+            (&[("if-modified-since", "Sunday, 06-Nov-94 08:49:37 GMT")], NotModified),
+            (&[("if-modified-since", "Sun Nov  6 08:49:37 1994")], NotModified),
+            (&[("if-modified-since", "yesterday")], Proceed),
+            (&[("if-modified-since", same), ("if-modified-since", same)], Proceed),
+            (&[("if-match", "\"abc\"")], Proceed),
+            (&[("if-match", "*")], Proceed),
+            (&[("if-match", "W/\"abc\"")], Failed),
+            (&[("if-match", "\"x\"")], Failed),
+            (&[("if-match", "\"x\""), ("if-none-match", "\"abc\"")], Failed),
+            (&[("if-match", "\"abc\""), ("if-none-match", "\"abc\"")], NotModified),
+            (&[("if-match", "\"abc\""), ("if-unmodified-since", before)], Proceed),
+            (&[("if-unmodified-since", before)], Failed),
+            (&[("if-unmodified-since", same)], Proceed),
+            (&[("if-unmodified-since", "nonsense")], Proceed),
+        ] {
+            assert_eq!(outcome(fields), expected, "{fields:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_list_with_the_tag_matches(
+            before in proptest::collection::vec("[!#-~]{0,8}", 0..4),
+            after in proptest::collection::vec("[!#-~]{0,8}", 0..4),
+            weak in any::<bool>(),
+        ) {
+            let quoted = |tags: Vec<String>| tags.into_iter().map(|tag| format!("\"{tag}\"")).collect::<Vec<_>>();
+            let tag = if weak { format!("W/{TAG}") } else { TAG.to_owned() };
+            let list = [quoted(before), vec![tag], quoted(after)].concat().join(", ");
+            prop_assert_eq!(outcome(&[("if-none-match", &list)]), Outcome::NotModified);
+        }
+
+        #[test]
+        fn nonsense_never_panics(line in "[ -~\t]{0,40}") {
+            let _ = outcome(&[("if-none-match", &line), ("if-modified-since", &line)]);
+            let _ = outcome(&[("if-match", &line), ("if-unmodified-since", &line)]);
+        }
+    }
+}

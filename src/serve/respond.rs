@@ -1,0 +1,240 @@
+//! From the head of a request to an answer: a pure function of the edition and the instant.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
+    LAST_MODIFIED, LINK, VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use hyper::{HeaderMap, Method, Response, StatusCode, Uri};
+use percent_encoding::percent_decode_str;
+
+use super::precondition::{self, Outcome};
+use crate::edition::{Edition, Representation};
+use crate::text::printable;
+
+/// The methods that every address answers.
+const METHODS: &str = "GET, HEAD, OPTIONS";
+/// How long a reader may show an old feed while the server cannot be reached, in seconds.
+const STALE_IF_ERROR: u64 = 24 * 60 * 60;
+
+/// The answer to a request, from one edition. Its query, and any body, mean nothing here.
+pub(super) fn respond(
+    edition: &Edition,
+    max_age: Duration,
+    now: SystemTime,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Response<Full<Bytes>> {
+    let path = percent_decode_str(uri.path()).decode_utf8().ok();
+    match *method {
+        Method::OPTIONS => answer(StatusCode::NO_CONTENT, [(ALLOW, METHODS.to_owned())], Bytes::new()),
+        Method::GET | Method::HEAD => match path.as_deref().and_then(|path| edition.get(path)) {
+            Some(representation) => {
+                let max_age = until_due(edition, max_age, now);
+                represent(representation, max_age, now, headers)
+            }
+            None => {
+                let path = path.unwrap_or_else(|| uri.path().into());
+                let text = format!(
+                    "Nothing is published at {}\n\nEverything is at /all.atom and /all.rss, each topic at /topics/SLUG.atom and /topics/SLUG.rss\n",
+                    printable(&path)
+                );
+                explain(StatusCode::NOT_FOUND, [], text)
+            }
+        },
+        _ => {
+            let text = format!("This address answers {METHODS}\n");
+            explain(StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, METHODS.to_owned())], text)
+        }
+    }
+}
+
+fn represent(
+    representation: &Representation,
+    max_age: Duration,
+    now: SystemTime,
+    headers: &HeaderMap,
+) -> Response<Full<Bytes>> {
+    // A clock that was set back must not make a date in the future (RFC 9110 §8.8.2.1).
+    let last_modified = representation.last_modified.min(now);
+    let seconds = max_age.as_secs();
+    let validators = [
+        (ETAG, representation.entity_tag.clone()),
+        (LAST_MODIFIED, httpdate::fmt_http_date(last_modified)),
+        (
+            CACHE_CONTROL,
+            format!(
+                "public, max-age={seconds}, stale-while-revalidate={seconds}, stale-if-error={STALE_IF_ERROR}"
+            ),
+        ),
+        (VARY, "Accept-Encoding".to_owned()),
+    ];
+    match precondition::evaluate(headers, &representation.entity_tag, representation.last_modified) {
+        Outcome::NotModified => answer(StatusCode::NOT_MODIFIED, validators, Bytes::new()),
+        Outcome::Failed => explain(
+            StatusCode::PRECONDITION_FAILED,
+            [],
+            "This is not what is published here now\n".to_owned(),
+        ),
+        Outcome::Proceed => {
+            let description = [
+                (CONTENT_TYPE, representation.media_type.to_owned()),
+                (LINK, format!("<{}>; rel=\"self\"", representation.url)),
+            ];
+            answer(StatusCode::OK, validators.into_iter().chain(description), representation.body.clone())
+        }
+    }
+}
+
+/// How long an answer may be kept: no longer than until the edition after it is due.
+fn until_due(edition: &Edition, max_age: Duration, now: SystemTime) -> Duration {
+    edition.next_due.map_or(max_age, |due| {
+        let until = SystemTime::from(due).duration_since(now).unwrap_or_default();
+        max_age.min(until)
+    })
+}
+
+fn explain(
+    status: StatusCode,
+    fields: impl IntoIterator<Item = (HeaderName, String)>,
+    text: String,
+) -> Response<Full<Bytes>> {
+    let described = [
+        (CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),
+        (CACHE_CONTROL, "no-cache".to_owned()),
+        (VARY, "Accept-Encoding".to_owned()),
+    ];
+    answer(status, fields.into_iter().chain(described), text.into())
+}
+
+fn answer(
+    status: StatusCode,
+    fields: impl IntoIterator<Item = (HeaderName, String)>,
+    body: Bytes,
+) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    for (name, value) in fields {
+        // Addresses are percent-encoded and everything else is ours, so every value is valid.
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(name, value);
+        }
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    const MAX_AGE: Duration = Duration::from_secs(900);
+
+    fn edition() -> Edition {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let url = "https://a.example/topics/%E6%9C%BA.atom".to_owned();
+        let representation =
+            Representation::new(b"<feed/>".to_vec(), "application/atom+xml; charset=utf-8", url, at);
+        let representations = [("topics/机.atom".to_owned(), Arc::new(representation))].into();
+        Edition { number: 1, representations, next_due: None }
+    }
+
+    fn get(
+        edition: &Edition,
+        now: u64,
+        method: Method,
+        path: &str,
+        fields: &[(&str, &str)],
+    ) -> Response<Full<Bytes>> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+        }
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(now);
+        respond(edition, MAX_AGE, now, &method, &path.parse().unwrap(), &headers)
+    }
+
+    fn field<'a>(response: &'a Response<Full<Bytes>>, name: &str) -> &'a str {
+        response.headers().get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    #[test]
+    fn a_feed_is_described_in_full() {
+        let edition = edition();
+        for path in ["/topics/%E6%9C%BA.atom", "/topics/%e6%9c%ba.atom?utm_source=x"] {
+            let response = get(&edition, 800_000_000, Method::GET, path, &[]);
+            assert_eq!(response.status(), StatusCode::OK);
+            for (name, expected) in [
+                ("content-type", "application/atom+xml; charset=utf-8"),
+                ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT"),
+                ("cache-control", "public, max-age=900, stale-while-revalidate=900, stale-if-error=86400"),
+                ("vary", "Accept-Encoding"),
+                ("link", "<https://a.example/topics/%E6%9C%BA.atom>; rel=\"self\""),
+                ("access-control-allow-origin", "*"),
+                ("x-content-type-options", "nosniff"),
+                ("etag", &edition.representations["topics/机.atom"].entity_tag),
+            ] {
+                assert_eq!(field(&response, name), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn not_modified_says_what_a_full_answer_would() {
+        let edition = edition();
+        let path = "/topics/%E6%9C%BA.atom";
+        let full = get(&edition, 800_000_000, Method::GET, path, &[]);
+        let short = get(&edition, 800_000_000, Method::GET, path, &[("if-none-match", field(&full, "etag"))]);
+        assert_eq!(short.status(), StatusCode::NOT_MODIFIED);
+        for name in ["etag", "last-modified", "cache-control", "vary"] {
+            assert_eq!(field(&short, name), field(&full, name));
+        }
+        assert_eq!(field(&short, "content-type"), "");
+    }
+
+    #[test]
+    fn an_answer_is_kept_no_longer_than_it_is_true() {
+        let mut edition = edition();
+        edition.next_due = Timestamp::from_timestamp(800_000_100, 0);
+        for (now, expected) in
+            [(800_000_000, "max-age=100,"), (799_000_000, "max-age=900,"), (800_000_200, "max-age=0,")]
+        {
+            let response = get(&edition, now, Method::GET, "/topics/%E6%9C%BA.atom", &[]);
+            assert!(field(&response, "cache-control").contains(expected), "{response:?}");
+        }
+    }
+
+    #[test]
+    fn a_clock_set_back_makes_no_date_in_the_future() {
+        let response = get(&edition(), 784_111_000, Method::GET, "/topics/%E6%9C%BA.atom", &[]);
+        assert_eq!(field(&response, "last-modified"), "Sun, 06 Nov 1994 08:36:40 GMT");
+    }
+
+    #[test]
+    fn other_methods_and_other_addresses() {
+        let edition = edition();
+        for (method, path, status) in [
+            (Method::GET, "/", StatusCode::NOT_FOUND),
+            (Method::HEAD, "/nothing.atom", StatusCode::NOT_FOUND),
+            (Method::GET, "/%FF", StatusCode::NOT_FOUND),
+            (Method::GET, "/../topics/%E6%9C%BA.atom", StatusCode::NOT_FOUND),
+            (Method::POST, "/topics/%E6%9C%BA.atom", StatusCode::METHOD_NOT_ALLOWED),
+            (Method::DELETE, "/", StatusCode::METHOD_NOT_ALLOWED),
+            (Method::OPTIONS, "/topics/%E6%9C%BA.atom", StatusCode::NO_CONTENT),
+        ] {
+            let response = get(&edition, 800_000_000, method.clone(), path, &[]);
+            assert_eq!(response.status(), status, "{method} {path}");
+            let allowed = matches!(status, StatusCode::METHOD_NOT_ALLOWED | StatusCode::NO_CONTENT);
+            assert_eq!(field(&response, "allow"), if allowed { METHODS } else { "" });
+        }
+    }
+
+    use crate::seed::Timestamp;
+}

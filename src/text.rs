@@ -1,0 +1,110 @@
+//! Text that may go into any feed: what XML allows, and nothing that hides in it.
+
+use std::borrow::Cow;
+
+/// Whether XML 1.0 §2.2 (`Char`) allows a character. A feed with any other is not well-formed,
+/// however it is escaped.
+pub fn allowed_in_xml(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
+}
+
+/// The text without the characters that XML forbids.
+pub fn clean(text: &str) -> Cow<'_, str> {
+    if text.chars().all(allowed_in_xml) {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(text.chars().filter(|&c| allowed_in_xml(c)).collect())
+    }
+}
+
+/// One line of plain text from what a seed or a configuration says: entities decoded once,
+/// forbidden characters taken out, white space folded.
+///
+/// Entities without a semicolon stay as they are, so that `AT&T` and `?a=1&copy=2` survive. A
+/// no-break space is a choice of the writer's and is kept.
+pub fn plain(text: &str) -> String {
+    let decoded = htmlize::unescape_attribute(text);
+    let mut folded = String::with_capacity(decoded.len());
+    for word in clean(&decoded).split(is_fold).filter(|word| !word.is_empty()) {
+        if !folded.is_empty() {
+            folded.push(' ');
+        }
+        folded.push_str(word);
+    }
+    folded
+}
+
+fn is_fold(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | ' ' | '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
+/// Text as it may be shown on a terminal or in a log: control characters, and those that turn the
+/// direction of writing, replaced, so that no seed can move a cursor or disguise a line.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let harmful = |c: char| {
+        (c.is_control() && c != '\t') || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+    };
+    if text.contains(harmful) { Cow::Owned(text.replace(harmful, "\u{FFFD}")) } else { Cow::Borrowed(text) }
+}
+
+/// The known word that a misspelt one was most likely meant to be.
+pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    let allowance = if word.chars().count() < 5 { 1 } else { 2 };
+    known
+        .iter()
+        .map(|&candidate| {
+            (strsim::damerau_levenshtein(&word.to_lowercase(), &candidate.to_lowercase()), candidate)
+        })
+        .filter(|&(distance, _)| distance <= allowance)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// `1 seed`, `2 seeds`: a number and its noun.
+pub fn count(number: usize, noun: &str) -> String {
+    let plural = match noun {
+        _ if number == 1 => return format!("1 {noun}"),
+        "entry" => "entries".to_owned(),
+        _ => format!("{noun}s"),
+    };
+    format!("{number} {plural}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_text_is_decoded_once_cleaned_and_folded() {
+        for (given, expected) in [
+            ("organization&#8217;s", "organization\u{2019}s"),
+            ("&amp;quot;x&amp;quot;", "&quot;x&quot;"),
+            ("AT&T &amp; ?a=1&copy=2", "AT&T & ?a=1&copy=2"),
+            ("  a\r\n\tb \u{2028} c ", "a b c"),
+            ("a&#0;b\u{0}c\u{7}d\u{FFFE}e", "a\u{FFFD}bcde"),
+            ("a&#10;&#9;b", "a b"),
+            ("Pourquoi\u{A0}?", "Pourquoi\u{A0}?"),
+            ("<b>bold</b>", "<b>bold</b>"),
+            ("&nosuch; &", "&nosuch; &"),
+            ("", ""),
+        ] {
+            assert_eq!(plain(given), expected, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn a_slip_of_the_finger_is_recognised() {
+        let known = ["title", "date", "webUrl", "publishedDateTime"];
+        assert_eq!(nearest("titel", &known), Some("title"));
+        assert_eq!(nearest("weburl", &known), Some("webUrl"));
+        assert_eq!(nearest("publishedDatetime", &known), Some("publishedDateTime"));
+        assert_eq!(nearest("price", &known), None);
+        assert_eq!(nearest("dt", &known), None);
+    }
+
+    #[test]
+    fn what_reaches_a_terminal_cannot_steer_it() {
+        assert_eq!(printable("a\u{1b}[31mb\nc\u{202E}d"), "a\u{FFFD}[31mb\u{FFFD}c\u{FFFD}d");
+        assert_eq!(printable("plain\ttext"), "plain\ttext");
+    }
+}

@@ -1,0 +1,356 @@
+//! Watching: from the events of the file system to hints about where to look.
+//!
+//! Events are only hints, since they get lost: in new folders, in overflowing queues, and for ever
+//! after the root itself was replaced. So an event about anything but a plain file also asks for a
+//! look everywhere a little later, one happens periodically whatever is heard, and the root's
+//! identity is compared every second.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RemoveKind};
+use notify::{Event, EventKind, EventKindMask, RecommendedWatcher, RecursiveMode, Watcher};
+use tracing::{error, info, warn};
+
+use crate::scan::Hint;
+
+/// How long it must be quiet before changes are looked at.
+const QUIET: Duration = Duration::from_millis(20);
+/// How long changes wait at most while it does not get quiet.
+const IMPATIENCE: Duration = Duration::from_millis(500);
+/// How long a file that is written to, and not closed, is left alone after the last write.
+const UNFINISHED: Duration = Duration::from_secs(1);
+/// How long after an event about a folder everything is looked at.
+const SECOND_LOOK: Duration = Duration::from_secs(1);
+/// How often everything is looked at, whatever is heard.
+const RESCAN: Duration = Duration::from_secs(30);
+/// How often everything is looked at if nothing can be heard.
+const RESCAN_DEAF: Duration = Duration::from_secs(2);
+/// How often the root's identity is compared, and the longest sleep.
+const TICK: Duration = Duration::from_secs(1);
+/// Paths to remember; with more, everything is looked at.
+const MOST_PATHS: usize = 10_000;
+/// Whether the system tells when a file that was written to is closed.
+const TELLS_CLOSE: bool = cfg!(target_os = "linux");
+
+/// Watches a directory.
+#[derive(Debug)]
+pub struct Watch {
+    root: PathBuf,
+    heard: Arc<Heard>,
+    watcher: Option<RecommendedWatcher>,
+    root_was: Option<Identity>,
+    next_tick: Instant,
+    next_rescan: Instant,
+}
+
+/// Stops a watch from another thread.
+#[derive(Debug, Clone)]
+pub struct Stop(Arc<Heard>);
+
+impl Stop {
+    /// Ends the watch: its next or current wait returns at once.
+    pub fn stop(&self) {
+        self.0.lock().stopped = true;
+        self.0.woken.notify_all();
+    }
+}
+
+/// What was heard and not yet handed on.
+#[derive(Debug, Default)]
+struct Heard {
+    events: Mutex<Events>,
+    woken: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Events {
+    stopped: bool,
+    everywhere: bool,
+    second_look: Option<Instant>,
+    paths: BTreeSet<PathBuf>,
+    /// Files that were written to and not closed yet, with the time of the last write.
+    open: BTreeMap<PathBuf, Instant>,
+    /// The first and the last event since the last hint.
+    since: Option<(Instant, Instant)>,
+}
+
+/// What tells one directory from another at the same path.
+type Identity = (u64, u64);
+
+impl Heard {
+    fn lock(&self) -> MutexGuard<'_, Events> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Watch {
+    /// Begins to watch. What happens from now on is in the hints to come.
+    pub fn new(root: &Path) -> Self {
+        let now = Instant::now();
+        let mut watch = Self {
+            root: root.to_owned(),
+            heard: Arc::default(),
+            watcher: None,
+            root_was: identity(root),
+            next_tick: now + TICK,
+            next_rescan: now + RESCAN,
+        };
+        watch.listen();
+        watch
+    }
+
+    /// What stops this watch.
+    pub fn stop(&self) -> Stop {
+        Stop(self.heard.clone())
+    }
+
+    /// Waits until there is somewhere to look, or for `patience` at most; then the hint may be
+    /// empty. None once the watch is stopped.
+    pub fn next(&mut self, patience: Duration) -> Option<Hint> {
+        let until = Instant::now() + patience;
+        loop {
+            let now = Instant::now();
+            self.tick(now);
+            let heard = self.heard.clone();
+            let mut events = heard.lock();
+            if events.stopped {
+                return None;
+            }
+            let due = events.due(now);
+            if due.is_some_and(|due| due <= now) || until <= now {
+                return Some(events.take(now));
+            }
+            let wake = due.into_iter().chain([until, self.next_tick]).min().unwrap_or(until);
+            let (_guard, _) =
+                heard.woken.wait_timeout(events, wake - now).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Once a second: is the root still the one that is watched? Is it time to look everywhere?
+    fn tick(&mut self, now: Instant) {
+        if now < self.next_tick {
+            return;
+        }
+        self.next_tick = now + TICK;
+        let is = identity(&self.root);
+        if is != self.root_was {
+            match (self.root_was, is) {
+                (_, None) => error!(
+                    "the seed directory {} is gone; what was read of it is still served",
+                    self.root.display()
+                ),
+                (None, Some(_)) => info!("the seed directory {} is back", self.root.display()),
+                (Some(_), Some(_)) => info!("the seed directory {} was replaced", self.root.display()),
+            }
+            self.root_was = is;
+            self.watcher = None;
+            if is.is_some() {
+                self.listen();
+                self.heard.lock().look_everywhere(now);
+            }
+        }
+        if now >= self.next_rescan {
+            self.heard.lock().look_everywhere(now);
+        }
+        if self.heard.lock().everywhere {
+            self.next_rescan = now + if self.watcher.is_some() { RESCAN } else { RESCAN_DEAF };
+        }
+    }
+
+    fn listen(&mut self) {
+        let heard = self.heard.clone();
+        let handler = move |event: notify::Result<Event>| {
+            heard.lock().hear(event, Instant::now());
+            heard.woken.notify_all();
+        };
+        let config =
+            notify::Config::default().with_event_kinds(EventKindMask::CORE | EventKindMask::ACCESS_CLOSE);
+        let watcher = RecommendedWatcher::new(handler, config)
+            .and_then(|mut watcher| watcher.watch(&self.root, RecursiveMode::Recursive).map(|()| watcher));
+        match watcher {
+            Ok(watcher) => self.watcher = Some(watcher),
+            Err(error) => {
+                self.watcher = None;
+                self.next_rescan = Instant::now() + RESCAN_DEAF;
+                warn!(
+                    "the seed directory cannot be watched ({error}); it is read through every {} s instead",
+                    RESCAN_DEAF.as_secs()
+                );
+            }
+        }
+    }
+}
+
+impl Events {
+    fn hear(&mut self, event: notify::Result<Event>, now: Instant) {
+        self.since = Some((self.since.map_or(now, |(first, _)| first), now));
+        let event = match event {
+            Ok(event) if !event.need_rescan() => event,
+            _ => return self.look_everywhere(now),
+        };
+        for path in event.paths {
+            match event.kind {
+                EventKind::Access(AccessKind::Close(AccessMode::Write)) => drop(self.open.remove(&path)),
+                EventKind::Access(_) => continue,
+                EventKind::Create(CreateKind::File)
+                | EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Any) => {
+                    if TELLS_CLOSE {
+                        self.open.insert(path.clone(), now);
+                    }
+                }
+                EventKind::Modify(ModifyKind::Metadata(_)) => {}
+                EventKind::Remove(RemoveKind::File) => drop(self.open.remove(&path)),
+                _ => {
+                    self.open.remove(&path);
+                    self.second_look = Some(now + SECOND_LOOK);
+                }
+            }
+            self.paths.insert(path);
+        }
+        if self.paths.len() > MOST_PATHS || self.open.len() > MOST_PATHS {
+            self.look_everywhere(now);
+        }
+    }
+
+    fn look_everywhere(&mut self, now: Instant) {
+        self.everywhere = true;
+        self.paths.clear();
+        if self.open.len() > MOST_PATHS {
+            self.open.clear();
+        }
+        self.since.get_or_insert((now, now));
+    }
+
+    /// When there will be somewhere to look, if nothing more is heard.
+    fn due(&self, now: Instant) -> Option<Instant> {
+        let quiet = self.since.map(|(first, last)| (last + QUIET).min(first + IMPATIENCE));
+        let ready =
+            quiet.filter(|_| self.everywhere || self.paths.iter().any(|path| !self.is_open(path, now)));
+        let closed = self.open.values().map(|written| *written + UNFINISHED).min();
+        ready.into_iter().chain(closed).chain(self.second_look).min()
+    }
+
+    fn is_open(&self, path: &Path, now: Instant) -> bool {
+        self.open.get(path).is_some_and(|written| *written + UNFINISHED > now)
+    }
+
+    fn take(&mut self, now: Instant) -> Hint {
+        self.open.retain(|_, written| *written + UNFINISHED > now);
+        let second_look = self.second_look.take_if(|due| *due <= now).is_some();
+        let everywhere = std::mem::take(&mut self.everywhere) || second_look;
+        let unfinished: BTreeSet<_> = self.open.keys().cloned().collect();
+        let (left, paths) =
+            std::mem::take(&mut self.paths).into_iter().partition(|path| unfinished.contains(path));
+        self.paths = left;
+        self.since = None;
+        Hint { everywhere, paths, unfinished }
+    }
+}
+
+#[cfg(unix)]
+fn identity(root: &Path) -> Option<Identity> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(root).ok().filter(std::fs::Metadata::is_dir).map(|meta| (meta.dev(), meta.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity(root: &Path) -> Option<Identity> {
+    std::fs::metadata(root).ok().filter(std::fs::Metadata::is_dir).map(|_| (0, 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use notify::event::{DataChange, Flag, RenameMode};
+
+    fn event(kind: EventKind, path: &str) -> notify::Result<Event> {
+        Ok(Event::new(kind).add_path(path.into()))
+    }
+
+    const WRITTEN: EventKind = EventKind::Modify(ModifyKind::Data(DataChange::Any));
+    const CLOSED: EventKind = EventKind::Access(AccessKind::Close(AccessMode::Write));
+
+    #[test]
+    fn a_save_is_handed_on_once_it_is_quiet() {
+        let start = Instant::now();
+        let mut events = Events::default();
+        assert_eq!(events.due(start), None);
+        events.hear(event(EventKind::Create(CreateKind::File), "a.md"), start);
+        events.hear(event(CLOSED, "a.md"), start);
+        assert_eq!(events.due(start), Some(start + QUIET));
+        let hint = events.take(start + QUIET);
+        assert_eq!(hint, Hint { paths: BTreeSet::from(["a.md".into()]), ..Hint::default() });
+        assert_eq!(events.due(start + QUIET), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_is_left_alone_until_it_is_closed() {
+        let start = Instant::now();
+        let mut events = Events::default();
+        events.hear(event(WRITTEN, "half.md"), start);
+        events.hear(event(CLOSED, "whole.md"), start);
+        let hint = events.take(start + QUIET);
+        assert_eq!(hint.paths, BTreeSet::from(["whole.md".into()]));
+        assert_eq!(hint.unfinished, BTreeSet::from(["half.md".into()]));
+        assert_eq!(events.due(start + QUIET), Some(start + UNFINISHED), "nobody waits for ever");
+        let hint = events.take(start + UNFINISHED);
+        assert_eq!((hint.paths.len(), hint.unfinished.len()), (1, 0));
+    }
+
+    #[test]
+    fn a_stream_of_changes_does_not_starve_publishing() {
+        let start = Instant::now();
+        let mut events = Events::default();
+        let mut now = start;
+        while events.due(now).is_none_or(|due| due > now) {
+            events.hear(event(CLOSED, "a.md"), now);
+            now += Duration::from_millis(10);
+        }
+        assert_eq!(now, start + IMPATIENCE);
+    }
+
+    #[test]
+    fn what_may_hide_more_asks_for_a_look_everywhere() {
+        let start = Instant::now();
+        for (heard, at_once) in [
+            (event(EventKind::Create(CreateKind::Folder), "new"), false),
+            (event(EventKind::Remove(RemoveKind::Folder), "old"), false),
+            (event(EventKind::Modify(ModifyKind::Name(RenameMode::To)), "..data"), false),
+            (Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan)), true),
+            (Err(notify::Error::generic("lost")), true),
+        ] {
+            let mut events = Events::default();
+            events.hear(heard, start);
+            assert_eq!(events.take(start + QUIET).everywhere, at_once);
+            let later = events.due(start + QUIET);
+            assert_eq!(later, (!at_once).then_some(start + SECOND_LOOK));
+            if !at_once {
+                assert!(events.take(start + SECOND_LOOK).everywhere);
+            }
+        }
+    }
+
+    #[test]
+    fn a_flood_is_bounded() {
+        let start = Instant::now();
+        let mut events = Events::default();
+        for number in 0..=2 * MOST_PATHS {
+            events.hear(event(CLOSED, &format!("{number}.md")), start);
+        }
+        assert!(events.everywhere && events.paths.len() <= MOST_PATHS);
+    }
+
+    #[test]
+    fn a_watch_that_is_stopped_ends() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut watch = Watch::new(directory.path());
+        let stop = watch.stop();
+        let waiting = std::thread::spawn(move || watch.next(Duration::from_secs(600)));
+        stop.stop();
+        assert_eq!(waiting.join().unwrap(), None);
+    }
+}

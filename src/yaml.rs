@@ -1,0 +1,326 @@
+//! Where things stand in a YAML text.
+//!
+//! The parser tells the position of what it refuses and of nothing else. So a place is found by
+//! reading the text once more and refusing on purpose: exact in every style of YAML, and paid for
+//! only when there is something to report.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
+
+/// A line and a column, in characters, both from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+}
+
+/// One step from a value into a part of it.
+#[derive(Debug, Clone, Copy)]
+pub enum Step<'a> {
+    /// The value under a key.
+    Key(&'a str),
+    /// The item at an index, from 0.
+    Index(usize),
+}
+
+/// Where the value at the end of a path begins.
+pub fn value_at(yaml: &str, path: &[Step<'_>]) -> Option<Position> {
+    refused(yaml, Walk { path, goal: Goal::Value })
+}
+
+/// Where a top-level key stands.
+pub fn key_at(yaml: &str, key: &str) -> Option<Position> {
+    refused(yaml, Walk { path: &[Step::Key(key)], goal: Goal::Key })
+}
+
+/// The place of the first key that stands twice in one mapping, at any depth.
+pub fn duplicate_key(yaml: &str) -> Option<Position> {
+    serde_yaml::from_str::<Unrepeated>(yaml).err().and_then(|error| position(&error))
+}
+
+/// Where an error of the parser points, if it points anywhere.
+pub fn position(error: &serde_yaml::Error) -> Option<Position> {
+    error.location().map(|at| Position { line: at.line(), column: at.column() })
+}
+
+/// What an error of the parser says, without the positions it mixes in: they count from the start
+/// of the YAML, not of the file.
+pub fn reason(error: &serde_yaml::Error) -> String {
+    let mut text = error.to_string();
+    while let Some(start) = text.find(" at line ").or_else(|| text.find(" at position ")) {
+        let end = text[start..].find(',').map_or(text.len(), |comma| start + comma);
+        text.replace_range(start..end, "");
+    }
+    text
+}
+
+fn refused(yaml: &str, walk: Walk<'_>) -> Option<Position> {
+    let error = walk.deserialize(serde_yaml::Deserializer::from_str(yaml)).err()?;
+    if reason(&error).ends_with(HERE) { position(&error) } else { None }
+}
+
+/// How a refusal on purpose is told from any other.
+const HERE: &str = "refused on purpose";
+
+#[derive(Clone, Copy)]
+enum Goal {
+    Value,
+    Key,
+}
+
+/// Follows the path and refuses its end.
+#[derive(Clone, Copy)]
+struct Walk<'a> {
+    path: &'a [Step<'a>],
+    goal: Goal,
+}
+
+impl<'de> DeserializeSeed<'de> for Walk<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        if self.path.is_empty() {
+            deserializer.deserialize_any(Refuse)
+        } else {
+            deserializer.deserialize_any(self)
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for Walk<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value with parts")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let [Step::Key(wanted), rest @ ..] = self.path else { return Ok(()) };
+        let refuse = matches!(self.goal, Goal::Key) && rest.is_empty();
+        while let Some(found) = map.next_key_seed(KeyIs { wanted, refuse })? {
+            if found {
+                return map.next_value_seed(Walk { path: rest, ..self });
+            }
+            map.next_value::<IgnoredAny>()?;
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let [Step::Index(index), rest @ ..] = self.path else { return Ok(()) };
+        for _ in 0..*index {
+            items.next_element::<IgnoredAny>()?;
+        }
+        items.next_element_seed(Walk { path: rest, ..self }).map(|_| ())
+    }
+}
+
+struct KeyIs<'a> {
+    wanted: &'a str,
+    refuse: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for KeyIs<'_> {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for KeyIs<'_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<bool, E> {
+        match key == self.wanted {
+            true if self.refuse => Err(E::custom(HERE)),
+            found => Ok(found),
+        }
+    }
+}
+
+/// Refuses whatever it is shown, so that the parser says where that was.
+struct Refuse;
+
+macro_rules! refuse {
+    ($($visit:ident($($argument:ty)?)),* $(,)?) => {
+        $(fn $visit<E: serde::de::Error>(self $(, _: $argument)?) -> Result<(), E> {
+            Err(E::custom(HERE))
+        })*
+    };
+}
+
+impl<'de> Visitor<'de> for Refuse {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nothing")
+    }
+
+    refuse!(
+        visit_bool(bool),
+        visit_i64(i64),
+        visit_i128(i128),
+        visit_u64(u64),
+        visit_u128(u128),
+        visit_f64(f64),
+        visit_str(&str),
+        visit_unit(),
+        visit_none(),
+    );
+
+    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<(), A::Error> {
+        Err(A::Error::custom(HERE))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<(), A::Error> {
+        Err(A::Error::custom(HERE))
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, _: A) -> Result<(), A::Error> {
+        Err(A::Error::custom(HERE))
+    }
+}
+
+/// Any value in which no mapping names a key twice. Nothing of it is kept.
+#[derive(Debug)]
+pub struct Unrepeated;
+
+impl<'de> Deserialize<'de> for Unrepeated {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(UnrepeatedVisitor)
+    }
+}
+
+struct UnrepeatedVisitor;
+
+macro_rules! accept {
+    ($($visit:ident($($argument:ty)?)),* $(,)?) => {
+        $(fn $visit<E: serde::de::Error>(self $(, _: $argument)?) -> Result<Unrepeated, E> {
+            Ok(Unrepeated)
+        })*
+    };
+}
+
+impl<'de> Visitor<'de> for UnrepeatedVisitor {
+    type Value = Unrepeated;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    accept!(
+        visit_bool(bool),
+        visit_i64(i64),
+        visit_i128(i128),
+        visit_u64(u64),
+        visit_u128(u128),
+        visit_f64(f64),
+        visit_str(&str),
+        visit_unit(),
+        visit_none(),
+    );
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Unrepeated, A::Error> {
+        while items.next_element::<Unrepeated>()?.is_some() {}
+        Ok(Unrepeated)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Unrepeated, A::Error> {
+        let mut keys = HashSet::new();
+        while map.next_key_seed(NewKey(&mut keys))?.is_some() {
+            map.next_value::<Unrepeated>()?;
+        }
+        Ok(Unrepeated)
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, tagged: A) -> Result<Unrepeated, A::Error> {
+        use serde::de::VariantAccess;
+        tagged.variant::<IgnoredAny>()?.1.newtype_variant::<IgnoredAny>().map(|_| Unrepeated)
+    }
+}
+
+struct NewKey<'a>(&'a mut HashSet<String>);
+
+impl<'de> DeserializeSeed<'de> for NewKey<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for NewKey<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<(), E> {
+        match self.0.insert(key.to_owned()) {
+            true => Ok(()),
+            false => Err(E::custom(REPEATED)),
+        }
+    }
+}
+
+/// What [`Unrepeated`] says of a second key of the same name.
+pub const REPEATED: &str = "this key stands here twice";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAMPLE: &str =
+        "title: One\nimages:\n  - url: a\n    width: wide\n  - {url: b, width: 2}\ntext: |\n  block\n";
+
+    #[test]
+    fn values_and_keys_are_found_in_every_style() {
+        use Step::{Index, Key};
+        for (path, line, column) in [
+            (&[Key("title")][..], 1, 8),
+            (&[Key("images"), Index(0), Key("width")], 4, 12),
+            (&[Key("images"), Index(1)], 5, 5),
+            (&[Key("images"), Index(1), Key("width")], 5, 21),
+            (&[Key("text")], 6, 7),
+        ] {
+            assert_eq!(value_at(SAMPLE, path), Some(Position { line, column }), "{path:?}");
+        }
+        assert_eq!(key_at(SAMPLE, "images"), Some(Position { line: 2, column: 1 }));
+        assert_eq!(value_at(SAMPLE, &[Key("nothing")]), None);
+        assert_eq!(key_at("[a, list]", "a"), None);
+    }
+
+    #[test]
+    fn columns_count_characters() {
+        let yaml = "é: {ü: 1, width: x}";
+        let at = value_at(yaml, &[Step::Key("é"), Step::Key("width")]);
+        assert_eq!(at, Some(Position { line: 1, column: 18 }));
+    }
+
+    #[test]
+    fn a_repeated_key_is_found_at_any_depth() {
+        assert_eq!(duplicate_key("a: 1\nb: 2\na: 3\n"), Some(Position { line: 3, column: 1 }));
+        assert_eq!(duplicate_key("a:\n  - {x: 1, x: 2}\n"), Some(Position { line: 2, column: 12 }));
+        assert_eq!(duplicate_key("a: {x: 1}\nb: {x: 2}\n"), None);
+    }
+
+    #[test]
+    fn reasons_come_without_positions() {
+        let error = serde_yaml::from_str::<Unrepeated>("a: [1,\nb: }").unwrap_err();
+        assert!(!reason(&error).contains("line"), "{}", reason(&error));
+        assert!(!reason(&error).is_empty());
+    }
+}
