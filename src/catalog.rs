@@ -9,16 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::fault::{Fault, Severity};
-use crate::seed::{Held, Reading, Record, Timestamp, Topic};
-
-/// What happened to one seed.
-#[derive(Debug)]
-pub enum Change {
-    /// It is new, or it was written.
-    Read(Reading),
-    /// It is not there any more.
-    Gone,
-}
+use crate::seed::{Change, Held, Reading, Record, Timestamp, Topic};
 
 /// One element of a feed: what is shown of all the records that have the same id.
 #[derive(Debug, Clone, PartialEq)]
@@ -216,8 +207,12 @@ impl Catalog {
         }
         if old.as_deref() != entry.as_ref() {
             let entry = entry.map(Arc::new);
-            old.iter().for_each(|old| self.place(old, id, touched, false));
-            entry.iter().for_each(|new| self.place(new, id, touched, true));
+            if let Some(old) = &old {
+                self.place(old, id, touched, false);
+            }
+            if let Some(new) = &entry {
+                self.place(new, id, touched, true);
+            }
             if let Some(group) = self.groups.get_mut(id) {
                 group.entry = entry;
             }
@@ -235,18 +230,14 @@ impl Catalog {
         for topic in &entry.topics {
             touched.topics.insert(topic.slug.clone());
             let entries = self.topics.entry(topic.slug.clone()).or_default();
-            let spelled = entries.spellings.entry(topic.name.clone()).or_default();
-            if shown {
-                *spelled += 1;
-                entries.ranks.insert(rank.clone());
-                continue;
+            let renamed = entries.place(&rank, &topic.name, shown);
+            // Every feed with an entry of this topic names it.
+            if renamed {
+                let ranks = self.topics.get(&topic.slug).into_iter().flat_map(|entries| &entries.ranks);
+                let named = ranks.filter_map(|rank| self.entry(rank)).flat_map(|entry| &entry.topics);
+                touched.topics.extend(named.map(|topic| topic.slug.clone()));
             }
-            *spelled -= 1;
-            if *spelled == 0 {
-                entries.spellings.remove(&topic.name);
-            }
-            entries.ranks.remove(&rank);
-            if entries.ranks.is_empty() {
+            if self.topics.get(&topic.slug).is_some_and(|entries| entries.ranks.is_empty()) {
                 self.topics.remove(&topic.slug);
             }
         }
@@ -355,6 +346,23 @@ impl Touched {
 }
 
 impl TopicEntries {
+    /// Puts an entry in, or takes it out. Whether the topic is called something else now.
+    fn place(&mut self, rank: &Rank, name: &Arc<str>, shown: bool) -> bool {
+        let called = self.name().to_owned();
+        let spelled = self.spellings.entry(name.clone()).or_default();
+        if shown {
+            *spelled += 1;
+            self.ranks.insert(rank.clone());
+        } else {
+            *spelled -= 1;
+            if *spelled == 0 {
+                self.spellings.remove(name);
+            }
+            self.ranks.remove(rank);
+        }
+        called != self.name()
+    }
+
     fn name(&self) -> &str {
         let most = self.spellings.iter().max_by_key(|(name, count)| (**count, Reverse(*name)));
         most.map_or("", |(name, _)| name)
@@ -490,9 +498,11 @@ mod tests {
         let mut catalog = Catalog::new(false);
         catalog.apply([good("a.md", "json feed", ""), good("b.md", "JSON Feed", "")], now());
         assert_eq!(catalog.topic_name("json-feed"), Some("JSON Feed"));
-        catalog.apply([good("c.md", "json feed", "")], now());
+        catalog.apply([good("d.md", "[JSON Feed, Other]", ""), good("e.md", "json feed", "")], now());
+        let touched = catalog.apply([good("c.md", "json feed", "")], now());
         assert_eq!(catalog.topic_name("json-feed"), Some("json feed"));
-        catalog.apply([("a.md".into(), Change::Gone), ("c.md".into(), Change::Gone)], now());
+        assert!(touched.topics.contains("other"), "a feed whose entries name the topic changes with it");
+        catalog.apply(["a.md", "c.md"].map(|path| (path.into(), Change::Gone)), now());
         assert_eq!(catalog.topic_name("json-feed"), Some("JSON Feed"));
     }
 

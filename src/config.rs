@@ -106,6 +106,10 @@ const KEYS: &[&str] = &[
 
 impl Config {
     /// Resolves what was typed. The configuration file is read if it is named, or there.
+    ///
+    /// # Errors
+    ///
+    /// A value that cannot be meant, with the place where it was set; a file that cannot be read.
     pub fn resolve(settings: Settings) -> Result<Self, ConfigError> {
         let (path, named) = match settings.config.filter(|path| !path.as_os_str().is_empty()) {
             Some(path) => (path, true),

@@ -8,18 +8,18 @@ use chrono::Utc;
 use tokio::net::TcpListener;
 use tracing::{error, info, warn};
 
-use crate::catalog::{Catalog, Change, Touched};
+use crate::catalog::{Catalog, Touched};
 use crate::config::Config;
 use crate::fault::{Fault, Severity};
 use crate::mirror::{Mirror, MirrorError, Mirrored};
 use crate::publish::{Published, Publisher};
 use crate::render::Publication;
 use crate::report;
-use crate::scan::{Hint, Scan, ScanError};
-use crate::seed::{Reading, Rules};
+use crate::scan::{Scan, ScanError};
+use crate::seed::{Change, Reading, Rules};
 use crate::serve;
 use crate::text::count;
-use crate::watch::Watch;
+use crate::watch::{Hint, Watch};
 
 /// Most faults that are logged at once.
 const MOST_FAULTS: usize = 20;
@@ -30,8 +30,12 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// Publishes and serves until `shutdown`, then lets the requests in flight finish.
 ///
-/// The listener is bound already, so a test may choose port 0. Fails only if the seed directory
-/// cannot be read at the start.
+/// The listener is bound already, so a test may choose port 0.
+///
+/// # Errors
+///
+/// The seed directory cannot be read at the start. Later that is logged, and what was read of it
+/// is served on.
 pub async fn run(
     config: Config,
     listener: TcpListener,

@@ -1,5 +1,6 @@
 //! Feeds: the entries of one selection, in order.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::catalog::{Catalog, Entry};
@@ -23,13 +24,15 @@ pub struct Feed {
     pub topic: Option<Topic>,
     /// The newest entries.
     pub entries: Vec<Arc<Entry>>,
+    /// What the topics of the entries are called, by slug.
+    names: BTreeMap<Arc<str>, Arc<str>>,
 }
 
 impl Feed {
     /// Grows the feed of a selection, with at most `limit` entries. None if it has no topic to be
     /// the feed of.
     pub fn grow(catalog: &Catalog, selection: Selection, limit: usize) -> Option<Self> {
-        let (topic, entries) = match &selection {
+        let (topic, entries): (_, Vec<_>) = match &selection {
             Selection::All => (None, catalog.all().take(limit).cloned().collect()),
             Selection::Topic(slug) => {
                 let name = catalog.topic_name(slug)?.into();
@@ -37,7 +40,17 @@ impl Feed {
                 (Some(topic), catalog.topic(slug).take(limit).cloned().collect())
             }
         };
-        Some(Self { selection, topic, entries })
+        let slugs: BTreeSet<_> =
+            entries.iter().flat_map(|entry| &entry.topics).map(|topic| &topic.slug).collect();
+        let named =
+            slugs.into_iter().filter_map(|slug| Some((slug.clone(), catalog.topic_name(slug)?.into())));
+        let names = named.collect();
+        Some(Self { selection, topic, entries, names })
+    }
+
+    /// What the topics of an entry are called, however it spells them itself.
+    pub fn topic_names<'a>(&'a self, entry: &'a Entry) -> impl Iterator<Item = &'a str> {
+        entry.topics.iter().map(|topic| &**self.names.get(&topic.slug).unwrap_or(&topic.name))
     }
 
     /// When the newest change of an entry was; none if there are no entries. A feed has no date of

@@ -79,6 +79,10 @@ impl Mirror {
 
     /// Brings the files in step with an edition. What can be done is done before an error is
     /// reported, and the next call tries the rest again.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that could not be done.
     pub fn update(&mut self, edition: &Edition) -> Result<Mirrored, MirrorError> {
         if !std::mem::replace(&mut self.cleared, true) {
             self.listed.iter().map(String::as_str).chain([LIST]).for_each(|path| {

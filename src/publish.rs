@@ -104,6 +104,10 @@ impl Publisher {
     }
 
     /// Brings the mirror in step with the edition that is served.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that could not be done; the rest is.
     pub fn mirror(&mut self) -> Result<Mirrored, MirrorError> {
         let current = self.current.load_full();
         self.mirror.as_mut().map_or(Ok(Mirrored::default()), |mirror| mirror.update(&current))
@@ -124,3 +128,95 @@ impl Publisher {
 
 /// Path, media type, address and bytes.
 type Rendered = (String, &'static str, String, Option<Result<Vec<u8>, RenderError>>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::{self, Change, Rules};
+    use std::path::Path;
+    use std::time::Duration;
+
+    struct Field {
+        catalog: Catalog,
+        publisher: Publisher,
+    }
+
+    impl Field {
+        fn new(mirror: Option<&Path>) -> Self {
+            let publication = Publication {
+                title: "Feeds".to_owned(),
+                url: "https://a.example/".parse().unwrap(),
+                language: "en".to_owned(),
+                max_age: Duration::from_secs(900),
+            };
+            let publisher = Publisher::new(publication, 50, mirror.map(|root| Mirror::new(root.to_owned())));
+            Self { catalog: Catalog::new(false), publisher }
+        }
+
+        /// Publishes one change at a second of the clock.
+        fn publish(&mut self, path: &str, topic: Option<&str>, second: u64) -> Published {
+            let rules = Rules { url: "https://a.example/".parse().unwrap(), largest: 1 << 20, strict: false };
+            let path: Arc<str> = path.into();
+            let change = topic.map_or(Change::Gone, |topic| {
+                let text = format!("---\ntitle: {path}\ndate: 2024-01-01\ntopics: {topic}\n---\n");
+                Change::Read(seed::read(&rules, &path, text.as_bytes()))
+            });
+            let touched = self.catalog.apply([(path, change)], "2025-01-01T00:00:00Z".parse().unwrap());
+            self.publisher.publish(&self.catalog, &touched, at(second))
+        }
+
+        fn modified(&self, path: &str) -> SystemTime {
+            self.publisher.current().load().representations[path].last_modified
+        }
+    }
+
+    fn at(second: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + second)
+    }
+
+    #[test]
+    fn untouched_feeds_are_carried_over() {
+        let mut field = Field::new(None);
+        field.publish("a.md", Some("one"), 0);
+        let before = field.publisher.current().load_full();
+        let published = field.publish("b.md", Some("two"), 5);
+        assert_eq!((published.edition, published.changed, published.removed), (2, 4, 0));
+        let after = field.publisher.current().load_full();
+        let same = |path: &str| Arc::ptr_eq(&before.representations[path], &after.representations[path]);
+        assert!(same("topics/one.rss") && !same("all.rss"));
+        assert_eq!((field.modified("topics/one.rss"), field.modified("all.rss")), (at(0), at(5)));
+        let published = field.publish("b.md", None, 9);
+        assert_eq!((published.edition, published.changed, published.removed), (3, 2, 2));
+        assert_eq!(field.publish("b.md", None, 10).edition, 3, "no change is no edition");
+    }
+
+    #[test]
+    fn an_empty_catalog_is_published() {
+        let mut field = Field::new(None);
+        assert_eq!(field.publish("a.md", None, 0).edition, 1);
+        let edition = field.publisher.current().load_full();
+        assert_eq!(edition.representations.keys().collect::<Vec<_>>(), ["all.atom", "all.rss"]);
+    }
+
+    #[test]
+    fn last_modified_never_goes_backwards() {
+        let mut field = Field::new(None);
+        field.publish("a.md", Some("one"), 100);
+        field.publish("b.md", Some("one"), 50);
+        assert_eq!(field.modified("all.rss"), at(100));
+    }
+
+    #[test]
+    fn last_modified_outlives_a_restart_and_is_never_the_future() {
+        let directory = tempfile::tempdir().unwrap();
+        Field::new(Some(directory.path())).publish("a.md", Some("one"), 100).mirror.unwrap();
+        for (second, expected) in [(500, 100), (40, 40)] {
+            let mut field = Field::new(Some(directory.path()));
+            field.publish("a.md", Some("one"), second);
+            assert_eq!(field.modified("topics/one.atom"), at(expected), "{second}");
+        }
+        let mut field = Field::new(Some(directory.path()));
+        field.publish("a.md", Some("two"), 600);
+        assert_eq!(field.modified("all.atom"), at(600), "other bytes are new, whatever the file's time");
+    }
+}

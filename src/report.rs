@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
-use crate::catalog::{Catalog, Census, Change};
+use crate::catalog::{Catalog, Census};
 use crate::fault::{Fault, Severity};
-use crate::seed::{Held, Reading};
+use crate::seed::{Change, Held, Reading};
 use crate::text::{count, printable};
 
 /// Most names of one kind in a list for people.
@@ -156,16 +156,18 @@ pub fn changes(catalog: &Catalog, changes: &[(Arc<str>, Change)]) -> Option<Stri
     }
     match told.as_slice() {
         [] => None,
-        [(path, what)] => Some(format!("{} is {what}", printable(path)).replace(" is changed", " changed")),
+        [(path, "changed")] => Some(format!("{} changed", printable(path))),
+        [(path, what)] => Some(format!("{} is {what}", printable(path))),
         many => {
-            let kinds = ["new", "changed", "gone"]
-                .map(|kind| (kind, many.iter().filter(|(_, what)| *what == kind).count()));
-            let kinds: Vec<_> = kinds
-                .iter()
-                .filter(|(_, number)| *number > 0)
-                .map(|(kind, number)| format!("{number} {kind}"))
-                .collect();
-            Some(format!("{}: {}", count(many.len(), "seed"), kinds.join(", ")))
+            let kinds = ["new", "changed", "gone"].map(|kind| {
+                let number = many.iter().filter(|(_, what)| *what == kind).count();
+                (number > 0).then(|| format!("{number} {kind}"))
+            });
+            let kinds: Vec<_> = kinds.into_iter().flatten().collect();
+            match kinds.as_slice() {
+                [_] => Some(format!("{} {}", count(many.len(), "seed"), many[0].1)),
+                kinds => Some(format!("{} ({})", count(many.len(), "seed"), kinds.join(", "))),
+            }
         }
     }
 }

@@ -15,30 +15,12 @@ use rayon::prelude::*;
 use walkdir::WalkDir;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::catalog::Change;
-use crate::seed::{self, Rules};
+use crate::seed::{self, Change, Rules};
+use crate::watch::Hint;
 
 /// A file that was written less than this ago may be written again within the same tick of the
 /// file system's clock, so its times prove nothing yet.
 const SETTLED: Duration = Duration::from_secs(2);
-
-/// Where something may have changed.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Hint {
-    /// Anywhere.
-    pub everywhere: bool,
-    /// At or below these paths.
-    pub paths: BTreeSet<PathBuf>,
-    /// Files that somebody is still writing: they are left for a later look.
-    pub unfinished: BTreeSet<PathBuf>,
-}
-
-impl Hint {
-    /// Look everywhere.
-    pub fn everywhere() -> Self {
-        Self { everywhere: true, ..Self::default() }
-    }
-}
 
 /// A seed directory that cannot be looked into. What was found there before still stands.
 #[derive(Debug, thiserror::Error)]
@@ -116,6 +98,10 @@ impl Scan {
     }
 
     /// Looks where something may have changed, and reads what did, on all cores.
+    ///
+    /// # Errors
+    ///
+    /// The directory itself cannot be read. Nothing is forgotten then.
     pub fn look(&mut self, hint: &Hint) -> Result<Vec<(Arc<str>, Change)>, ScanError> {
         fs::read_dir(&self.root).map_err(|source| ScanError { path: self.root.clone(), source })?;
         let mut found = BTreeMap::new();
@@ -271,4 +257,151 @@ fn has_hidden_part(relative: &Path) -> bool {
     relative
         .components()
         .any(|part| matches!(part, Component::Normal(name) if name.as_encoded_bytes().starts_with(b".")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::Reading;
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::symlink;
+
+    const SEED: &str = "---\ntitle: A\ntopics: t\n---\n";
+
+    fn scan(root: &Path, except: Option<&Path>) -> Scan {
+        let rules = Rules { url: "https://a.example/".parse().unwrap(), largest: 1 << 20, strict: false };
+        Scan::new(root, except, rules)
+    }
+
+    fn write(root: &Path, path: &str, text: &str) {
+        let file = root.join(path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
+    }
+
+    /// What a look tells, in short: `+` for read, `-` for gone, `!` for a fault that cost the record.
+    fn told(scan: &mut Scan, hint: &Hint) -> Vec<String> {
+        let changes = scan.look(hint).unwrap();
+        let mut told: Vec<_> = changes
+            .iter()
+            .map(|(path, change)| match change {
+                Change::Gone => format!("-{path}"),
+                Change::Read(Reading::Seed { record: None, .. }) => format!("!{path}"),
+                Change::Read(_) => format!("+{path}"),
+            })
+            .collect();
+        told.sort();
+        told
+    }
+
+    fn at(root: &Path, paths: &[&str]) -> Hint {
+        Hint { paths: paths.iter().map(|path| root.join(path)).collect(), ..Hint::default() }
+    }
+
+    #[test]
+    fn only_what_changed_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        let mut scan = scan(root, None);
+        for path in ["a.md", "b/c.md", "b/d/e.md", "x.rs", ".hidden/a.md", "b~.md~"] {
+            write(root, path, SEED);
+        }
+        let everywhere = Hint::everywhere();
+        assert_eq!(told(&mut scan, &everywhere), ["+a.md", "+b/c.md", "+b/d/e.md"]);
+        assert_eq!(told(&mut scan, &everywhere), [""; 0]);
+        write(root, "a.md", SEED);
+        assert_eq!(told(&mut scan, &at(root, &["a.md"])), [""; 0], "the same bytes are no change");
+        write(root, "a.md", "---\n");
+        write(root, "b/new.md", SEED);
+        assert_eq!(told(&mut scan, &at(root, &["b/c.md"])), [""; 0]);
+        assert_eq!(told(&mut scan, &everywhere), ["!a.md", "+b/new.md"]);
+        fs::rename(root.join("b"), root.join("z")).unwrap();
+        let gone_and_new = ["+z/c.md", "+z/d/e.md", "+z/new.md", "-b/c.md", "-b/d/e.md", "-b/new.md"];
+        assert_eq!(told(&mut scan, &at(root, &["b", "z"])), gone_and_new);
+        fs::remove_dir_all(root.join("z/d")).unwrap();
+        assert_eq!(told(&mut scan, &at(root, &["z/d"])), ["-z/d/e.md"]);
+    }
+
+    #[test]
+    fn a_file_that_is_being_written_is_left_for_later() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        let mut scan = scan(root, None);
+        write(root, "a.md", "---\ntit");
+        let unfinished = BTreeSet::from([root.join("a.md")]);
+        assert_eq!(told(&mut scan, &Hint { unfinished, ..Hint::everywhere() }), [""; 0]);
+        write(root, "a.md", SEED);
+        assert_eq!(told(&mut scan, &Hint::everywhere()), ["+a.md"]);
+    }
+
+    #[test]
+    fn a_directory_with_a_common_beginning_is_another() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        let mut scan = scan(root, None);
+        for path in ["a/x.md", "ab/x.md", "a.md"] {
+            write(root, path, SEED);
+        }
+        scan.look(&Hint::everywhere()).unwrap();
+        fs::remove_dir_all(root.join("a")).unwrap();
+        assert_eq!(told(&mut scan, &at(root, &["a"])), ["-a/x.md"]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_a_fault_and_stops_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        let mut scan = scan(root, None);
+        write(root, "a.md", SEED);
+        symlink(root, root.join("loop")).unwrap();
+        symlink(root.join("nowhere"), root.join("dangling.md")).unwrap();
+        let latin1 = Path::new(std::ffi::OsStr::from_bytes(b"caf\xe9.md"));
+        fs::write(root.join(latin1), SEED).unwrap();
+        fs::create_dir(root.join("folder.md")).unwrap();
+        assert_eq!(told(&mut scan, &Hint::everywhere()), ["!caf\u{FFFD}.md", "!loop", "+a.md"]);
+        assert_eq!(told(&mut scan, &Hint::everywhere()), [""; 0], "and is told once");
+        fs::remove_file(root.join("loop")).unwrap();
+        assert_eq!(told(&mut scan, &Hint::everywhere()), ["-loop"]);
+    }
+
+    #[test]
+    fn links_are_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let (root, elsewhere) = (directory.path().join("seeds"), directory.path().join("elsewhere"));
+        write(&elsewhere, "v1/a.md", SEED);
+        fs::create_dir(&root).unwrap();
+        symlink(elsewhere.join("v1"), root.join("..data")).unwrap();
+        symlink("..data/a.md", root.join("a.md")).unwrap();
+        let mut scan = scan(&root, None);
+        assert_eq!(told(&mut scan, &Hint::everywhere()), ["+a.md"]);
+        write(&elsewhere, "v2/a.md", "---\ntitle: B\ntopics: t\n---\n");
+        fs::remove_file(root.join("..data")).unwrap();
+        symlink(elsewhere.join("v2"), root.join("..data")).unwrap();
+        assert_eq!(told(&mut scan, &Hint::everywhere()), ["+a.md"]);
+    }
+
+    #[test]
+    fn the_mirror_within_is_not_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        let feeds = root.join("feeds");
+        write(root, "a.md", SEED);
+        write(&feeds, "b.md", SEED);
+        let mut scan = scan(root, Some(&feeds));
+        assert_eq!(told(&mut scan, &Hint::everywhere()), ["+a.md"]);
+        assert_eq!(told(&mut scan, &at(root, &["feeds/b.md", "feeds"])), [""; 0]);
+    }
+
+    #[test]
+    fn without_the_directory_nothing_is_forgotten() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join("seeds");
+        write(&root, "a.md", SEED);
+        let mut scan = scan(&root, None);
+        scan.look(&Hint::everywhere()).unwrap();
+        fs::rename(&root, directory.path().join("away")).unwrap();
+        assert!(scan.look(&Hint::everywhere()).unwrap_err().to_string().contains("--seeds"));
+        fs::rename(directory.path().join("away"), &root).unwrap();
+        assert_eq!(told(&mut scan, &Hint::everywhere()), [""; 0]);
+    }
 }

@@ -14,8 +14,6 @@ use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RemoveKind};
 use notify::{Event, EventKind, EventKindMask, RecommendedWatcher, RecursiveMode, Watcher};
 use tracing::{error, info, warn};
 
-use crate::scan::Hint;
-
 /// How long it must be quiet before changes are looked at.
 const QUIET: Duration = Duration::from_millis(20);
 /// How long changes wait at most while it does not get quiet.
@@ -34,6 +32,24 @@ const TICK: Duration = Duration::from_secs(1);
 const MOST_PATHS: usize = 10_000;
 /// Whether the system tells when a file that was written to is closed.
 const TELLS_CLOSE: bool = cfg!(target_os = "linux");
+
+/// Where something may have changed.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Hint {
+    /// Anywhere.
+    pub everywhere: bool,
+    /// At or below these paths.
+    pub paths: BTreeSet<PathBuf>,
+    /// Files that somebody is still writing: they are left for a later look.
+    pub unfinished: BTreeSet<PathBuf>,
+}
+
+impl Hint {
+    /// Look everywhere.
+    pub fn everywhere() -> Self {
+        Self { everywhere: true, ..Self::default() }
+    }
+}
 
 /// Watches a directory.
 #[derive(Debug)]
@@ -193,7 +209,10 @@ impl Events {
         };
         for path in event.paths {
             match event.kind {
-                EventKind::Access(AccessKind::Close(AccessMode::Write)) => drop(self.open.remove(&path)),
+                EventKind::Access(AccessKind::Close(AccessMode::Write))
+                | EventKind::Remove(RemoveKind::File) => {
+                    self.open.remove(&path);
+                }
                 EventKind::Access(_) => continue,
                 EventKind::Create(CreateKind::File)
                 | EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Any) => {
@@ -202,7 +221,6 @@ impl Events {
                     }
                 }
                 EventKind::Modify(ModifyKind::Metadata(_)) => {}
-                EventKind::Remove(RemoveKind::File) => drop(self.open.remove(&path)),
                 _ => {
                     self.open.remove(&path);
                     self.second_look = Some(now + SECOND_LOOK);
@@ -266,8 +284,8 @@ mod tests {
     use super::*;
     use notify::event::{DataChange, Flag, RenameMode};
 
-    fn event(kind: EventKind, path: &str) -> notify::Result<Event> {
-        Ok(Event::new(kind).add_path(path.into()))
+    fn event(kind: EventKind, path: &str) -> Event {
+        Event::new(kind).add_path(path.into())
     }
 
     const WRITTEN: EventKind = EventKind::Modify(ModifyKind::Data(DataChange::Any));
@@ -278,8 +296,8 @@ mod tests {
         let start = Instant::now();
         let mut events = Events::default();
         assert_eq!(events.due(start), None);
-        events.hear(event(EventKind::Create(CreateKind::File), "a.md"), start);
-        events.hear(event(CLOSED, "a.md"), start);
+        events.hear(Ok(event(EventKind::Create(CreateKind::File), "a.md")), start);
+        events.hear(Ok(event(CLOSED, "a.md")), start);
         assert_eq!(events.due(start), Some(start + QUIET));
         let hint = events.take(start + QUIET);
         assert_eq!(hint, Hint { paths: BTreeSet::from(["a.md".into()]), ..Hint::default() });
@@ -291,8 +309,8 @@ mod tests {
     fn a_file_is_left_alone_until_it_is_closed() {
         let start = Instant::now();
         let mut events = Events::default();
-        events.hear(event(WRITTEN, "half.md"), start);
-        events.hear(event(CLOSED, "whole.md"), start);
+        events.hear(Ok(event(WRITTEN, "half.md")), start);
+        events.hear(Ok(event(CLOSED, "whole.md")), start);
         let hint = events.take(start + QUIET);
         assert_eq!(hint.paths, BTreeSet::from(["whole.md".into()]));
         assert_eq!(hint.unfinished, BTreeSet::from(["half.md".into()]));
@@ -307,7 +325,7 @@ mod tests {
         let mut events = Events::default();
         let mut now = start;
         while events.due(now).is_none_or(|due| due > now) {
-            events.hear(event(CLOSED, "a.md"), now);
+            events.hear(Ok(event(CLOSED, "a.md")), now);
             now += Duration::from_millis(10);
         }
         assert_eq!(now, start + IMPATIENCE);
@@ -317,9 +335,9 @@ mod tests {
     fn what_may_hide_more_asks_for_a_look_everywhere() {
         let start = Instant::now();
         for (heard, at_once) in [
-            (event(EventKind::Create(CreateKind::Folder), "new"), false),
-            (event(EventKind::Remove(RemoveKind::Folder), "old"), false),
-            (event(EventKind::Modify(ModifyKind::Name(RenameMode::To)), "..data"), false),
+            (Ok(event(EventKind::Create(CreateKind::Folder), "new")), false),
+            (Ok(event(EventKind::Remove(RemoveKind::Folder), "old")), false),
+            (Ok(event(EventKind::Modify(ModifyKind::Name(RenameMode::To)), "..data")), false),
             (Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan)), true),
             (Err(notify::Error::generic("lost")), true),
         ] {
@@ -339,7 +357,7 @@ mod tests {
         let start = Instant::now();
         let mut events = Events::default();
         for number in 0..=2 * MOST_PATHS {
-            events.hear(event(CLOSED, &format!("{number}.md")), start);
+            events.hear(Ok(event(CLOSED, &format!("{number}.md"))), start);
         }
         assert!(events.everywhere && events.paths.len() <= MOST_PATHS);
     }

@@ -269,10 +269,7 @@ impl Visitor<'_> for NewKey<'_> {
     }
 
     fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<(), E> {
-        match self.0.insert(key.to_owned()) {
-            true => Ok(()),
-            false => Err(E::custom(REPEATED)),
-        }
+        if self.0.insert(key.to_owned()) { Ok(()) } else { Err(E::custom(REPEATED)) }
     }
 }
 

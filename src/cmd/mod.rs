@@ -13,10 +13,15 @@ use chrono::Utc;
 use crate::args::{Args, Command};
 use crate::catalog::{Catalog, Touched};
 use crate::config::{Config, ConfigError};
-use crate::scan::{Hint, Scan};
+use crate::scan::Scan;
 use crate::seed::Rules;
+use crate::watch::Hint;
 
-/// Runs what was typed. 0 is success, 1 is for faults or failure, 2 for what cannot be meant.
+/// Runs what was typed. 0 is success, 1 is for faults.
+///
+/// # Errors
+///
+/// Whatever keeps the command from doing its work, in a sentence; see [`exit_code`].
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Serve(settings) => serve::run(Config::resolve(settings)?),
@@ -28,7 +33,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// The exit code of a failure.
+/// The exit code of a failure: 2 for what cannot be meant, 1 for what did not work.
 pub fn exit_code(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(if error.is::<ConfigError>() { 2 } else { 1 })
 }

@@ -29,14 +29,14 @@ pub(super) fn render(feed: &feed::Feed, publication: &Publication) -> Result<Vec
         ],
         generator: Some(Generator { value: GENERATOR.to_owned(), ..Generator::default() }),
         lang: Some(publication.language.clone()),
-        entries: feed.entries.iter().map(|found| entry(found, publication)).collect(),
+        entries: feed.entries.iter().map(|found| entry(found, feed, publication)).collect(),
         ..Feed::default()
     };
     let config = WriteConfig { write_document_declaration: true, indent_size: None };
-    atom.write_with_config(Vec::new(), config).map_err(|error| RenderError::new(feed, Format::Atom, error))
+    atom.write_with_config(Vec::new(), config).map_err(|error| RenderError::new(feed, Format::Atom, &error))
 }
 
-fn entry(entry: &catalog::Entry, publication: &Publication) -> Entry {
+fn entry(entry: &catalog::Entry, feed: &feed::Feed, publication: &Publication) -> Entry {
     let record = &*entry.record;
     let links = record
         .link
@@ -44,14 +44,9 @@ fn entry(entry: &catalog::Entry, publication: &Publication) -> Entry {
         .map(|url| link("alternate", url, None))
         .chain(record.via.iter().map(|url| link("via", url, None)))
         .collect();
-    let categories = entry
-        .topics
-        .iter()
-        .map(|topic| Category {
-            term: topic.name.to_string(),
-            scheme: Some(publication.topic_scheme()),
-            label: None,
-        })
+    let categories = feed
+        .topic_names(entry)
+        .map(|name| Category { term: name.to_owned(), scheme: Some(publication.topic_scheme()), label: None })
         .collect();
     Entry {
         title: Text::plain(record.title.clone()),

@@ -57,6 +57,10 @@ impl Format {
     }
 
     /// The feed in this format.
+    ///
+    /// # Errors
+    ///
+    /// The library that writes the format refuses.
     pub fn render(self, feed: &Feed, publication: &Publication) -> Result<Vec<u8>, RenderError> {
         match self {
             Self::Rss => rss::render(feed, publication),
@@ -74,7 +78,7 @@ pub struct RenderError {
 }
 
 impl RenderError {
-    fn new(feed: &Feed, format: Format, reason: impl ToString) -> Self {
+    fn new(feed: &Feed, format: Format, reason: &impl ToString) -> Self {
         Self { path: format!("{}.{}", feed.selection.path(), format.ending()), reason: reason.to_string() }
     }
 }
@@ -145,6 +149,3 @@ impl Publication {
 }
 
 const GENERATOR: &str = "sower";
-
-#[cfg(test)]
-mod tests;

@@ -19,7 +19,7 @@ pub(super) fn render(feed: &Feed, publication: &Publication) -> Result<Vec<u8>, 
     let channel = Channel {
         title: publication.feed_title(feed),
         link: publication.page_url(&feed.selection),
-        description: publication.feed_description(feed),
+        description: as_html(&publication.feed_description(feed)).into_owned(),
         language: Some(publication.language.clone()),
         pub_date: feed.published().map(rfc822),
         last_build_date: feed.updated().map(rfc822),
@@ -36,18 +36,17 @@ pub(super) fn render(feed: &Feed, publication: &Publication) -> Result<Vec<u8>, 
             }],
         }),
         namespaces: BTreeMap::from([("atom".to_owned(), ATOM.to_owned())]),
-        items: feed.entries.iter().map(|entry| item(entry, publication)).collect(),
+        items: feed.entries.iter().map(|entry| item(entry, feed, publication)).collect(),
         ..Channel::default()
     };
-    channel.write_to(Vec::new()).map_err(|error| RenderError::new(feed, Format::Rss, error))
+    channel.write_to(Vec::new()).map_err(|error| RenderError::new(feed, Format::Rss, &error))
 }
 
-fn item(entry: &Entry, publication: &Publication) -> Item {
+fn item(entry: &Entry, feed: &Feed, publication: &Publication) -> Item {
     let record = &*entry.record;
-    let categories = entry
-        .topics
-        .iter()
-        .map(|topic| Category { name: topic.name.to_string(), domain: Some(publication.topic_scheme()) })
+    let categories = feed
+        .topic_names(entry)
+        .map(|name| Category { name: name.to_owned(), domain: Some(publication.topic_scheme()) })
         .collect();
     let creators: Vec<String> = record.author_names().map(str::to_owned).collect();
     Item {

@@ -30,7 +30,7 @@ pub(super) enum Cut<'a> {
 /// Cuts a file at the `---` lines round its front matter.
 pub(super) fn cut(text: &str, all_yaml: bool) -> Cut<'_> {
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
-    if text.trim().is_empty() || (!all_yaml && "---".starts_with(text.trim_end())) {
+    if text.trim().is_empty() || (!all_yaml && "--".starts_with(text.trim_end())) {
         return Cut::Blank;
     }
     let fenced = fenced(text);
@@ -93,7 +93,9 @@ macro_rules! front_matter {
                             self.$field = Some(Given { key, value });
                         }
                     })*
-                    _ => drop(map.next_value::<Unrepeated>()?),
+                    _ => {
+                        map.next_value::<Unrepeated>()?;
+                    }
                 }
                 Ok(())
             }
@@ -391,6 +393,7 @@ mod tests {
             ("----\na\n----\n", false, Cut::None),
             ("", false, Cut::Blank),
             ("--", false, Cut::Blank),
+            ("---", false, Cut::Unclosed),
             ("a: 1\n", true, whole("a: 1\n", 0, "")),
             ("---\na: 1\n", true, whole("---\na: 1\n", 0, "")),
             ("---\na: 1\n---\n", true, whole("a: 1\n", 1, "")),

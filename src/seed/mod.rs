@@ -60,6 +60,15 @@ pub enum Reading {
     },
 }
 
+/// What happened to one seed.
+#[derive(Debug)]
+pub enum Change {
+    /// It is new, or it was written.
+    Read(Reading),
+    /// It is not there any more.
+    Gone,
+}
+
 /// Whether a file with this name can be a seed: one of the endings, not hidden, not an editor's
 /// temporary file.
 pub fn is_seed_name(name: &str) -> bool {
@@ -86,6 +95,9 @@ impl Form {
     }
 }
 
+/// A byte order mark: no part of the text.
+const BOM: &[u8] = "\u{FEFF}".as_bytes();
+
 /// A seed that could not be read at all.
 pub fn unreadable(path: &Arc<str>, reason: String) -> Reading {
     lost(path, None, reason, None)
@@ -95,13 +107,13 @@ pub fn unreadable(path: &Arc<str>, reason: String) -> Reading {
 pub fn read(rules: &Rules, path: &Arc<str>, bytes: &[u8]) -> Reading {
     let form = Form::of(path).unwrap_or(Form::Text(Markup::Markdown));
     let utf16 = bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]);
-    let start = bytes.strip_prefix("\u{FEFF}".as_bytes()).unwrap_or(bytes);
+    let start = bytes.strip_prefix(BOM).unwrap_or(bytes);
     if form != Form::Yaml && !utf16 && start.len() > 3 && !start.starts_with(b"---") {
         return if start.iter().all(u8::is_ascii_whitespace) { Reading::Blank } else { Reading::NotASeed };
     }
     if bytes.len() as u64 > rules.largest {
         let reason = format!("this seed is larger than {} bytes", rules.largest);
-        return lost(path, None, reason, Some("`--max-seed-size` allows larger ones"));
+        return lost(path, Some(byte_place(bytes, 0)), reason, Some("`--max-seed-size` allows larger ones"));
     }
     if let Some(at) = bytes.iter().position(|&byte| byte == 0).filter(|_| !utf16) {
         return lost(
@@ -128,7 +140,7 @@ pub fn read(rules: &Rules, path: &Arc<str>, bytes: &[u8]) -> Reading {
         }
         Cut::Whole { yaml, .. } if yaml.len() > front_matter::LARGEST => {
             let reason = format!("front matter is larger than {} bytes", front_matter::LARGEST);
-            lost(path, None, reason, Some("long text belongs in the body"))
+            lost(path, Some(byte_place(bytes, 0)), reason, Some("long text belongs in the body"))
         }
         Cut::Whole { yaml, lines_before, body } => {
             let body = Some(body).filter(|body| !body.trim().is_empty()).map(|body| Body {
@@ -148,7 +160,8 @@ fn lost(path: &Arc<str>, place: Option<Place>, reason: String, help: Option<&str
 }
 
 fn byte_place(bytes: &[u8], offset: usize) -> Place {
-    let before = String::from_utf8_lossy(&bytes[..offset]);
+    let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes);
+    let before = String::from_utf8_lossy(&bytes[..offset.min(bytes.len())]);
     let text = front_matter::without_secured(&String::from_utf8_lossy(bytes));
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
@@ -205,7 +218,12 @@ impl Check<'_> {
         let topics = self.topics(fields.topics);
         let published = self.published(fields.published_at.as_ref());
         let expires = self.decisive_date(fields.expires_at.as_ref());
-        let hidden = self.hidden(&fields.published, &fields.draft, &fields.removed, &fields.deleted);
+        let hidden = self.hidden(
+            fields.published.as_ref(),
+            fields.draft.as_ref(),
+            fields.removed.as_ref(),
+            fields.deleted.as_ref(),
+        );
         let id = self.explicit_id(fields.id.as_ref());
         let updated = self.updated(fields.updated_at.as_ref(), published.as_ref().ok().copied().flatten());
 
@@ -274,7 +292,7 @@ impl Check<'_> {
             }
             None if self.refused.contains(&"title") || self.refused.contains(&"name") => {}
             None => self.fault(
-                None,
+                Some(self.start()),
                 "a seed needs a `title`".to_owned(),
                 Some("add `title: …` to its front matter"),
             ),
@@ -287,7 +305,7 @@ impl Check<'_> {
             if !self.refused.contains(&"topics") {
                 let help = "add `topics: …`: a name, or a list of names";
                 self.fault(
-                    None,
+                    Some(self.start()),
                     "a seed needs `topics`, or it would be in no topic's feed".to_owned(),
                     Some(help),
                 );
@@ -330,7 +348,11 @@ impl Check<'_> {
         let published = self.decisive_date(date)?.or_else(|| time::in_file_name(self.path));
         if published.is_none() && self.rules.strict {
             let help = "add `publishedDateTime: …`, or begin the file name with its date";
-            self.fault(None, "undated: nobody knows when this was published".to_owned(), Some(help));
+            self.fault(
+                Some(self.start()),
+                "undated: nobody knows when this was published".to_owned(),
+                Some(help),
+            );
         }
         Ok(published)
     }
@@ -373,14 +395,13 @@ impl Check<'_> {
 
     fn hidden(
         &mut self,
-        published: &Option<Given<String>>,
-        draft: &Option<Given<String>>,
-        removed: &Option<Given<String>>,
-        deleted: &Option<Given<String>>,
+        published: Option<&Given<String>>,
+        draft: Option<&Given<String>>,
+        removed: Option<&Given<String>>,
+        deleted: Option<&Given<String>>,
     ) -> Result<Option<Hidden>, Lost> {
-        let mut flag = |given: &Option<Given<String>>| self.flag(given.as_ref());
-        let (published, draft) = (flag(published), flag(draft));
-        let (removed, deleted) = (flag(removed), flag(deleted));
+        let (published, draft) = (self.flag(published), self.flag(draft));
+        let (removed, deleted) = (self.flag(removed), self.flag(deleted));
         let (published, draft) = (published?.unwrap_or(true), draft?.unwrap_or(false));
         if removed?.unwrap_or(false) || deleted?.unwrap_or(false) {
             return Ok(Some(Hidden::Removed));
@@ -593,7 +614,26 @@ impl Check<'_> {
 
     /// The place of a value in the front matter.
     fn value(&self, path: &[Step<'_>]) -> Option<Place> {
-        yaml::value_at(self.yaml, path).map(|at| self.place(at))
+        let place = yaml::value_at(self.yaml, path).map(|at| self.place(at))?;
+        let shown: Vec<char> = place.excerpt.chars().collect();
+        let (before, value) = shown.split_at(place.marked.start.min(shown.len()));
+        let width = match value.first() {
+            Some(&quote @ ('"' | '\'')) => value.iter().skip(1).position(|&c| c == quote).map(|end| end + 2),
+            Some('[' | '{') => None,
+            _ if before.contains(&'[') || before.contains(&'{') => {
+                value.iter().position(|c| ",]}".contains(*c))
+            }
+            _ => None,
+        };
+        Some(match width {
+            Some(width) => place.marking(width),
+            None => place,
+        })
+    }
+
+    /// The place of what is missing: where the front matter opens.
+    fn start(&self) -> Place {
+        Place::in_text(&front_matter::without_secured(self.text), Position { line: 1, column: 1 })
     }
 
     fn place(&self, at: Position) -> Place {

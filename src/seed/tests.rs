@@ -177,6 +177,7 @@ fn verdict(path: &str, bytes: &[u8], rules: &Rules) -> (bool, Vec<String>) {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one table")]
 #[test]
 fn faults_say_what_where_and_what_to_do() {
     let cases: &[(&str, bool, &[&str])] = &[
@@ -196,7 +197,7 @@ fn faults_say_what_where_and_what_to_do() {
             "---\ntitel: A\ntopics: t\n---\n",
             false,
             &[
-                "a seed needs a `title` (add `title: …` to its front matter)",
+                "1:1 [---] a seed needs a `title` (add `title: …` to its front matter)",
                 "warning 2:1 [titel] `titel` is not a field of a seed (did you mean `title`?)",
             ],
         ),
@@ -206,7 +207,7 @@ fn faults_say_what_where_and_what_to_do() {
             "---\ntitle: A\n---\n",
             false,
             &[
-                "a seed needs `topics`, or it would be in no topic's feed (add `topics: …`: a name, or a list of names)",
+                "1:1 [---] a seed needs `topics`, or it would be in no topic's feed (add `topics: …`: a name, or a list of names)",
             ],
         ),
         ("---\ntitle: A\ntopics: []\n---\n", false, &["3:9 [[]] `topics` names no topic"]),
@@ -264,7 +265,7 @@ fn faults_say_what_where_and_what_to_do() {
             true,
             &[
                 "5:10 [data:x] `url` is left out: it is not an http or https address",
-                "6:26 [wide}] `width` is left out: it is not a number of pixels",
+                "6:26 [wide] `width` is left out: it is not a number of pixels",
             ],
         ),
         (
@@ -296,8 +297,8 @@ fn faults_say_what_where_and_what_to_do() {
             "---\n---\n",
             false,
             &[
-                "a seed needs a `title` (add `title: …` to its front matter)",
-                "a seed needs `topics`, or it would be in no topic's feed (add `topics: …`: a name, or a list of names)",
+                "1:1 [---] a seed needs a `title` (add `title: …` to its front matter)",
+                "1:1 [---] a seed needs `topics`, or it would be in no topic's feed (add `topics: …`: a name, or a list of names)",
             ],
         ),
         ("---\ntitle: A\0\n---\n", false, &["2:9 [\u{FFFD}] a NUL byte: this is not a text file"]),
@@ -315,7 +316,7 @@ fn strictness_lists_unknown_keys_and_missing_dates() {
     let (survived, told) = verdict("a.md", b"---\ntitle: A\ntopics: t\nprice: free\n---\n", &strict);
     assert!(survived);
     assert_eq!(told.len(), 2, "{told:?}");
-    assert!(told[0].starts_with("undated"), "{told:?}");
+    assert!(told[0].contains("undated"), "{told:?}");
     assert_eq!(told[1], "4:1 [price] `price` is not a field of a seed");
 }
 
@@ -326,7 +327,7 @@ fn what_is_not_text_is_a_fault() {
     for (bytes, expected) in [
         (&b"---\ntitle: \xFFA\n---\n"[..], "2:8 [\u{FFFD}] this is not UTF-8"),
         (b"\xFF\xFE-\0-\0-\0", "1:1 [\u{FFFD}] this is not UTF-8"),
-        (large.as_bytes(), "this seed is larger than 64 bytes"),
+        (large.as_bytes(), "1:1 [-] this seed is larger than 64 bytes"),
     ] {
         let (_, told) = verdict("a.md", bytes, &small);
         assert!(told[0].starts_with(expected), "{told:?}");

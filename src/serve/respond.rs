@@ -149,7 +149,7 @@ mod tests {
     fn get(
         edition: &Edition,
         now: u64,
-        method: Method,
+        method: &Method,
         path: &str,
         fields: &[(&str, &str)],
     ) -> Response<Full<Bytes>> {
@@ -158,7 +158,7 @@ mod tests {
             headers.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
         }
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(now);
-        respond(edition, MAX_AGE, now, &method, &path.parse().unwrap(), &headers)
+        respond(edition, MAX_AGE, now, method, &path.parse().unwrap(), &headers)
     }
 
     fn field<'a>(response: &'a Response<Full<Bytes>>, name: &str) -> &'a str {
@@ -169,7 +169,7 @@ mod tests {
     fn a_feed_is_described_in_full() {
         let edition = edition();
         for path in ["/topics/%E6%9C%BA.atom", "/topics/%e6%9c%ba.atom?utm_source=x"] {
-            let response = get(&edition, 800_000_000, Method::GET, path, &[]);
+            let response = get(&edition, 800_000_000, &Method::GET, path, &[]);
             assert_eq!(response.status(), StatusCode::OK);
             for (name, expected) in [
                 ("content-type", "application/atom+xml; charset=utf-8"),
@@ -190,8 +190,9 @@ mod tests {
     fn not_modified_says_what_a_full_answer_would() {
         let edition = edition();
         let path = "/topics/%E6%9C%BA.atom";
-        let full = get(&edition, 800_000_000, Method::GET, path, &[]);
-        let short = get(&edition, 800_000_000, Method::GET, path, &[("if-none-match", field(&full, "etag"))]);
+        let full = get(&edition, 800_000_000, &Method::GET, path, &[]);
+        let short =
+            get(&edition, 800_000_000, &Method::GET, path, &[("if-none-match", field(&full, "etag"))]);
         assert_eq!(short.status(), StatusCode::NOT_MODIFIED);
         for name in ["etag", "last-modified", "cache-control", "vary"] {
             assert_eq!(field(&short, name), field(&full, name));
@@ -206,14 +207,14 @@ mod tests {
         for (now, expected) in
             [(800_000_000, "max-age=100,"), (799_000_000, "max-age=900,"), (800_000_200, "max-age=0,")]
         {
-            let response = get(&edition, now, Method::GET, "/topics/%E6%9C%BA.atom", &[]);
+            let response = get(&edition, now, &Method::GET, "/topics/%E6%9C%BA.atom", &[]);
             assert!(field(&response, "cache-control").contains(expected), "{response:?}");
         }
     }
 
     #[test]
     fn a_clock_set_back_makes_no_date_in_the_future() {
-        let response = get(&edition(), 784_111_000, Method::GET, "/topics/%E6%9C%BA.atom", &[]);
+        let response = get(&edition(), 784_111_000, &Method::GET, "/topics/%E6%9C%BA.atom", &[]);
         assert_eq!(field(&response, "last-modified"), "Sun, 06 Nov 1994 08:36:40 GMT");
     }
 
@@ -229,7 +230,7 @@ mod tests {
             (Method::DELETE, "/", StatusCode::METHOD_NOT_ALLOWED),
             (Method::OPTIONS, "/topics/%E6%9C%BA.atom", StatusCode::NO_CONTENT),
         ] {
-            let response = get(&edition, 800_000_000, method.clone(), path, &[]);
+            let response = get(&edition, 800_000_000, &method, path, &[]);
             assert_eq!(response.status(), status, "{method} {path}");
             let allowed = matches!(status, StatusCode::METHOD_NOT_ALLOWED | StatusCode::NO_CONTENT);
             assert_eq!(field(&response, "allow"), if allowed { METHODS } else { "" });

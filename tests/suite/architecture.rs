@@ -1,0 +1,77 @@
+//! The direction of the imports, and what the pure modules do without.
+
+use std::collections::BTreeMap;
+
+/// Modules that see bytes and values only: no disk, no socket, no clock.
+const PURE: &[&str] = &["text", "yaml", "fault", "seed", "catalog", "feed", "render", "edition", "report"];
+const IMPURE: &[&str] = &[
+    "tokio",
+    "std::fs",
+    "std::net",
+    "std::io",
+    "SystemTime::now",
+    "Instant::now",
+    "Utc::now",
+    "walkdir",
+    "notify",
+    "hyper",
+];
+
+fn modules() -> Vec<String> {
+    let map = std::fs::read_to_string("src/lib.rs").unwrap();
+    map.lines()
+        .filter_map(|line| Some(line.strip_prefix("pub mod ")?.trim_end_matches(';').to_owned()))
+        .collect()
+}
+
+/// The source of each module without its tests.
+fn sources() -> BTreeMap<String, String> {
+    let mut sources: BTreeMap<String, String> = BTreeMap::new();
+    for file in walkdir::WalkDir::new("src").into_iter().map(Result::unwrap) {
+        let path = file.path().to_str().unwrap().replace('\\', "/");
+        if !path.ends_with(".rs") || path.ends_with("/tests.rs") {
+            continue;
+        }
+        let module = path.strip_prefix("src/").unwrap().split(['/', '.']).next().unwrap().to_owned();
+        let text = std::fs::read_to_string(file.path()).unwrap();
+        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+        sources.entry(module).or_default().push_str(code);
+    }
+    sources
+}
+
+#[test]
+fn a_module_uses_only_what_stands_above_it() {
+    let (modules, sources) = (modules(), sources());
+    assert!(modules.len() > 10);
+    for (place, module) in modules.iter().enumerate() {
+        let source = &sources[module];
+        for below in &modules[place + 1..] {
+            let names =
+                [format!("crate::{below}::"), format!("crate::{below};"), format!("crate::{{{below}")];
+            assert!(
+                names.iter().all(|name| !source.contains(name)),
+                "{module} uses {below}, which stands below it"
+            );
+        }
+    }
+}
+
+#[test]
+fn pure_modules_touch_no_disk_no_socket_and_no_clock() {
+    let sources = sources();
+    for module in PURE {
+        for what in IMPURE {
+            assert!(!sources[*module].contains(what), "{module} uses {what}");
+        }
+    }
+}
+
+#[test]
+fn the_names_of_a_formats_elements_stay_in_its_module() {
+    for (module, source) in sources() {
+        let stranger =
+            module != "render" && (source.contains("atom_syndication") || source.contains("rss::"));
+        assert!(!stranger, "{module} writes feeds");
+    }
+}

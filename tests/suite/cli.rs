@@ -1,0 +1,207 @@
+//! The command line as people meet it.
+
+use std::path::Path;
+
+use assert_cmd::Command;
+use tempfile::TempDir;
+
+fn sower(directory: &Path) -> Command {
+    let mut command = Command::cargo_bin("sower").unwrap();
+    command.current_dir(directory).env_clear().env("NO_COLOR", "1");
+    command
+}
+
+/// Exit code, standard output, standard error.
+fn run(directory: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let output =
+        sower(directory).args(arguments).timeout(std::time::Duration::from_secs(20)).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+fn workspace(seeds: &[(&str, &str)]) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::create_dir(directory.path().join("seeds")).unwrap();
+    for (name, text) in seeds {
+        std::fs::write(directory.path().join("seeds").join(name), text).unwrap();
+    }
+    directory
+}
+
+const GOOD: &str = "---\ntitle: Good\ndate: 2024-01-01\nwebUrl: https://a.example/\ntopics: [News]\n---\n";
+
+#[test]
+fn check_shows_faults_with_their_lines_and_a_summary() {
+    let work = workspace(&[
+        ("good.md", GOOD),
+        ("bad.md", "---\ntitel: Bad\ntopics: [News]\nquality: high\n---\n"),
+        ("draft.md", "---\ntitle: D\ndraft: true\ntopics: [News]\n---\n"),
+    ]);
+    let (code, out, _) = run(work.path(), &["check"]);
+    let expected = "\
+fault: a seed needs a `title`
+ --> bad.md:1:1
+  |
+1 | ---
+  | ^^^
+  |
+help: add `title: …` to its front matter
+
+warning: `titel` is not a field of a seed
+ --> bad.md:2:1
+  |
+2 | titel
+  | ^^^^^
+  |
+help: did you mean `title`?
+
+fault: `quality` is left out: it is not a number
+ --> bad.md:4:10
+  |
+4 | quality: high
+  |          ^^^^
+
+3 seeds, 2 records, 1 entry in 1 topic
+held: 1 unpublished (`--unpublished` shows them, for preview)
+  draft.md
+topics: News (1)
+2 faults, 1 warning
+";
+    assert_eq!((code, out.as_str()), (1, expected));
+}
+
+#[test]
+fn check_speaks_json() {
+    let work = workspace(&[
+        ("good.md", GOOD),
+        ("bad.md", "---\ntitle: [\n---\n"),
+        ("x.md", "---\ntitle: X\ntopics: News\n---\n"),
+    ]);
+    let (code, out, _) = run(work.path(), &["check", "--format", "json"]);
+    let found: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(code, 1);
+    assert_eq!(found["summary"]["seeds"], 3);
+    assert_eq!(found["faults"][0]["path"], "bad.md");
+    assert_eq!((&found["faults"][0]["line"], &found["faults"][0]["severity"]), (&3.into(), &"fault".into()));
+    assert_eq!((&found["held"][0]["path"], &found["held"][0]["reason"]), (&"x.md".into(), &"undated".into()));
+    assert_eq!(found["topics"][0]["slug"], "news");
+}
+
+#[test]
+fn strictness_finds_what_is_otherwise_passed_over() {
+    let work = workspace(&[("good.md", GOOD), ("odd.md", "---\ntitle: Odd\nprice: 1\ntopics: News\n---\n")]);
+    assert_eq!(run(work.path(), &["check"]).0, 0);
+    let (code, out, _) = run(work.path(), &["check", "--strict"]);
+    assert_eq!(code, 1);
+    assert!(out.contains("`price` is not a field") && out.contains("undated"), "{out}");
+}
+
+#[test]
+fn build_writes_the_tree_and_only_what_changed() {
+    let work = workspace(&[("good.md", GOOD)]);
+    let (code, _, said) = run(work.path(), &["build"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("1 seed: 1 entry in 1 topic\n4 feeds in feeds: 4 written, 0 removed"), "{said}");
+    for feed in ["all.rss", "all.atom", "topics/news.rss", "topics/news.atom"] {
+        assert!(work.path().join("feeds").join(feed).is_file(), "{feed}");
+    }
+    let (_, _, said) = run(work.path(), &["build"]);
+    assert!(said.contains("0 written, 0 removed"), "{said}");
+    std::fs::remove_file(work.path().join("seeds/good.md")).unwrap();
+    let (_, _, said) = run(work.path(), &["build"]);
+    assert!(said.contains("2 written, 2 removed"), "{said}");
+}
+
+#[test]
+fn build_publishes_the_rest_and_fails_when_a_seed_is_at_fault() {
+    let work = workspace(&[("good.md", GOOD), ("bad.md", "---\ntitle: Bad\n")]);
+    let (code, _, said) = run(work.path(), &["build"]);
+    assert_eq!(code, 1);
+    assert!(said.contains("bad.md:1:1") && said.contains("4 written"), "{said}");
+}
+
+#[test]
+fn nothing_shown_says_why_and_what_shows_it() {
+    let work = workspace(&[("a.md", &GOOD.replace("---\ntitle", "---\ndraft: true\ntitle"))]);
+    let (code, _, said) = run(work.path(), &["build"]);
+    assert_eq!(code, 0);
+    assert!(
+        said.contains("no entry is shown of 1 seed; 1 unpublished: `--unpublished` shows them"),
+        "{said}"
+    );
+    let (_, _, said) = run(work.path(), &["build", "--unpublished"]);
+    assert!(said.contains("1 seed: 1 entry in 1 topic"), "{said}");
+}
+
+#[test]
+fn what_goes_wrong_is_one_sentence_that_names_the_flag() {
+    let work = workspace(&[("good.md", GOOD)]);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    std::fs::write(work.path().join("file"), "").unwrap();
+    for (arguments, code, words) in [
+        (&["serve", "--listen", &address][..], 1, &["--listen", "in use"][..]),
+        (&["serve", "--seeds", "nowhere", "--listen", "127.0.0.1:0"], 1, &["--seeds", "nowhere"]),
+        (&["build", "--seeds", "nowhere"], 1, &["--seeds", "nowhere"]),
+        (&["check", "--seeds", "file"], 1, &["--seeds", "file"]),
+        (&["build", "--feeds", "file"], 1, &["--feeds", "file"]),
+        (&["build", "--feeds", "off"], 1, &["--feeds"]),
+        (&["build", "--feeds", "seeds"], 2, &["--feeds"]),
+        (&["build", "--max-age", "soon"], 2, &["--max-age", "15m"]),
+        (&["build", "--config", "nowhere.yaml"], 2, &["--config", "nowhere.yaml"]),
+        (&["grow"], 2, &["grow"]),
+        (&[], 2, &["Usage"]),
+    ] {
+        let (exit, _, said) = run(work.path(), arguments);
+        assert_eq!(exit, code, "{arguments:?}: {said}");
+        let last = said.trim_end().lines().last().unwrap_or_default();
+        let shown = if code == 1 { last } else { &said };
+        assert!(words.iter().all(|word| shown.contains(word)), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn flags_win_over_variables_and_variables_over_the_file() {
+    let work = workspace(&[("good.md", GOOD)]);
+    std::fs::write(work.path().join("sower.yaml"), "title: File\n").unwrap();
+    let title = |arguments: &[&str], variable: Option<&str>| {
+        let mut command = sower(work.path());
+        command.arg("build").args(arguments);
+        variable.map(|title| command.env("SOWER_TITLE", title));
+        command.assert().success();
+        let feed = std::fs::read_to_string(work.path().join("feeds/all.rss")).unwrap();
+        feed.split("<title>").nth(1).unwrap().split('<').next().unwrap().to_owned()
+    };
+    assert_eq!(title(&[], None), "File");
+    assert_eq!(title(&[], Some("Variable")), "Variable");
+    assert_eq!(title(&["--title", "Flag"], Some("Variable")), "Flag");
+    std::fs::write(work.path().join("sower.yaml"), "titel: File\n").unwrap();
+    let (code, _, said) = run(work.path(), &["build"]);
+    assert_eq!(
+        (code, said.as_str()),
+        (2, "sower: sower.yaml:1:1: unknown key `titel`; did you mean `title`?\n")
+    );
+}
+
+#[test]
+fn init_writes_a_start_that_works_and_overwrites_nothing() {
+    let work = tempfile::tempdir().unwrap();
+    let (code, said, _) = run(work.path(), &["init", "site"]);
+    assert_eq!(code, 0, "{said}");
+    let site = work.path().join("site");
+    let (code, out, _) = run(&site, &["check", "--strict"]);
+    assert_eq!(code, 0, "{out}");
+    assert!(out.contains("1 seed, 1 record, 1 entry in 1 topic"), "{out}");
+    let written = std::fs::read_to_string(site.join("sower.yaml")).unwrap();
+    let uncommented: String = written
+        .lines()
+        .filter_map(|line| line.strip_prefix('#'))
+        .filter(|line| !line.starts_with(' '))
+        .fold(String::new(), |text, line| text + line + "\n");
+    std::fs::write(site.join("all.yaml"), uncommented).unwrap();
+    let (code, _, said) = run(&site, &["build", "--config", "all.yaml"]);
+    assert_eq!(code, 0, "every key in the comments is one: {said}");
+    let (code, _, said) = run(work.path(), &["init", "site"]);
+    assert_eq!(code, 1);
+    assert!(said.contains("is there already"), "{said}");
+}

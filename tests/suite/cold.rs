@@ -1,0 +1,90 @@
+//! Trees grown from a directory of seeds at once, and what an independent parser reads in them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::SystemTime;
+
+use sower::args::Settings;
+use sower::catalog::Catalog;
+use sower::config::Config;
+use sower::publish::Publisher;
+use sower::render::Publication;
+use sower::scan::Scan;
+use sower::seed::{Rules, Timestamp};
+use sower::watch::Hint;
+
+pub(crate) type Tree = BTreeMap<String, Vec<u8>>;
+
+/// An instant at which every sample and fixture says the same.
+pub(crate) fn now() -> Timestamp {
+    "2026-01-01T00:00:00Z".parse().unwrap()
+}
+
+pub(crate) fn config(seeds: &Path, settings: Settings) -> Config {
+    let seeds = Some(seeds.to_str().unwrap().to_owned());
+    let feeds = settings.feeds.clone().or(Some("off".to_owned()));
+    Config::resolve(Settings { seeds, feeds, ..settings }).unwrap()
+}
+
+/// Every seed, read at once.
+pub(crate) fn catalog(config: &Config, now: Timestamp) -> Catalog {
+    let mut scan = Scan::new(&config.seeds, None, Rules::new(config, false));
+    let mut catalog = Catalog::new(config.unpublished);
+    catalog.apply(scan.look(&Hint::everywhere()).unwrap(), now);
+    catalog
+}
+
+/// The public tree that a directory of seeds grows into.
+pub(crate) fn tree(config: &Config, now: Timestamp) -> Tree {
+    let mut scan = Scan::new(&config.seeds, None, Rules::new(config, false));
+    let mut catalog = Catalog::new(config.unpublished);
+    let touched = catalog.apply(scan.look(&Hint::everywhere()).unwrap(), now);
+    let mut publisher = Publisher::new(Publication::new(config), config.entries, None);
+    publisher.publish(&catalog, &touched, SystemTime::now());
+    let edition = publisher.current().load_full();
+    edition.representations.iter().map(|(path, held)| (path.clone(), held.body.to_vec())).collect()
+}
+
+/// The files below a directory, by path.
+pub(crate) fn files(root: &Path) -> Tree {
+    let walk =
+        walkdir::WalkDir::new(root).into_iter().map(Result::unwrap).filter(|file| file.file_type().is_file());
+    walk.map(|file| {
+        let path = file.path().strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+        (path, std::fs::read(file.path()).unwrap())
+    })
+    .collect()
+}
+
+/// What a feed says of one entry, as an independent parser reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) id: String,
+    pub(crate) link: Option<String>,
+    pub(crate) title: String,
+    pub(crate) published: Timestamp,
+    pub(crate) updated: Timestamp,
+    pub(crate) authors: Vec<String>,
+    pub(crate) categories: Vec<String>,
+    pub(crate) summary: Option<String>,
+}
+
+/// Reads a feed back.
+pub(crate) fn read_back(path: &str, bytes: &[u8]) -> Vec<Seen> {
+    let feed = feed_rs::parser::parse(bytes).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let entries = feed.entries.into_iter().map(|entry| Seen {
+        id: entry.id,
+        link: entry
+            .links
+            .iter()
+            .find(|link| !matches!(link.rel.as_deref(), Some("via")))
+            .map(|link| link.href.clone()),
+        title: entry.title.unwrap().content,
+        published: entry.published.unwrap(),
+        updated: entry.updated.or(entry.published).unwrap(),
+        authors: entry.authors.into_iter().filter_map(|author| author.name).collect(),
+        categories: entry.categories.into_iter().map(|category| category.term).collect(),
+        summary: entry.summary.map(|summary| summary.content),
+    });
+    entries.collect()
+}

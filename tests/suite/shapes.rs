@@ -1,0 +1,122 @@
+//! Every shape a seed can have, well-made and hostile, in; whole feeds and every fault out.
+//!
+//! `UPDATE_GOLDENS=1 cargo test` writes the goldens anew.
+
+use std::path::Path;
+
+use sower::args::Settings;
+use sower::report;
+
+use crate::cold::{self, Tree, config, files, read_back};
+
+const SEEDS: &str = "tests/fixtures/shapes/seeds";
+const FEEDS: &str = "tests/fixtures/shapes/feeds";
+
+fn grown() -> Tree {
+    let settings = Settings {
+        url: Some("https://feeds.example.org/".to_owned()),
+        title: Some("Shapes & <Sizes>".to_owned()),
+        ..Settings::default()
+    };
+    let config = config(Path::new(SEEDS), settings);
+    let mut tree = cold::tree(&config, cold::now());
+    let catalog = cold::catalog(&config, cold::now());
+    let mut check: String =
+        catalog.faults().map(|fault| format!("{}\n\n", report::fault(fault, false))).collect();
+    check += &report::summary(&catalog);
+    tree.insert("check.txt".to_owned(), check.into_bytes());
+    tree
+}
+
+#[test]
+fn every_shape_grows_into_the_same_feeds() {
+    let grown = grown();
+    if std::env::var_os("UPDATE_GOLDENS").is_some() {
+        let _ = std::fs::remove_dir_all(FEEDS);
+        for (path, bytes) in &grown {
+            let file = Path::new(FEEDS).join(path);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, bytes).unwrap();
+        }
+    }
+    let golden = files(Path::new(FEEDS));
+    assert_eq!(golden.keys().collect::<Vec<_>>(), grown.keys().collect::<Vec<_>>());
+    for (path, bytes) in &grown {
+        let (is, was) = (String::from_utf8_lossy(bytes), String::from_utf8_lossy(&golden[path]));
+        assert_eq!(is, was, "{path}");
+    }
+}
+
+#[test]
+fn both_formats_read_back_alike() {
+    let grown = grown();
+    let mut feeds = 0;
+    for (path, rss) in grown.iter().filter(|(path, _)| path.ends_with(".rss")) {
+        let atom = path.replace(".rss", ".atom");
+        let (rss, mut atom) = (read_back(path, rss), read_back(&atom, &grown[&atom]));
+        assert!(!rss.is_empty(), "{path}");
+        for (atom, rss) in atom.iter_mut().zip(&rss) {
+            // RSS holds a summary as HTML.
+            let unescaped = rss.summary.as_deref().map(|text| htmlize::unescape(text).into_owned());
+            assert_eq!(atom.summary, unescaped, "{path}");
+            atom.summary.clone_from(&rss.summary);
+            atom.updated = rss.updated.max(atom.updated);
+        }
+        let same = |seen: &cold::Seen| {
+            (
+                seen.id.clone(),
+                seen.link.clone(),
+                seen.title.clone(),
+                seen.published,
+                seen.authors.clone(),
+                seen.categories.clone(),
+            )
+        };
+        assert_eq!(
+            rss.iter().map(same).collect::<Vec<_>>(),
+            atom.iter().map(same).collect::<Vec<_>>(),
+            "{path}"
+        );
+        feeds += 1;
+    }
+    assert!(feeds > 10);
+}
+
+#[test]
+fn hostile_text_reads_back_as_it_was_written() {
+    let grown = grown();
+    let hostile = |path: &str| {
+        let entries = read_back(path, &grown[path]);
+        entries
+            .into_iter()
+            .find(|entry| entry.link.as_deref().is_some_and(|link| link.contains("hostile")))
+            .unwrap()
+    };
+    for path in ["all.atom", "all.rss"] {
+        let seen = hostile(path);
+        assert_eq!(seen.title, "]]> </title><script>alert(1)</script> <b> &amp; x", "{path}");
+        assert_eq!(seen.authors, ["<i>P</i> ]]> & Co"], "{path}");
+        assert!(seen.categories.contains(&"<Hostile> & ]]>".to_owned()), "{path}: {:?}", seen.categories);
+    }
+    assert_eq!(hostile("all.atom").summary.unwrap(), "]]> <script>alert(1)</script> a < b & c ©");
+}
+
+#[test]
+fn topics_have_addresses_of_their_own() {
+    let grown = grown();
+    for slug in
+        ["c", "c-plus-plus", "c-sharp", "机器学习", "énergie", "r-and-d", "at-home", "launch", "hostile-and"]
+    {
+        assert!(grown.contains_key(&format!("topics/{slug}.atom")), "{slug}");
+    }
+}
+
+#[test]
+fn nothing_held_and_nothing_secured_is_in_any_output() {
+    for (path, bytes) in grown() {
+        let text = String::from_utf8(bytes).unwrap();
+        for word in ["HELDTEXT", "SECUREDTEXT"] {
+            assert!(!text.contains(word), "{path} has {word}");
+        }
+    }
+}
