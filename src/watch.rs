@@ -57,6 +57,7 @@ pub struct Watch {
     root: PathBuf,
     heard: Arc<Heard>,
     watcher: Option<RecommendedWatcher>,
+    deaf: bool,
     root_was: Option<Identity>,
     next_tick: Instant,
     next_rescan: Instant,
@@ -86,6 +87,8 @@ struct Events {
     stopped: bool,
     everywhere: bool,
     second_look: Option<Instant>,
+    /// The last event about what may be a folder.
+    last_folder: Option<Instant>,
     paths: BTreeSet<PathBuf>,
     /// Files that were written to and not closed yet, with the time of the last write.
     open: BTreeMap<PathBuf, Instant>,
@@ -110,6 +113,7 @@ impl Watch {
             root: root.to_owned(),
             heard: Arc::default(),
             watcher: None,
+            deaf: false,
             root_was: identity(root),
             next_tick: now + TICK,
             next_rescan: now + RESCAN,
@@ -169,6 +173,9 @@ impl Watch {
             }
         }
         if now >= self.next_rescan {
+            if self.deaf && is.is_some() {
+                self.listen();
+            }
             self.heard.lock().look_everywhere(now);
         }
         if self.heard.lock().everywhere {
@@ -187,10 +194,17 @@ impl Watch {
         let watcher = RecommendedWatcher::new(handler, config)
             .and_then(|mut watcher| watcher.watch(&self.root, RecursiveMode::Recursive).map(|()| watcher));
         match watcher {
-            Ok(watcher) => self.watcher = Some(watcher),
+            Ok(watcher) => {
+                self.watcher = Some(watcher);
+                if std::mem::take(&mut self.deaf) {
+                    info!("the seed directory is watched again");
+                }
+            }
             Err(error) => {
-                self.watcher = None;
                 self.next_rescan = Instant::now() + RESCAN_DEAF;
+                if std::mem::replace(&mut self.deaf, true) {
+                    return;
+                }
                 warn!(
                     "the seed directory cannot be watched ({error}); it is read through every {} s instead",
                     RESCAN_DEAF.as_secs()
@@ -223,7 +237,10 @@ impl Events {
                 EventKind::Modify(ModifyKind::Metadata(_)) => {}
                 _ => {
                     self.open.remove(&path);
-                    self.second_look = Some(now + SECOND_LOOK);
+                    if may_be_folder(&path) {
+                        self.last_folder = Some(now);
+                        self.second_look.get_or_insert(now + SECOND_LOOK);
+                    }
                 }
             }
             self.paths.insert(path);
@@ -258,6 +275,9 @@ impl Events {
     fn take(&mut self, now: Instant) -> Hint {
         self.open.retain(|_, written| *written + UNFINISHED > now);
         let second_look = self.second_look.take_if(|due| *due <= now).is_some();
+        if second_look {
+            self.second_look = self.last_folder.map(|heard| heard + SECOND_LOOK).filter(|due| *due > now);
+        }
         let everywhere = std::mem::take(&mut self.everywhere) || second_look;
         let unfinished: BTreeSet<_> = self.open.keys().cloned().collect();
         let (left, paths) =
@@ -266,6 +286,13 @@ impl Events {
         self.since = None;
         Hint { everywhere, paths, unfinished }
     }
+}
+
+/// Whether a path may be a folder's, or a link's through which folders are seen. It may be gone, so
+/// its name must tell; the timer makes up for folders that are named like files.
+fn may_be_folder(path: &Path) -> bool {
+    let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    hidden || path.extension().is_none()
 }
 
 #[cfg(unix)]

@@ -74,6 +74,8 @@ macro_rules! front_matter {
         #[derive(Debug, Default)]
         pub(super) struct FrontMatter {
             $(pub(super) $field: Option<Given<$type>>,)*
+            /// Keys that mean something, in their order.
+            pub(super) known: Vec<&'static str>,
             /// Keys that mean nothing here, in their order.
             pub(super) unknown: Vec<String>,
         }
@@ -297,7 +299,6 @@ impl<'de> Visitor<'de> for Fields<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FrontMatter, A::Error> {
         let mut fields = FrontMatter::default();
-        let mut seen: Vec<&'static str> = Vec::new();
         while let Some(key) = map.next_key::<String>()? {
             let Some(&known) = KEYS.iter().find(|&&known| known == key) else {
                 if fields.unknown.contains(&key) {
@@ -307,10 +308,10 @@ impl<'de> Visitor<'de> for Fields<'_> {
                 map.next_value::<Unrepeated>()?;
                 continue;
             };
-            if seen.contains(&known) {
+            if fields.known.contains(&known) {
                 return Err(A::Error::custom(yaml::REPEATED));
             }
-            seen.push(known);
+            fields.known.push(known);
             if self.skip.contains(&known) {
                 map.next_value::<Unrepeated>()?;
                 continue;
@@ -324,9 +325,10 @@ impl<'de> Visitor<'de> for Fields<'_> {
 }
 
 /// The known key that an unknown one was most likely meant to be: one that is not used already.
-pub(super) fn meant(unknown: &str, used: impl Fn(&str) -> bool) -> Option<&'static str> {
-    let free: Vec<&'static str> = KEYS.iter().copied().filter(|key| !used(key)).collect();
-    nearest(unknown, &free)
+pub(super) fn meant(unknown: &str, used: &[&str]) -> Option<&'static str> {
+    let longest = KEYS.iter().map(|key| key.len()).max().unwrap_or_default() + 2;
+    let free: Vec<&'static str> = KEYS.iter().copied().filter(|key| !used.contains(key)).collect();
+    (unknown.len() <= longest).then(|| nearest(unknown, &free)).flatten()
 }
 
 /// A file's text in which no value of `secured` can be read, line for line as long as before, for

@@ -10,6 +10,7 @@ mod record;
 mod slug;
 mod time;
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use url::Url;
 
 use crate::config::Config;
 use crate::fault::{Fault, Place, Severity};
-use crate::text::{clean, plain};
+use crate::text::{clean, count, plain};
 use crate::yaml::{self, Position, Step};
 use front_matter::{Cut, FrontMatter, Given};
 
@@ -147,8 +148,18 @@ pub fn read(rules: &Rules, path: &Arc<str>, bytes: &[u8]) -> Reading {
                 markup: if form == Form::Text(Markup::Html) { Markup::Html } else { Markup::Markdown },
                 text: clean(body).into_owned(),
             });
-            Check { rules, path, text, yaml, lines_before, refused: Vec::new(), faults: Vec::new() }
-                .seed(body)
+            Check {
+                rules,
+                path,
+                text,
+                yaml,
+                lines_before,
+                refused: Vec::new(),
+                shown: OnceCell::new(),
+                faults: Vec::new(),
+                more: 0,
+            }
+            .seed(body)
         }
     }
 }
@@ -171,6 +182,9 @@ fn byte_place(bytes: &[u8], offset: usize) -> Place {
 /// Characters that a tag URI's specific part may have as they are (RFC 4151 §2.1).
 const TAG_ESCAPES: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// Most faults of one seed that are told one by one.
+const MOST_FAULTS: usize = 20;
+
 /// A fault that costs the record.
 struct Lost;
 
@@ -183,7 +197,10 @@ struct Check<'a> {
     lines_before: usize,
     /// Fields whose values are of another type than the field's.
     refused: Vec<&'static str>,
+    shown: OnceCell<String>,
     faults: Vec<Fault>,
+    /// Faults beyond the most that are told.
+    more: usize,
 }
 
 impl Check<'_> {
@@ -192,7 +209,14 @@ impl Check<'_> {
             self.unknown_keys(&fields);
             self.record(fields, body)
         });
-        self.faults.sort_by_key(|fault| fault.place.as_ref().map(|place| (place.at.line, place.at.column)));
+        if self.more > 0 {
+            let reason = format!("and {} of this seed", count(self.more, "more fault"));
+            let severity = Severity::Fault;
+            self.faults.push(Fault { severity, path: self.path.clone(), place: None, reason, help: None });
+        }
+        self.faults.sort_by_key(|fault| {
+            fault.place.as_ref().map_or((usize::MAX, 0), |place| (place.at.line, place.at.column))
+        });
         Reading::Seed { record: record.ok().map(Box::new), faults: self.faults }
     }
 
@@ -595,7 +619,10 @@ impl Check<'_> {
 
     fn unknown_keys(&mut self, fields: &FrontMatter) {
         for key in &fields.unknown {
-            let meant = front_matter::meant(key, |known| yaml::key_at(self.yaml, known).is_some());
+            if self.has_enough() {
+                return;
+            }
+            let meant = front_matter::meant(key, &fields.known);
             let severity = match (self.rules.strict, meant) {
                 (true, _) => Severity::Fault,
                 (false, Some(_)) => Severity::Warning,
@@ -614,6 +641,9 @@ impl Check<'_> {
 
     /// The place of a value in the front matter.
     fn value(&self, path: &[Step<'_>]) -> Option<Place> {
+        if self.has_enough() {
+            return None;
+        }
         let place = yaml::value_at(self.yaml, path).map(|at| self.place(at))?;
         let shown: Vec<char> = place.excerpt.chars().collect();
         let (before, value) = shown.split_at(place.marked.start.min(shown.len()));
@@ -633,12 +663,26 @@ impl Check<'_> {
 
     /// The place of what is missing: where the front matter opens.
     fn start(&self) -> Place {
-        Place::in_text(&front_matter::without_secured(self.text), Position { line: 1, column: 1 })
+        Place::in_text(self.shown(), Position { line: 1, column: 1 })
     }
 
     fn place(&self, at: Position) -> Place {
         let at = Position { line: at.line + self.lines_before, ..at };
-        Place::in_text(&front_matter::without_secured(self.text), at)
+        Place::in_text(self.shown(), at)
+    }
+
+    /// The front matter as it may be shown, with what stands before and after it on its lines.
+    fn shown(&self) -> &str {
+        self.shown.get_or_init(|| {
+            let lines = self.lines_before + self.yaml.lines().count() + 1;
+            let end = self.text.split_inclusive('\n').take(lines).map(str::len).sum();
+            front_matter::without_secured(&self.text[..end])
+        })
+    }
+
+    /// Whether no more faults are looked for: each costs reading the front matter once more.
+    fn has_enough(&self) -> bool {
+        self.faults.len() >= MOST_FAULTS
     }
 
     fn fault(&mut self, place: Option<Place>, reason: String, help: Option<&str>) {
@@ -646,6 +690,10 @@ impl Check<'_> {
     }
 
     fn push(&mut self, severity: Severity, place: Option<Place>, reason: String, help: Option<&str>) {
+        if self.has_enough() {
+            self.more += 1;
+            return;
+        }
         let help = help.map(str::to_owned);
         self.faults.push(Fault { severity, path: self.path.clone(), place, reason, help });
     }

@@ -351,6 +351,16 @@ fn hostile_yaml_is_refused_at_once() {
 }
 
 #[test]
+fn thousands_of_faults_in_one_seed_are_told_in_a_few() {
+    let many = "  - url: data:x\n".repeat(1000);
+    let (record, faults) =
+        seed("a.md", &format!("---\ntitle: A\ntopics: t\nimages:\n{many}---\n{}", "x".repeat(1 << 19)));
+    assert!(record.is_some_and(|record| record.images.is_empty()));
+    assert_eq!(faults.len(), MOST_FAULTS + 1);
+    assert_eq!(faults.last().map(|fault| fault.reason.as_str()), Some("and 980 more faults of this seed"));
+}
+
+#[test]
 fn secured_text_is_in_no_record_and_no_fault() {
     for yaml in [
         "title: A\ntopics: t\nsecured: \"TOPSECRET\"\n",

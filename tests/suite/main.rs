@@ -1,6 +1,6 @@
 //! Everything that is tested from outside: trees, the command line, the live daemon.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::case_sensitive_file_extension_comparisons, reason = "these names are sower's own")]
 
 mod architecture;

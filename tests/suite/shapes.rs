@@ -21,10 +21,9 @@ fn grown() -> Tree {
     let config = config(Path::new(SEEDS), settings);
     let mut tree = cold::tree(&config, cold::now());
     let catalog = cold::catalog(&config, cold::now());
-    let mut check: String =
-        catalog.faults().map(|fault| format!("{}\n\n", report::fault(fault, false))).collect();
-    check += &report::summary(&catalog);
-    tree.insert("check.txt".to_owned(), check.into_bytes());
+    let mut check: Vec<_> = catalog.faults().map(|fault| report::fault(fault, false)).collect();
+    check.push(report::summary(&catalog));
+    tree.insert("check.txt".to_owned(), check.join("\n\n").into_bytes());
     tree
 }
 
