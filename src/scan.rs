@@ -259,7 +259,7 @@ fn has_hidden_part(relative: &Path) -> bool {
         .any(|part| matches!(part, Component::Normal(name) if name.as_encoded_bytes().starts_with(b".")))
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
     use crate::seed::Reading;

@@ -14,6 +14,23 @@ use crate::yaml::{self, Position, Unrepeated};
 /// be felt.
 pub(super) const LARGEST: usize = 16 * 1024;
 
+/// Deepest nesting of brackets that is parsed: the parser's time grows with the product of depth
+/// and length.
+const DEEPEST: usize = 64;
+
+/// Whether brackets open so often without closing, quoted or not, that parsing would take long.
+pub(super) fn is_too_deep(yaml: &str) -> bool {
+    let mut depth: usize = 0;
+    yaml.bytes().any(|byte| {
+        match byte {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > DEEPEST
+    })
+}
+
 /// A file cut into front matter and body.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Cut<'a> {

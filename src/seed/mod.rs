@@ -143,6 +143,10 @@ pub fn read(rules: &Rules, path: &Arc<str>, bytes: &[u8]) -> Reading {
             let reason = format!("front matter is larger than {} bytes", front_matter::LARGEST);
             lost(path, Some(byte_place(bytes, 0)), reason, Some("long text belongs in the body"))
         }
+        Cut::Whole { yaml, .. } if front_matter::is_too_deep(yaml) => {
+            let reason = "front matter is nested too deeply".to_owned();
+            lost(path, Some(byte_place(bytes, 0)), reason, None)
+        }
         Cut::Whole { yaml, lines_before, body } => {
             let body = Some(body).filter(|body| !body.trim().is_empty()).map(|body| Body {
                 markup: if form == Form::Text(Markup::Html) { Markup::Html } else { Markup::Markdown },

@@ -50,14 +50,19 @@ fn is_word(c: char) -> bool {
 
 /// The slug of a name that may be a topic, or why it may not.
 pub(super) fn topic_slug(name: &str) -> Result<String, &'static str> {
+    const TOO_LONG: &str = "this name is too long for an address (200 bytes at most)";
     if name.split(['/', '\\']).any(|part| part == "..") {
         return Err("a topic's name cannot lead out of the feeds directory");
+    }
+    // Thousands of names may stand for one long text.
+    if name.len() > 4 * LONGEST {
+        return Err(TOO_LONG);
     }
     let slug = slug(name);
     match slug.as_str() {
         "" => Err("a topic needs a letter or a digit in its name to have an address"),
         "index" => Err("`index` is the address of the list of topics"),
-        _ if slug.len() > LONGEST => Err("this name is too long for an address (200 bytes at most)"),
+        _ if slug.len() > LONGEST => Err(TOO_LONG),
         _ => Ok(slug),
     }
 }

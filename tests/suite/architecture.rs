@@ -34,7 +34,7 @@ fn sources() -> BTreeMap<String, String> {
         }
         let module = path.strip_prefix("src/").unwrap().split(['/', '.']).next().unwrap().to_owned();
         let text = std::fs::read_to_string(file.path()).unwrap();
-        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+        let code = text.split("mod tests {").next().unwrap();
         sources.entry(module).or_default().push_str(code);
     }
     sources
