@@ -139,6 +139,7 @@ impl Daemon {
                     error!("{error}; what was read of it is still served");
                 }
                 self.unreadable = true;
+                self.watch.look_again();
                 Vec::new()
             }
         }

@@ -16,7 +16,7 @@ use walkdir::WalkDir;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::seed::{self, Change, Rules};
-use crate::watch::Hint;
+use crate::watch::{Hint, Identity, identity};
 
 /// A file that was written less than this ago may be written again within the same tick of the
 /// file system's clock, so its times prove nothing yet.
@@ -103,7 +103,7 @@ impl Scan {
     ///
     /// The directory itself cannot be read. Nothing is forgotten then.
     pub fn look(&mut self, hint: &Hint) -> Result<Vec<(Arc<str>, Change)>, ScanError> {
-        fs::read_dir(&self.root).map_err(|source| ScanError { path: self.root.clone(), source })?;
+        let root_was = self.identity()?;
         let mut found = BTreeMap::new();
         let mut gone = BTreeSet::new();
         let everywhere = [self.root.clone()];
@@ -112,6 +112,8 @@ impl Scan {
         for place in places {
             self.examine(place, &mut found, &mut gone);
         }
+        // What one place has not and another has came in between.
+        gone.retain(|path| !found.contains_key(path));
         // A file that is named is read, whatever its times say; others only if they changed.
         let named = |path: &str| hint.paths.contains(&self.root.join(path));
         let due: Vec<_> = found
@@ -127,6 +129,12 @@ impl Scan {
             .collect();
         let read: Vec<_> = due.into_par_iter().filter_map(|(path, found)| self.read(path, found)).collect();
 
+        // What was not found while the directory itself went away is not gone.
+        if self.identity()? != root_was {
+            let source = io::Error::other("it was replaced while it was read");
+            return Err(ScanError { path: self.root.clone(), source });
+        }
+
         let mut changes = Vec::new();
         for path in gone {
             if self.known.remove(&path).is_some() {
@@ -141,6 +149,13 @@ impl Scan {
             changes.extend(change.map(|change| (path, change)));
         }
         Ok(changes)
+    }
+
+    /// What tells the directory from another at the same path.
+    fn identity(&self) -> Result<Identity, ScanError> {
+        fs::read_dir(&self.root)
+            .and_then(|_| identity(&self.root))
+            .map_err(|source| ScanError { path: self.root.clone(), source })
     }
 
     /// Finds what is at or below a path now, and what was known there and is gone.
@@ -164,14 +179,13 @@ impl Scan {
                     if !seed::is_seed_name(&name) {
                         continue;
                     }
-                    let meta = entry.metadata().map_err(|error| reason(error.io_error()));
+                    let meta = match entry.metadata() {
+                        Err(error) if is_not_found(&error) => continue,
+                        meta => meta.map_err(|error| reason(error.io_error())),
+                    };
                     (entry.into_path(), meta)
                 }
-                Err(error)
-                    if error.io_error().is_some_and(|error| error.kind() == io::ErrorKind::NotFound) =>
-                {
-                    continue;
-                }
+                Err(error) if is_not_found(&error) => continue,
                 Err(error) => (error.path().unwrap_or(place).to_owned(), Err(reason(error.io_error()))),
             };
             let Ok(relative) = path.strip_prefix(&self.root) else { continue };
@@ -243,6 +257,10 @@ fn bytes(file: &Path, largest: u64) -> Result<(Vec<u8>, Stamp), Option<String>> 
     })
 }
 
+fn is_not_found(error: &walkdir::Error) -> bool {
+    error.io_error().is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
 fn reason(error: Option<&io::Error>) -> String {
     error.map_or_else(|| "a symbolic link leads back into its own directory".to_owned(), ToString::to_string)
 }
@@ -259,7 +277,8 @@ fn has_hidden_part(relative: &Path) -> bool {
         .any(|part| matches!(part, Component::Normal(name) if name.as_encoded_bytes().starts_with(b".")))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
     use crate::seed::Reading;

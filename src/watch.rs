@@ -6,9 +6,10 @@
 //! identity is compared every second.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RemoveKind};
 use notify::{Event, EventKind, EventKindMask, RecommendedWatcher, RecursiveMode, Watcher};
@@ -97,7 +98,7 @@ struct Events {
 }
 
 /// What tells one directory from another at the same path.
-type Identity = (u64, u64);
+pub(crate) type Identity = (u64, u64, Option<SystemTime>);
 
 impl Heard {
     fn lock(&self) -> MutexGuard<'_, Events> {
@@ -114,7 +115,7 @@ impl Watch {
             heard: Arc::default(),
             watcher: None,
             deaf: false,
-            root_was: identity(root),
+            root_was: identity(root).ok(),
             next_tick: now + TICK,
             next_rescan: now + RESCAN,
         };
@@ -125,6 +126,11 @@ impl Watch {
     /// What stops this watch.
     pub fn stop(&self) -> Stop {
         Stop(self.heard.clone())
+    }
+
+    /// Has everything looked at a little later: a look failed, and what it was told is lost.
+    pub fn look_again(&self) {
+        self.heard.lock().second_look.get_or_insert(Instant::now() + SECOND_LOOK);
     }
 
     /// Waits until there is somewhere to look, or for `patience` at most; then the hint may be
@@ -155,7 +161,7 @@ impl Watch {
             return;
         }
         self.next_tick = now + TICK;
-        let is = identity(&self.root);
+        let is = identity(&self.root).ok();
         if is != self.root_was {
             match (self.root_was, is) {
                 (_, None) => error!(
@@ -295,15 +301,17 @@ fn may_be_folder(path: &Path) -> bool {
     hidden || path.extension().is_none()
 }
 
+/// What a directory is, if it is there: an inode is used again, so its birth counts too.
 #[cfg(unix)]
-fn identity(root: &Path) -> Option<Identity> {
+pub(crate) fn identity(root: &Path) -> io::Result<Identity> {
     use std::os::unix::fs::MetadataExt;
-    std::fs::metadata(root).ok().filter(std::fs::Metadata::is_dir).map(|meta| (meta.dev(), meta.ino()))
+    let meta = std::fs::metadata(root)?;
+    Ok((meta.dev(), meta.ino(), meta.created().ok()))
 }
 
 #[cfg(not(unix))]
-fn identity(root: &Path) -> Option<Identity> {
-    std::fs::metadata(root).ok().filter(std::fs::Metadata::is_dir).map(|_| (0, 0))
+pub(crate) fn identity(root: &Path) -> io::Result<Identity> {
+    Ok((0, 0, std::fs::metadata(root)?.created().ok()))
 }
 
 #[cfg(test)]

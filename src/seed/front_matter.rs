@@ -265,6 +265,11 @@ fn refusal(yaml: &str, error: &serde_yaml::Error, field: Option<&'static str>) -
     let at = yaml::position(error);
     match type_mismatch(&reason) {
         Some(reason) => Refusal { field, at, reason },
+        // What was typed there may be anything, so it is not told.
+        None if reason.contains("invalid value: ") => {
+            let reason = "this is not valid YAML: a value is not what its tag says".to_owned();
+            Refusal { field: None, at, reason }
+        }
         None => Refusal { field: None, at, reason: format!("this is not valid YAML: {reason}") },
     }
 }

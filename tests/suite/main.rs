@@ -6,6 +6,10 @@
 mod architecture;
 mod cli;
 mod cold;
+mod history;
+mod kill;
+mod live;
 mod records;
 mod samples;
 mod shapes;
+mod support;

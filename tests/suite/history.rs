@@ -1,0 +1,314 @@
+//! Histories: whatever happened to the seeds, and whatever was heard of it, what is served in the
+//! end is what a cold start makes of them.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+use sower::catalog::Catalog;
+use sower::mirror::Mirror;
+use sower::publish::Publisher;
+use sower::render::Publication;
+use sower::scan::Scan;
+use sower::seed::{Rules, Timestamp};
+use sower::watch::Hint;
+use walkdir::WalkDir;
+
+use crate::support::{Workspace, dated, published, same, tree};
+
+const FILES: &[&str] = &[
+    "a.md",
+    "b.html",
+    "c.yaml",
+    "one/a.md",
+    "one/b.md",
+    "one/two/a.md",
+    "one/two/2024-05-05-d.txt",
+    "other/a.md",
+    "other/c.yml",
+];
+const FOLDERS: &[&str] = &["one", "one/two", "other", "new", "new/deep"];
+
+/// One thing that happens to the seed directory. What cannot happen does not.
+#[derive(Debug, Clone)]
+enum Step {
+    Write { file: &'static str, text: String, atomic: bool, backdated: bool },
+    Rename { from: &'static str, to: &'static str },
+    Remove { file: &'static str },
+    RenameFolder { from: &'static str, to: &'static str },
+    RemoveFolder { folder: &'static str },
+}
+
+impl Step {
+    fn take(&self, root: &Path) {
+        let make_room = |path: &Path| fs::create_dir_all(path.parent().unwrap()).unwrap();
+        match self {
+            Self::Write { file, text, atomic, backdated } => {
+                let file = root.join(file);
+                make_room(&file);
+                let written = if *atomic { root.join(".saving") } else { file.clone() };
+                fs::write(&written, text).unwrap();
+                if *backdated {
+                    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+                    File::options().write(true).open(&written).unwrap().set_modified(long_ago).unwrap();
+                }
+                fs::rename(written, file).unwrap();
+            }
+            Self::Rename { from, to } | Self::RenameFolder { from, to } => {
+                make_room(&root.join(to));
+                let _ = fs::rename(root.join(from), root.join(to));
+            }
+            Self::Remove { file } => drop(fs::remove_file(root.join(file))),
+            Self::RemoveFolder { folder } => drop(fs::remove_dir_all(root.join(folder))),
+        }
+    }
+
+    /// Where a watcher that misses nothing would say that something happened.
+    fn places(&self) -> Vec<&'static str> {
+        match self {
+            Self::Write { file, .. } | Self::Remove { file } => vec![file],
+            Self::Rename { from, to } | Self::RenameFolder { from, to } => vec![from, to],
+            Self::RemoveFolder { folder } => vec![folder],
+        }
+    }
+}
+
+const BROKEN: &str = "# broken";
+
+fn text() -> impl Strategy<Value = String> {
+    let title = select(&["Same", "Other", "R&D <b>", "机器"][..]);
+    let id = prop_oneof![Just(String::new()), (0..3_u8).prop_map(|id| format!("id: urn:example:{id}\n"))];
+    let spellings = &["JSON Feed", "json feed", "Json-Feed", "RSS", "rss", "Atom", "机器学习"][..];
+    let topics = subsequence(spellings, 1..4).prop_shuffle();
+    let quality = (0..3_u8).prop_map(|quality| format!("quality: {quality}\n"));
+    let day = (1..4_u8).prop_map(|day| format!("date: 2024-01-0{day}\n"));
+    let held = prop_oneof![
+        8 => Just(""),
+        1 => Just("draft: true\n"),
+        1 => Just("removed: true\n"),
+        1 => Just("expires: 2020-01-01\n"),
+        1 => Just("publishedDateTime: 2999-01-01\n"),
+    ];
+    let day = prop_oneof![6 => day, 1 => Just(String::new())];
+    let sound =
+        (title, id, topics, quality, day, held).prop_map(|(title, id, topics, quality, day, held)| {
+            format!("---\ntitle: {title}\ntopics: [{}]\n{id}{quality}{day}{held}---\n", topics.join(", "))
+        });
+    let broken = select(&["title: [\n", "title: No topics\n", "title: A\ntopics: rss\ndate: some day\n"][..]);
+    prop_oneof![
+        12 => sound,
+        1 => broken.prop_map(|lines| format!("---\n{BROKEN}\n{lines}---\n")),
+        1 => Just(format!("---\n{BROKEN}\ntitle: Open\n")),
+        1 => select(&["", "--", "\n\n"][..]).prop_map(str::to_owned),
+        1 => Just("Nothing but text.\n".to_owned()),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let file = || select(FILES);
+    let folder = || select(FOLDERS);
+    prop_oneof![
+        8 => (file(), text(), any::<bool>(), any::<bool>())
+            .prop_map(|(file, text, atomic, backdated)| Step::Write { file, text, atomic, backdated }),
+        2 => (file(), file()).prop_map(|(from, to)| Step::Rename { from, to }),
+        2 => file().prop_map(|file| Step::Remove { file }),
+        1 => (folder(), folder()).prop_map(|(from, to)| Step::RenameFolder { from, to }),
+        1 => folder().prop_map(|folder| Step::RemoveFolder { folder }),
+    ]
+}
+
+/// Mends or deletes every seed that is broken or blank, since what is shown of one that was good
+/// before is a matter of history. Says which.
+fn mend(root: &Path) -> Vec<PathBuf> {
+    let files =
+        WalkDir::new(root).into_iter().map(Result::unwrap).filter(|entry| entry.file_type().is_file());
+    let is_broken = |path: &Path| {
+        let text = fs::read_to_string(path).unwrap();
+        let ending = path.extension().unwrap().to_str().unwrap();
+        let is_plain = !text.starts_with("---\n");
+        text.contains(BROKEN)
+            || text.trim_matches(['-', '\n']).is_empty()
+            || (is_plain && ending.starts_with('y'))
+    };
+    let broken: Vec<_> = files.map(walkdir::DirEntry::into_path).filter(|path| is_broken(path)).collect();
+    for (index, path) in broken.iter().enumerate() {
+        if index % 2 == 0 {
+            fs::write(path, "---\ntitle: Mended\ntopics: RSS\ndate: 2024-01-04\n---\n").unwrap();
+        } else {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    broken
+}
+
+/// How a hint differs from what happened.
+#[derive(Debug, Clone)]
+enum Heard {
+    All,
+    Nothing,
+    Twice,
+    Parents,
+    Everywhere,
+    Wrong(Vec<&'static str>),
+    Unfinished,
+}
+
+impl Heard {
+    fn hints(&self, root: &Path, places: &[&str]) -> Vec<Hint> {
+        let paths: BTreeSet<_> = places.iter().map(|place| root.join(place)).collect();
+        let all = Hint { paths: paths.clone(), ..Hint::default() };
+        match self {
+            Self::All => vec![all],
+            Self::Nothing => Vec::new(),
+            Self::Twice => vec![all.clone(), all],
+            Self::Parents => {
+                let parents = paths.iter().map(|path| path.parent().unwrap().to_owned());
+                vec![Hint { paths: parents.chain(paths.clone()).collect(), ..Hint::default() }]
+            }
+            Self::Everywhere => vec![Hint::everywhere()],
+            Self::Wrong(places) => {
+                vec![Hint { paths: places.iter().map(|place| root.join(place)).collect(), ..Hint::default() }]
+            }
+            Self::Unfinished => vec![Hint { everywhere: true, unfinished: paths, ..Hint::default() }],
+        }
+    }
+}
+
+fn heard() -> impl Strategy<Value = Heard> {
+    let wrong = [FILES, FOLDERS, &["", "..", ".hidden", "nowhere/at/all.md", "../seeds/a.md"]].concat();
+    prop_oneof![
+        4 => Just(Heard::All),
+        2 => Just(Heard::Nothing),
+        1 => Just(Heard::Twice),
+        1 => Just(Heard::Parents),
+        1 => Just(Heard::Everywhere),
+        2 => vec(select(wrong), 0..4).prop_map(Heard::Wrong),
+        1 => Just(Heard::Unfinished),
+    ]
+}
+
+fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 50 * cases,
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(64))]
+
+    #[test]
+    fn no_history_of_hints_leaves_a_trace(steps in vec((step(), heard()), 1..40)) {
+        let work = Workspace::new();
+        let config = work.config();
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let mut scan = Scan::new(&config.seeds, config.feeds.as_deref(), Rules::new(&config, false));
+        let mut catalog = Catalog::new(false);
+        let mirror = Mirror::new(work.feeds());
+        let mut publisher = Publisher::new(Publication::new(&config), config.entries, Some(mirror));
+        let mut look = |hint: &Hint| {
+            let touched = catalog.apply(scan.look(hint).unwrap(), now);
+            publisher.publish(&catalog, &touched, SystemTime::now()).mirror.unwrap();
+        };
+        for (step, heard) in &steps {
+            step.take(&work.seeds());
+            for hint in heard.hints(&work.seeds(), &step.places()) {
+                look(&hint);
+            }
+        }
+        mend(&work.seeds());
+        look(&Hint::everywhere());
+        let cold = tree(&config);
+        same(&published(&publisher), &cold);
+        same(&work.mirrored(), &cold);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { max_shrink_iters: 10, ..cases(12) })]
+
+    #[test]
+    fn a_daemon_ends_up_with_what_a_cold_start_makes(
+        before in vec(step(), 0..8),
+        steps in vec((step(), 0..30_u64), 1..25),
+    ) {
+        let work = Workspace::new();
+        for step in &before {
+            step.take(&work.seeds());
+        }
+        let daemon = work.serve();
+        for (step, pause) in &steps {
+            step.take(&work.seeds());
+            thread::sleep(Duration::from_millis(*pause));
+        }
+        mend(&work.seeds());
+        // Whatever the watcher misses is found by the periodic look.
+        work.in_step_within(Duration::from_secs(45), &daemon);
+    }
+}
+
+/// Enough seeds that a look takes a while.
+const MANY: usize = 100;
+
+fn many_seeds() -> (Workspace, Scan) {
+    let work = Workspace::new();
+    for number in 0..MANY {
+        work.write(&format!("one/{number}.md"), dated(&format!("Number {number}"), "One"));
+    }
+    let config = work.config();
+    let scan = Scan::new(&config.seeds, None, Rules::new(&config, false));
+    (work, scan)
+}
+
+#[test]
+fn a_seed_that_comes_and_goes_during_a_look_is_found_by_the_next() {
+    let (work, mut scan) = many_seeds();
+    let mut catalog = Catalog::new(false);
+    let (seed, away) = (work.seed("one/0.md"), work.path().join("away"));
+    let hint = Hint { paths: BTreeSet::from([work.seed("one"), seed.clone()]), ..Hint::default() };
+    for round in 0..100 {
+        let looked = AtomicBool::new(false);
+        let faults = thread::scope(|scope| {
+            scope.spawn(|| {
+                while !looked.load(Ordering::Relaxed) {
+                    fs::rename(&seed, &away).unwrap();
+                    fs::rename(&away, &seed).unwrap();
+                }
+            });
+            catalog.apply(scan.look(&hint).unwrap(), Timestamp::UNIX_EPOCH);
+            looked.store(true, Ordering::Relaxed);
+            catalog.faults().count()
+        });
+        assert_eq!(faults, 0, "a seed that is not there is no fault");
+        catalog.apply(scan.look(&Hint::everywhere()).unwrap(), Timestamp::UNIX_EPOCH);
+        assert_eq!(catalog.census().records, MANY, "round {round}");
+    }
+}
+
+#[test]
+fn a_seed_directory_that_goes_during_a_look_takes_no_record_along() {
+    let (work, mut scan) = many_seeds();
+    let mut catalog = Catalog::new(false);
+    catalog.apply(scan.look(&Hint::everywhere()).unwrap(), Timestamp::UNIX_EPOCH);
+    let away = work.path().join("away");
+    for round in 0..200 {
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(Duration::from_micros(10 * (round % 50)));
+                fs::rename(work.seeds(), &away).unwrap();
+            });
+            let looked = scan.look(&Hint::everywhere());
+            catalog.apply(looked.unwrap_or_default(), Timestamp::UNIX_EPOCH);
+        });
+        assert_eq!(catalog.census().records, MANY, "round {round}");
+        fs::rename(&away, work.seeds()).unwrap();
+    }
+}

@@ -1,0 +1,419 @@
+//! A workspace, a daemon in it, and a reader of what it serves.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime};
+
+use chrono::Utc;
+use feed_rs::model::Feed;
+use sower::args::Settings;
+use sower::catalog::Catalog;
+use sower::config::Config;
+use sower::publish::Publisher;
+use sower::render::{Publication, encoded};
+use sower::scan::{Scan, ScanError};
+use sower::seed::Rules;
+use sower::watch::Hint;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use walkdir::WalkDir;
+
+/// How long anything may take that is waited for.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
+/// How long to wait before asking again.
+const AGAIN: Duration = Duration::from_millis(10);
+
+/// Files or representations by path.
+pub(crate) type Tree = BTreeMap<String, Vec<u8>>;
+
+/// Asks until a condition holds.
+pub(crate) fn eventually(what: &str, condition: impl FnMut() -> bool) {
+    within(DEADLINE, what, condition);
+}
+
+/// Asks until a condition holds, for as long as the deadline allows.
+pub(crate) fn within(deadline: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+    let until = Instant::now() + deadline;
+    while !condition() {
+        assert!(Instant::now() < until, "not within {deadline:?}: {what}");
+        thread::sleep(AGAIN);
+    }
+}
+
+/// Asks for a while whether something holds, again and again.
+pub(crate) fn throughout(time: Duration, mut check: impl FnMut()) {
+    let until = Instant::now() + time;
+    while Instant::now() < until {
+        check();
+        thread::sleep(AGAIN);
+    }
+}
+
+/// Acts, while another thread asks again and again whether something holds.
+pub(crate) fn all_the_while(mut check: impl FnMut() + Send, act: impl FnOnce()) {
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let done = &done;
+        let asking = scope.spawn(move || {
+            while !done.load(Ordering::Relaxed) {
+                check();
+            }
+            check();
+        });
+        {
+            let _finish = Finish(done);
+            act();
+        }
+        asking.join().unwrap();
+    });
+}
+
+/// Says that something is done, even if it panics.
+pub(crate) struct Finish<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for Finish<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A seed with a title, topics as in `[One, Two]`, and more lines of front matter.
+pub(crate) fn seed(title: &str, topics: &str, more: &str) -> String {
+    format!("---\ntitle: {title}\ntopics: {topics}\n{more}---\n\nThe body of {title}.\n")
+}
+
+/// A seed that was published on the first day of 2024.
+pub(crate) fn dated(title: &str, topics: &str) -> String {
+    seed(title, topics, "publishedDateTime: 2024-01-01T00:00:00Z\n")
+}
+
+/// A directory with `seeds`, `feeds` and an empty `sower.yaml`.
+pub(crate) struct Workspace {
+    directory: TempDir,
+}
+
+impl Workspace {
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("seeds")).unwrap();
+        fs::write(directory.path().join("sower.yaml"), "# every default\n").unwrap();
+        Self { directory }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub(crate) fn seeds(&self) -> PathBuf {
+        self.path().join("seeds")
+    }
+
+    pub(crate) fn feeds(&self) -> PathBuf {
+        self.path().join("feeds")
+    }
+
+    pub(crate) fn seed(&self, path: &str) -> PathBuf {
+        self.seeds().join(path)
+    }
+
+    /// Writes a seed the way that `echo >` does.
+    pub(crate) fn write(&self, path: &str, text: impl AsRef<[u8]>) {
+        let file = self.seed(path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
+    }
+
+    pub(crate) fn rename(&self, from: &str, to: &str) {
+        fs::rename(self.seed(from), self.seed(to)).unwrap();
+    }
+
+    pub(crate) fn remove(&self, path: &str) {
+        fs::remove_file(self.seed(path)).unwrap();
+    }
+
+    /// The configuration, with an address that does not depend on the port.
+    pub(crate) fn config(&self) -> Config {
+        self.config_with(Settings::default())
+    }
+
+    pub(crate) fn config_with(&self, settings: Settings) -> Config {
+        let text = |path: PathBuf| Some(path.to_str().unwrap().to_owned());
+        Config::resolve(Settings {
+            config: Some(self.path().join("sower.yaml")),
+            seeds: text(self.seeds()),
+            feeds: settings.feeds.clone().or(text(self.feeds())),
+            url: Some("https://feeds.example.org/".to_owned()),
+            ..settings
+        })
+        .unwrap()
+    }
+
+    pub(crate) fn serve(&self) -> Daemon {
+        Daemon::start(self.config())
+    }
+
+    /// The real binary, with the same configuration.
+    pub(crate) fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sower"));
+        command.env_clear().env("NO_COLOR", "1").current_dir(self.path());
+        command.args([name, "--url", "https://feeds.example.org/"]);
+        command
+    }
+
+    /// The mirror, without the list of its files.
+    pub(crate) fn mirrored(&self) -> Tree {
+        let mut files = files(&self.feeds());
+        files.remove(".sower");
+        files
+    }
+
+    /// Waits until what is served, and mirrored, is what the seeds make when they are read cold.
+    pub(crate) fn in_step(&self, daemon: &Daemon) {
+        self.in_step_within(DEADLINE, daemon);
+    }
+
+    pub(crate) fn in_step_within(&self, deadline: Duration, daemon: &Daemon) {
+        let expected = tree(&self.config());
+        let until = Instant::now() + deadline;
+        loop {
+            let mirrored = self.mirrored();
+            let served = daemon.tree(expected.keys().chain(mirrored.keys()));
+            if mirrored == expected && served == expected {
+                return;
+            }
+            if until <= Instant::now() {
+                same(&served, &expected);
+                same(&mirrored, &expected);
+            }
+            thread::sleep(AGAIN);
+        }
+    }
+}
+
+/// Compares two trees, and shows no more than what differs.
+pub(crate) fn same(found: &Tree, expected: &Tree) {
+    let differing = |tree: &Tree, other: &Tree| -> BTreeMap<String, String> {
+        let differing = tree.iter().filter(|(path, body)| other.get(*path) != Some(body));
+        differing.map(|(path, body)| (path.clone(), String::from_utf8_lossy(body).into_owned())).collect()
+    };
+    assert_eq!(differing(found, expected), differing(expected, found));
+}
+
+/// What a fresh process makes of a directory of seeds.
+pub(crate) fn tree(config: &Config) -> Tree {
+    let mut scan = Scan::new(&config.seeds, config.feeds.as_deref(), Rules::new(config, false));
+    let mut catalog = Catalog::new(config.unpublished);
+    let touched = catalog.apply(scan.look(&Hint::everywhere()).unwrap(), Utc::now());
+    let mut publisher = Publisher::new(Publication::new(config), config.entries, None);
+    publisher.publish(&catalog, &touched, SystemTime::now());
+    published(&publisher)
+}
+
+/// What a publisher serves now.
+pub(crate) fn published(publisher: &Publisher) -> Tree {
+    let edition = publisher.current().load_full();
+    edition.representations.iter().map(|(path, held)| (path.clone(), held.body.to_vec())).collect()
+}
+
+/// The files below a directory. One that goes while they are read counts as gone.
+pub(crate) fn files(root: &Path) -> Tree {
+    let walk = WalkDir::new(root).into_iter().filter_map(Result::ok);
+    walk.filter(|entry| entry.file_type().is_file())
+        .filter_map(|entry| {
+            let path = entry.path().strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+            Some((path, fs::read(entry.path()).ok()?))
+        })
+        .collect()
+}
+
+/// What an independent parser reads in a feed.
+pub(crate) fn parse(body: &[u8]) -> Feed {
+    feed_rs::parser::parse(body).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(body)))
+}
+
+/// The titles of a feed's entries, in order.
+pub(crate) fn titles(body: &[u8]) -> Vec<String> {
+    let entries = parse(body).entries.into_iter();
+    entries.map(|entry| entry.title.map(|title| title.content).unwrap_or_default()).collect()
+}
+
+/// `sower::run` on a socket and a runtime of its own, until it is stopped or dropped.
+pub(crate) struct Daemon {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    running: Option<JoinHandle<Result<(), ScanError>>>,
+}
+
+impl Daemon {
+    pub(crate) fn start(config: Config) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let running = thread::spawn(move || {
+            let mut runtime = tokio::runtime::Builder::new_multi_thread();
+            let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                sower::run(config, listener, async { drop(stopped.await) }).await
+            })
+        });
+        Self { address, stop: Some(stop), running: Some(running) }
+    }
+
+    /// Tells the daemon to stop, and waits until it has: for less long than it would wait itself
+    /// for a request that does not end.
+    pub(crate) fn stop(mut self) -> SocketAddr {
+        self.end();
+        self.address
+    }
+
+    fn end(&mut self) {
+        drop(self.stop.take());
+        if let Some(running) = self.running.take() {
+            within(Duration::from_secs(8), "the daemon stops", || running.is_finished());
+            running.join().unwrap().unwrap();
+        }
+    }
+
+    pub(crate) fn connect(&self) -> Connection {
+        Connection::to(self.address)
+    }
+
+    /// One request on a connection of its own.
+    pub(crate) fn request(&self, method: &str, path: &str, fields: &[(&str, &str)]) -> Response {
+        let mut connection = self.connect();
+        let fields = [fields, &[("Connection", "close")]].concat();
+        let response = connection.request(method, path, &fields);
+        connection.ends();
+        response
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Response {
+        self.request("GET", path, &[])
+    }
+
+    /// The titles of a feed's entries, in order; none if there is no such feed.
+    pub(crate) fn titles(&self, path: &str) -> Vec<String> {
+        let response = self.get(path);
+        match response.status {
+            200 => titles(&response.body),
+            404 => Vec::new(),
+            status => panic!("{status} for {path}"),
+        }
+    }
+
+    /// Waits until the feed of everything has these entries, whatever their order.
+    pub(crate) fn shows(&self, expected: &[&str]) {
+        let mut expected = expected.to_vec();
+        expected.sort_unstable();
+        eventually(&format!("/all.atom and /all.rss show {expected:?}"), || {
+            ["/all.atom", "/all.rss"].iter().all(|path| {
+                let mut titles = self.titles(path);
+                titles.sort_unstable();
+                titles == expected
+            })
+        });
+    }
+
+    /// What is served at each of these paths, if it is.
+    fn tree<'a>(&self, paths: impl Iterator<Item = &'a String>) -> Tree {
+        let mut connection = self.connect();
+        let answers = paths.map(|path| {
+            let response = connection.request("GET", &format!("/{}", encoded(path)), &[]);
+            (path.clone(), response)
+        });
+        let found = answers.filter(|(_, response)| response.status == 200);
+        found.map(|(path, response)| (path, response.body)).collect()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            self.end();
+        }
+    }
+}
+
+/// An HTTP/1.1 connection, kept alive until a request says otherwise.
+pub(crate) struct Connection {
+    stream: BufReader<TcpStream>,
+}
+
+impl Connection {
+    fn to(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream.set_write_timeout(Some(DEADLINE)).unwrap();
+        Self { stream: BufReader::new(stream) }
+    }
+
+    pub(crate) fn request(&mut self, method: &str, path: &str, fields: &[(&str, &str)]) -> Response {
+        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: feeds.example.org\r\n");
+        for (name, value) in fields {
+            head += &format!("{name}: {value}\r\n");
+        }
+        head += "\r\n";
+        self.stream.get_mut().write_all(head.as_bytes()).unwrap();
+
+        let line = self.line();
+        let status: u16 =
+            line.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).unwrap().parse().unwrap();
+        let mut fields = BTreeMap::new();
+        loop {
+            let line = self.line();
+            if line.is_empty() {
+                break;
+            }
+            let (name, value) = line.split_once(':').unwrap();
+            let old = fields.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+            assert_eq!(old, None, "{name} is there twice");
+        }
+        let has_body = method != "HEAD" && !matches!(status, 204 | 304);
+        let length =
+            fields.get("content-length").filter(|_| has_body).map_or(0, |length| length.parse().unwrap());
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body).unwrap();
+        Response { status, fields, body }
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stream.read_line(&mut line).unwrap();
+        line.strip_suffix("\r\n").unwrap().to_owned()
+    }
+
+    /// Waits for the other side to close, without another byte.
+    pub(crate) fn ends(&mut self) {
+        let mut rest = Vec::new();
+        self.stream.read_to_end(&mut rest).unwrap();
+        assert_eq!(String::from_utf8_lossy(&rest), "");
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    /// By name in lower case.
+    pub(crate) fields: BTreeMap<String, String>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Response {
+    pub(crate) fn field(&self, name: &str) -> &str {
+        self.fields.get(name).map_or("", String::as_str)
+    }
+
+    pub(crate) fn tag(&self) -> &str {
+        let tag = self.field("etag");
+        assert!(!tag.is_empty(), "no entity tag: {:?}", self.fields);
+        tag
+    }
+}
