@@ -13,6 +13,7 @@ use sower::scan::Scan;
 use sower::seed::{Rules, Timestamp};
 use sower::watch::Hint;
 
+/// Files or representations, by path.
 pub(crate) type Tree = BTreeMap<String, Vec<u8>>;
 
 /// An instant at which every sample and fixture says the same.
@@ -36,24 +37,29 @@ pub(crate) fn catalog(config: &Config, now: Timestamp) -> Catalog {
 
 /// The public tree that a directory of seeds grows into.
 pub(crate) fn tree(config: &Config, now: Timestamp) -> Tree {
-    let mut scan = Scan::new(&config.seeds, None, Rules::new(config, false));
+    let mut scan = Scan::new(&config.seeds, config.feeds.as_deref(), Rules::new(config, false));
     let mut catalog = Catalog::new(config.unpublished);
     let touched = catalog.apply(scan.look(&Hint::everywhere()).unwrap(), now);
     let mut publisher = Publisher::new(Publication::new(config), config.entries, None);
     publisher.publish(&catalog, &touched, SystemTime::now());
+    published(&publisher)
+}
+
+/// What a publisher serves now.
+pub(crate) fn published(publisher: &Publisher) -> Tree {
     let edition = publisher.current().load_full();
     edition.representations.iter().map(|(path, held)| (path.clone(), held.body.to_vec())).collect()
 }
 
-/// The files below a directory, by path.
+/// The files below a directory, by path. One that goes while they are read counts as gone.
 pub(crate) fn files(root: &Path) -> Tree {
-    let walk =
-        walkdir::WalkDir::new(root).into_iter().map(Result::unwrap).filter(|file| file.file_type().is_file());
-    walk.map(|file| {
-        let path = file.path().strip_prefix(root).unwrap().to_str().unwrap().to_owned();
-        (path, std::fs::read(file.path()).unwrap())
-    })
-    .collect()
+    let walk = walkdir::WalkDir::new(root).into_iter().filter_map(Result::ok);
+    walk.filter(|file| file.file_type().is_file())
+        .filter_map(|file| {
+            let path = file.path().strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+            Some((path, std::fs::read(file.path()).ok()?))
+        })
+        .collect()
 }
 
 /// What a feed says of one entry, as an independent parser reads it.

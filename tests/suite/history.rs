@@ -20,7 +20,8 @@ use sower::seed::{Rules, Timestamp};
 use sower::watch::Hint;
 use walkdir::WalkDir;
 
-use crate::support::{Workspace, dated, published, same, tree};
+use crate::cold::{published, tree};
+use crate::support::{Workspace, dated, same};
 
 const FILES: &[&str] = &[
     "a.md",
@@ -226,7 +227,7 @@ proptest! {
         }
         mend(&work.seeds());
         look(&Hint::everywhere());
-        let cold = tree(&config);
+        let cold = tree(&config, chrono::Utc::now());
         same(&published(&publisher), &cold);
         same(&work.mirrored(), &cold);
     }

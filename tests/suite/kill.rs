@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::support::{Finish, Tree, Workspace, files, same, seed, titles};
+use crate::cold::{Tree, files};
+use crate::support::{Finish, Workspace, same, seed, titles};
 
 const ROUNDS: u64 = 20;
 const SEEDS: usize = 40;

@@ -11,9 +11,9 @@ use chrono::{DateTime, SubsecRound, Utc};
 use sower::args::Settings;
 use sower::edition::Representation;
 
+use crate::cold::tree;
 use crate::support::{
-    Daemon, Response, Workspace, all_the_while, dated, eventually, parse, seed, throughout, titles, tree,
-    within,
+    Daemon, Response, Workspace, all_the_while, dated, eventually, parse, seed, throughout, titles, within,
 };
 
 /// Waits until a new seed is served, and takes it away again: by then everything has been looked
@@ -460,7 +460,7 @@ fn assert_nothing_hidden_is_seen(work: &Workspace, daemon: &Daemon) {
         let text = String::from_utf8_lossy(bytes).to_lowercase();
         assert!(!text.contains(HIDDEN), "{what}: {text}");
     };
-    let mirror = crate::support::files(&work.feeds());
+    let mirror = crate::cold::files(&work.feeds());
     for (path, bytes) in &mirror {
         seen(path, path.as_bytes());
         seen(path, bytes);
@@ -575,7 +575,7 @@ fn no_secured_value_is_ever_seen_or_told() {
         seen(command, &output.stdout);
         seen(command, &output.stderr);
     }
-    for (path, bytes) in crate::support::files(&work.path().join("built")) {
+    for (path, bytes) in crate::cold::files(&work.path().join("built")) {
         seen(&path, &bytes);
     }
     let mut serving = work.command("serve");
@@ -602,7 +602,7 @@ fn the_mirror_follows_every_change_and_leaves_the_files_of_others_alone() {
     fs::write(work.feeds().join("topics/mine.txt"), "mine").unwrap();
     let daemon = work.serve();
     let in_step = || {
-        let expected = tree(&work.config());
+        let expected = tree(&work.config(), Utc::now());
         eventually("the mirror is in step", || {
             let mut mirrored = work.mirrored();
             mirrored.remove("topics/mine.txt") == Some(b"mine".to_vec()) && mirrored == expected
@@ -710,7 +710,7 @@ fn tags_and_times_outlive_a_restart() {
     work.write("b.md", dated("B", "[Two, 机器学习]"));
     let daemon = work.serve();
     work.in_step(&daemon);
-    let all = tree(&work.config());
+    let all = tree(&work.config(), Utc::now());
     let validators = |daemon: &Daemon| -> Vec<(String, String)> {
         let answers = all.keys().map(|path| daemon.get(&format!("/{}", sower::render::encoded(path))));
         answers.map(|found| (found.tag().to_owned(), found.field("last-modified").to_owned())).collect()

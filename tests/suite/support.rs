@@ -8,29 +8,22 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use chrono::Utc;
 use feed_rs::model::Feed;
 use sower::args::Settings;
-use sower::catalog::Catalog;
 use sower::config::Config;
-use sower::publish::Publisher;
-use sower::render::{Publication, encoded};
-use sower::scan::{Scan, ScanError};
-use sower::seed::Rules;
-use sower::watch::Hint;
+use sower::render::encoded;
+use sower::scan::ScanError;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
-use walkdir::WalkDir;
+
+use crate::cold::{Tree, files, tree};
 
 /// How long anything may take that is waited for.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 /// How long to wait before asking again.
 const AGAIN: Duration = Duration::from_millis(10);
-
-/// Files or representations by path.
-pub(crate) type Tree = BTreeMap<String, Vec<u8>>;
 
 /// Asks until a condition holds.
 pub(crate) fn eventually(what: &str, condition: impl FnMut() -> bool) {
@@ -179,7 +172,7 @@ impl Workspace {
     }
 
     pub(crate) fn in_step_within(&self, deadline: Duration, daemon: &Daemon) {
-        let expected = tree(&self.config());
+        let expected = tree(&self.config(), chrono::Utc::now());
         let until = Instant::now() + deadline;
         loop {
             let mirrored = self.mirrored();
@@ -203,33 +196,6 @@ pub(crate) fn same(found: &Tree, expected: &Tree) {
         differing.map(|(path, body)| (path.clone(), String::from_utf8_lossy(body).into_owned())).collect()
     };
     assert_eq!(differing(found, expected), differing(expected, found));
-}
-
-/// What a fresh process makes of a directory of seeds.
-pub(crate) fn tree(config: &Config) -> Tree {
-    let mut scan = Scan::new(&config.seeds, config.feeds.as_deref(), Rules::new(config, false));
-    let mut catalog = Catalog::new(config.unpublished);
-    let touched = catalog.apply(scan.look(&Hint::everywhere()).unwrap(), Utc::now());
-    let mut publisher = Publisher::new(Publication::new(config), config.entries, None);
-    publisher.publish(&catalog, &touched, SystemTime::now());
-    published(&publisher)
-}
-
-/// What a publisher serves now.
-pub(crate) fn published(publisher: &Publisher) -> Tree {
-    let edition = publisher.current().load_full();
-    edition.representations.iter().map(|(path, held)| (path.clone(), held.body.to_vec())).collect()
-}
-
-/// The files below a directory. One that goes while they are read counts as gone.
-pub(crate) fn files(root: &Path) -> Tree {
-    let walk = WalkDir::new(root).into_iter().filter_map(Result::ok);
-    walk.filter(|entry| entry.file_type().is_file())
-        .filter_map(|entry| {
-            let path = entry.path().strip_prefix(root).unwrap().to_str().unwrap().to_owned();
-            Some((path, fs::read(entry.path()).ok()?))
-        })
-        .collect()
 }
 
 /// What an independent parser reads in a feed.
