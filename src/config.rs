@@ -10,7 +10,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::args::Settings;
-use crate::text::{nearest, plain};
+use crate::text::plain;
 use crate::yaml::{self, Position, Step};
 
 /// The file that is read when none is named.
@@ -197,7 +197,7 @@ impl Config {
 }
 
 fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
-    if text.lines().all(|line| matches!(line.trim_start().chars().next(), None | Some('#'))) {
+    if yaml::is_empty(text) {
         return Ok(File::default());
     }
     serde_yaml::from_str(text).map_err(|error| {
@@ -206,7 +206,7 @@ fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
         let reason = if let Some((_, rest)) = said.split_once("unknown field `") {
             let key = rest.split('`').next().unwrap_or_default();
             at = yaml::key_at(text, key).unwrap_or(at);
-            let meant = nearest(key, KEYS).map_or_else(
+            let meant = yaml::nearest(key, KEYS).map_or_else(
                 || format!("the keys are {}", KEYS.join(", ")),
                 |meant| format!("did you mean `{meant}`?"),
             );
@@ -215,7 +215,7 @@ fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
             at = yaml::duplicate_key(text).unwrap_or(at);
             yaml::REPEATED.to_owned()
         } else {
-            said
+            yaml::type_mismatch(&said, "the configuration").unwrap_or(said)
         };
         ConfigError::File { path: path.to_owned(), at, reason }
     })
@@ -365,7 +365,8 @@ mod tests {
                 "\nmax_age: 15 parsecs\n",
                 "sower.yaml:2:10: `max_age`: `15 parsecs` should be a time of at most a year, such as `15m`, `2h` or `90s`",
             ),
-            ("- a\n", "sower.yaml:1:1: invalid type: sequence, expected `key: value` lines"),
+            ("- a\n", "sower.yaml:1:1: the configuration should be `key: value` lines, but is a list"),
+            ("entries: [a]\n", "sower.yaml:1:10: `entries` should be text, but is a list"),
         ] {
             assert_eq!(resolved(yaml, Settings::default()).unwrap_err(), expected);
         }

@@ -1,4 +1,4 @@
-//! Text that may go into any feed: what XML allows, and nothing that hides in it.
+//! Text fit for feeds and for terminals: what each allows, and nothing that hides in it.
 
 use std::borrow::Cow;
 
@@ -47,19 +47,6 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     if text.contains(harmful) { Cow::Owned(text.replace(harmful, "\u{FFFD}")) } else { Cow::Borrowed(text) }
 }
 
-/// The known word that a misspelt one was most likely meant to be.
-pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
-    let allowance = if word.chars().count() < 5 { 1 } else { 2 };
-    known
-        .iter()
-        .map(|&candidate| {
-            (strsim::damerau_levenshtein(&word.to_lowercase(), &candidate.to_lowercase()), candidate)
-        })
-        .filter(|&(distance, _)| distance <= allowance)
-        .min()
-        .map(|(_, candidate)| candidate)
-}
-
 /// `1 seed`, `2 seeds`: a number and its noun.
 pub fn count(number: usize, noun: &str) -> String {
     let plural = match noun {
@@ -90,16 +77,6 @@ mod tests {
         ] {
             assert_eq!(plain(given), expected, "{given:?}");
         }
-    }
-
-    #[test]
-    fn a_slip_of_the_finger_is_recognised() {
-        let known = ["title", "date", "webUrl", "publishedDateTime"];
-        assert_eq!(nearest("titel", &known), Some("title"));
-        assert_eq!(nearest("weburl", &known), Some("webUrl"));
-        assert_eq!(nearest("publishedDatetime", &known), Some("publishedDateTime"));
-        assert_eq!(nearest("price", &known), None);
-        assert_eq!(nearest("dt", &known), None);
     }
 
     #[test]

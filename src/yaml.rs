@@ -8,9 +8,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{
-    DeserializeSeed, Deserializer, EnumAccess, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
-};
+use serde::de::{DeserializeSeed, Deserializer, EnumAccess, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// A line and a column, in characters, both from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +57,49 @@ pub fn reason(error: &serde_yaml::Error) -> String {
         text.replace_range(start..end, "");
     }
     text
+}
+
+/// Whether there is nothing but comments and white space.
+pub fn is_empty(yaml: &str) -> bool {
+    yaml.lines().all(|line| matches!(line.trim_start().chars().next(), None | Some('#')))
+}
+
+/// Says `a.b: invalid type: sequence, expected a string` in words for people, and without the value,
+/// since what was typed there may be anything. None if the error is another one.
+pub fn type_mismatch(reason: &str, whole: &str) -> Option<String> {
+    let (path, found) = reason.split_once("invalid type: ")?;
+    let path = path.trim_end_matches(": ");
+    let (found, expected) = found.rsplit_once(", expected ")?;
+    let found = match found.split(' ').next()? {
+        "sequence" => "a list",
+        "map" => "a mapping",
+        "unit" | "null" => "empty",
+        "integer" | "floating" => "a number (quote it if it is a name)",
+        "boolean" => "true or false (quote it if it is a name)",
+        _ => "text",
+    };
+    let expected = match expected {
+        "a string" => "text",
+        "a sequence" => "a list",
+        other => other,
+    };
+    if path.is_empty() {
+        return Some(format!("{whole} should be {expected}, but is {found}"));
+    }
+    Some(format!("`{path}` should be {expected}, but is {found}"))
+}
+
+/// The known key that a misspelt one was most likely meant to be.
+pub fn nearest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
+    let allowance = if key.chars().count() < 5 { 1 } else { 2 };
+    known
+        .iter()
+        .map(|&candidate| {
+            (strsim::damerau_levenshtein(&key.to_lowercase(), &candidate.to_lowercase()), candidate)
+        })
+        .filter(|&(distance, _)| distance <= allowance)
+        .min()
+        .map(|(_, candidate)| candidate)
 }
 
 fn refused(yaml: &str, walk: Walk<'_>) -> Option<Position> {
@@ -153,43 +194,12 @@ impl Visitor<'_> for KeyIs<'_> {
 /// Refuses whatever it is shown, so that the parser says where that was.
 struct Refuse;
 
-macro_rules! refuse {
-    ($($visit:ident($($argument:ty)?)),* $(,)?) => {
-        $(fn $visit<E: serde::de::Error>(self $(, _: $argument)?) -> Result<(), E> {
-            Err(E::custom(HERE))
-        })*
-    };
-}
-
-impl<'de> Visitor<'de> for Refuse {
+impl Visitor<'_> for Refuse {
     type Value = ();
 
+    // The only method: by default a visitor refuses everything, and says what it expected.
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("nothing")
-    }
-
-    refuse!(
-        visit_bool(bool),
-        visit_i64(i64),
-        visit_i128(i128),
-        visit_u64(u64),
-        visit_u128(u128),
-        visit_f64(f64),
-        visit_str(&str),
-        visit_unit(),
-        visit_none(),
-    );
-
-    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<(), A::Error> {
-        Err(A::Error::custom(HERE))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<(), A::Error> {
-        Err(A::Error::custom(HERE))
-    }
-
-    fn visit_enum<A: EnumAccess<'de>>(self, _: A) -> Result<(), A::Error> {
-        Err(A::Error::custom(HERE))
+        f.write_str(HERE)
     }
 }
 
@@ -312,6 +322,16 @@ mod tests {
         assert_eq!(duplicate_key("a: 1\nb: 2\na: 3\n"), Some(Position { line: 3, column: 1 }));
         assert_eq!(duplicate_key("a:\n  - {x: 1, x: 2}\n"), Some(Position { line: 2, column: 12 }));
         assert_eq!(duplicate_key("a: {x: 1}\nb: {x: 2}\n"), None);
+    }
+
+    #[test]
+    fn a_slip_of_the_finger_is_recognised() {
+        let known = ["title", "date", "webUrl", "publishedDateTime"];
+        assert_eq!(nearest("titel", &known), Some("title"));
+        assert_eq!(nearest("weburl", &known), Some("webUrl"));
+        assert_eq!(nearest("publishedDatetime", &known), Some("publishedDateTime"));
+        assert_eq!(nearest("price", &known), None);
+        assert_eq!(nearest("dt", &known), None);
     }
 
     #[test]

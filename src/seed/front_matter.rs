@@ -6,7 +6,6 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
-use crate::text::nearest;
 use crate::yaml::{self, Position, Unrepeated};
 
 /// Largest front matter that is parsed, in bytes. YAML can be made to cost time that grows with
@@ -16,7 +15,7 @@ pub(super) const LARGEST: usize = 16 * 1024;
 
 /// Deepest nesting of brackets that is parsed: the parser's time grows with the product of depth
 /// and length.
-const DEEPEST: usize = 64;
+pub(super) const DEEPEST: usize = 64;
 
 /// Whether brackets open so often without closing, quoted or not, that parsing would take long.
 pub(super) fn is_too_deep(yaml: &str) -> bool {
@@ -35,7 +34,7 @@ pub(super) fn is_too_deep(yaml: &str) -> bool {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Cut<'a> {
     /// No front matter: not a seed.
-    None,
+    NotASeed,
     /// Nothing yet, or only the beginning of an opening line: perhaps a seed that is being written.
     Blank,
     /// Front matter that opens and never closes.
@@ -46,23 +45,22 @@ pub(super) enum Cut<'a> {
 
 /// Cuts a file at the `---` lines round its front matter.
 pub(super) fn cut(text: &str, all_yaml: bool) -> Cut<'_> {
-    let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
     if text.trim().is_empty() || (!all_yaml && "--".starts_with(text.trim_end())) {
         return Cut::Blank;
     }
-    let fenced = fenced(text);
-    match fenced {
+    match fenced(text) {
+        // More than one document: the parser says so, in its place.
         Cut::Whole { body, .. } if all_yaml && !body.trim().is_empty() => {
             Cut::Whole { yaml: text, lines_before: 0, body: "" }
         }
-        Cut::None | Cut::Unclosed if all_yaml => Cut::Whole { yaml: text, lines_before: 0, body: "" },
+        Cut::NotASeed | Cut::Unclosed if all_yaml => Cut::Whole { yaml: text, lines_before: 0, body: "" },
         cut => cut,
     }
 }
 
 fn fenced(text: &str) -> Cut<'_> {
     let mut lines = text.split_inclusive('\n');
-    let Some(opening) = lines.next().filter(|line| is_fence(line)) else { return Cut::None };
+    let Some(opening) = lines.next().filter(|line| is_fence(line)) else { return Cut::NotASeed };
     let mut end = opening.len();
     for line in lines {
         if is_fence(line) {
@@ -97,7 +95,10 @@ macro_rules! front_matter {
             pub(super) unknown: Vec<String>,
         }
 
-        /// Every key that means something, the preferred names of a field first.
+        /// The names of every field, the preferred one first.
+        const FIELDS: &[&[&str]] = &[$(&[$($key),+]),*];
+
+        /// Every key that means something.
         pub(super) const KEYS: &[&str] = &[$($($key,)+)* SECURED];
 
         impl FrontMatter {
@@ -239,6 +240,8 @@ pub(super) struct Refusal {
     pub(super) at: Option<Position>,
     /// What is wrong.
     pub(super) reason: String,
+    /// What to do about it.
+    pub(super) help: Option<&'static str>,
 }
 
 /// Reads front matter, passing over the fields to skip.
@@ -246,7 +249,7 @@ pub(super) struct Refusal {
 /// The parser cannot go on after a value of another type than the field's, so the caller notes
 /// the refusal and reads again without that field.
 pub(super) fn parse(yaml: &str, skip: &[&'static str]) -> Result<FrontMatter, Refusal> {
-    if yaml.lines().all(|line| matches!(line.trim_start().chars().next(), None | Some('#'))) {
+    if yaml::is_empty(yaml) {
         return Ok(FrontMatter::default());
     }
     let reading = Cell::new(None);
@@ -258,45 +261,25 @@ pub(super) fn parse(yaml: &str, skip: &[&'static str]) -> Result<FrontMatter, Re
 
 fn refusal(yaml: &str, error: &serde_yaml::Error, field: Option<&'static str>) -> Refusal {
     let reason = yaml::reason(error);
-    if reason.contains("duplicate field") || reason.contains(yaml::REPEATED) {
-        let at = yaml::duplicate_key(yaml).or_else(|| yaml::position(error));
-        return Refusal { field: None, at, reason: yaml::REPEATED.to_owned() };
-    }
     let at = yaml::position(error);
-    match type_mismatch(&reason) {
-        Some(reason) => Refusal { field, at, reason },
-        // What was typed there may be anything, so it is not told.
-        None if reason.contains("invalid value: ") => {
-            let reason = "this is not valid YAML: a value is not what its tag says".to_owned();
-            Refusal { field: None, at, reason }
-        }
-        None => Refusal { field: None, at, reason: format!("this is not valid YAML: {reason}") },
+    if reason.contains("duplicate field") || reason.contains(yaml::REPEATED) {
+        let at = yaml::duplicate_key(yaml).or(at);
+        return Refusal { field: None, at, reason: yaml::REPEATED.to_owned(), help: None };
     }
-}
-
-/// Says `a.b: invalid type: sequence, expected a string` in the words of the seed format, without
-/// the value: what was typed there may be anything.
-fn type_mismatch(reason: &str) -> Option<String> {
-    let (path, found) = reason.split_once("invalid type: ")?;
-    let path = path.trim_end_matches(": ");
-    let (found, expected) = found.rsplit_once(", expected ")?;
-    let found = match found.split(' ').next()? {
-        "sequence" => "a list",
-        "map" => "a mapping",
-        "unit" | "null" => "empty",
-        "integer" | "floating" => "a number (quote it if it is a name)",
-        "boolean" => "true or false (quote it if it is a name)",
-        _ => "text",
-    };
-    let expected = match expected {
-        "a string" => "text",
-        "a sequence" => "a list",
-        other => other,
-    };
-    if path.is_empty() {
-        return Some(format!("front matter should be {expected}, but is {found}"));
+    if let Some(reason) = yaml::type_mismatch(&reason, "front matter") {
+        return Refusal { field, at, reason, help: None };
     }
-    Some(format!("`{path}` should be {expected}, but is {found}"))
+    // What was typed there may be anything, so it is not told.
+    let reason =
+        if reason.contains("invalid value: ") { "a value is not what its tag says" } else { &reason };
+    let help = [
+        ("mapping values are not allowed", "put a value with a colon in it in quotes"),
+        ("cannot start any token", "put the value in quotes, and indent with spaces, not tabs"),
+        ("violates indentation", "indent with spaces, not tabs"),
+        ("did not find expected key", "see whether the lines are indented alike, and every quote is closed"),
+    ];
+    let help = help.iter().find(|(slip, _)| reason.contains(slip)).map(|(_, help)| *help);
+    Refusal { field: None, at, reason: format!("this is not valid YAML: {reason}"), help }
 }
 
 struct Fields<'a> {
@@ -346,11 +329,12 @@ impl<'de> Visitor<'de> for Fields<'_> {
     }
 }
 
-/// The known key that an unknown one was most likely meant to be: one that is not used already.
-pub(super) fn meant(unknown: &str, used: &[&str]) -> Option<&'static str> {
+/// The known key that an unknown one was most likely meant to be: one of a field that is not given.
+pub(super) fn meant(unknown: &str, given: &[&str]) -> Option<&'static str> {
     let longest = KEYS.iter().map(|key| key.len()).max().unwrap_or_default() + 2;
-    let free: Vec<&'static str> = KEYS.iter().copied().filter(|key| !used.contains(key)).collect();
-    (unknown.len() <= longest).then(|| nearest(unknown, &free)).flatten()
+    let free = FIELDS.iter().filter(|names| names.iter().all(|name| !given.contains(name)));
+    let free: Vec<&'static str> = free.copied().flatten().copied().collect();
+    (unknown.len() <= longest).then(|| yaml::nearest(unknown, &free)).flatten()
 }
 
 /// A file's text in which no value of `secured` can be read, line for line as long as before, for
@@ -409,12 +393,12 @@ mod tests {
         let whole = |yaml, lines_before, body| Cut::Whole { yaml, lines_before, body };
         for (text, all_yaml, expected) in [
             ("---\na: 1\n---\nbody\n", false, whole("a: 1\n", 1, "body\n")),
-            ("\u{FEFF}---  \r\na: 1\r\n--- \r\nbody", false, whole("a: 1\r\n", 1, "body")),
+            ("---  \r\na: 1\r\n--- \r\nbody", false, whole("a: 1\r\n", 1, "body")),
             ("---\na: 1\n---", false, whole("a: 1\n", 1, "")),
             ("---\n---\n", false, whole("", 1, "")),
             ("---\na: 1\n", false, Cut::Unclosed),
-            ("# Heading\n", false, Cut::None),
-            ("----\na\n----\n", false, Cut::None),
+            ("# Heading\n", false, Cut::NotASeed),
+            ("----\na\n----\n", false, Cut::NotASeed),
             ("", false, Cut::Blank),
             ("--", false, Cut::Blank),
             ("---", false, Cut::Unclosed),

@@ -16,8 +16,8 @@ pub(super) fn web(text: &str, base: &Url) -> Option<String> {
 ///
 /// Anything else, `example.com` or `n/a`, would be taken for a page of the publication.
 pub(super) fn page(text: &str, base: &Url) -> Option<String> {
-    let rooted = text.trim().starts_with('/');
-    if rooted || Url::parse(text.trim()).is_ok() { web(text, base) } else { None }
+    let whole = text.contains("://") || text.trim().starts_with('/');
+    if whole { web(text, base) } else { None }
 }
 
 /// RFC 3986 §2: the characters of a URI.
@@ -56,7 +56,7 @@ mod tests {
         ] {
             assert_eq!(web(text, &base).as_deref(), expected, "{text}");
         }
-        for text in ["example.com", "n/a", "", "x y"] {
+        for text in ["example.com", "n/a", "", "x y", "https:x", "htps://x y", "mailto:a@b.example"] {
             assert_eq!(page(text, &base), None, "{text}");
         }
         assert_eq!(page("/x", &base).as_deref(), Some("https://example.org/x"));

@@ -4,24 +4,23 @@
 //! the record would then say something its writer did not mean: shown too early, shown at all, or
 //! under another id. Then it costs the record.
 
+mod check;
 mod front_matter;
 mod link;
 mod record;
 mod slug;
 mod time;
 
-use std::cell::OnceCell;
 use std::sync::Arc;
-use std::time::Duration;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
 use crate::config::Config;
 use crate::fault::{Fault, Place, Severity};
-use crate::text::{clean, count, plain};
-use crate::yaml::{self, Position, Step};
-use front_matter::{Cut, FrontMatter, Given};
+use crate::text::clean;
+use crate::yaml::Position;
+use check::Check;
+use front_matter::Cut;
 
 pub use record::{Action, Body, Held, Hidden, Image, Markup, Provider, Record, Related, Standing, Topic};
 pub use slug::slug;
@@ -106,66 +105,61 @@ pub fn unreadable(path: &Arc<str>, reason: String) -> Reading {
 
 /// Reads a seed. At most `rules.largest + 1` of its bytes are needed.
 pub fn read(rules: &Rules, path: &Arc<str>, bytes: &[u8]) -> Reading {
-    let form = Form::of(path).unwrap_or(Form::Text(Markup::Markdown));
-    let utf16 = bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]);
-    let start = bytes.strip_prefix(BOM).unwrap_or(bytes);
-    if form != Form::Yaml && !utf16 && start.len() > 3 && !start.starts_with(b"---") {
-        return if start.iter().all(u8::is_ascii_whitespace) { Reading::Blank } else { Reading::NotASeed };
-    }
-    if bytes.len() as u64 > rules.largest {
-        let reason = format!("this seed is larger than {} bytes", rules.largest);
-        return lost(path, Some(byte_place(bytes, 0)), reason, Some("`--max-seed-size` allows larger ones"));
-    }
-    if let Some(at) = bytes.iter().position(|&byte| byte == 0).filter(|_| !utf16) {
-        return lost(
-            path,
-            Some(byte_place(bytes, at)),
-            "a NUL byte: this is not a text file".to_owned(),
-            None,
-        );
-    }
-    let text = match str::from_utf8(bytes) {
+    let Some(form) = Form::of(path) else { return Reading::NotASeed };
+    let text = match text(rules, path, form, bytes) {
         Ok(text) => text,
-        Err(error) => {
-            let place = byte_place(bytes, error.valid_up_to());
-            return lost(path, Some(place), "this is not UTF-8".to_owned(), Some("save the file as UTF-8"));
-        }
+        Err(reading) => return *reading,
     };
+    let opening = || Some(Place::in_text(text, Position { line: 1, column: 1 }).marking(3));
     match front_matter::cut(text, form == Form::Yaml) {
-        Cut::None => Reading::NotASeed,
+        Cut::NotASeed => Reading::NotASeed,
         Cut::Blank => Reading::Blank,
         Cut::Unclosed => {
-            let place = Place::in_text("---", Position { line: 1, column: 1 });
             let reason = "front matter opens here and never closes".to_owned();
-            lost(path, Some(place), reason, Some("end it with a line of three hyphens"))
+            lost(path, opening(), reason, Some("end it with a line of three hyphens"))
         }
         Cut::Whole { yaml, .. } if yaml.len() > front_matter::LARGEST => {
             let reason = format!("front matter is larger than {} bytes", front_matter::LARGEST);
-            lost(path, Some(byte_place(bytes, 0)), reason, Some("long text belongs in the body"))
+            lost(path, opening(), reason, Some("long text belongs in the body"))
         }
         Cut::Whole { yaml, .. } if front_matter::is_too_deep(yaml) => {
-            let reason = "front matter is nested too deeply".to_owned();
-            lost(path, Some(byte_place(bytes, 0)), reason, None)
+            let reason = format!("`[` and `{{` open more than {} deep", front_matter::DEEPEST);
+            lost(path, opening(), reason, Some("close them, or put such text into the body"))
         }
         Cut::Whole { yaml, lines_before, body } => {
-            let body = Some(body).filter(|body| !body.trim().is_empty()).map(|body| Body {
-                markup: if form == Form::Text(Markup::Html) { Markup::Html } else { Markup::Markdown },
-                text: clean(body).into_owned(),
-            });
-            Check {
-                rules,
-                path,
-                text,
-                yaml,
-                lines_before,
-                refused: Vec::new(),
-                shown: OnceCell::new(),
-                faults: Vec::new(),
-                more: 0,
-            }
-            .seed(body)
+            let body = match form {
+                Form::Text(markup) if !body.trim().is_empty() => {
+                    Some(Body { markup, text: clean(body).into_owned() })
+                }
+                Form::Text(_) | Form::Yaml => None,
+            };
+            Check::new(rules, path, text, yaml, lines_before).seed(body)
         }
     }
+}
+
+/// The text of what may be a seed, without its byte order mark.
+fn text<'a>(rules: &Rules, path: &Arc<str>, form: Form, bytes: &'a [u8]) -> Result<&'a str, Box<Reading>> {
+    let lost = |at, reason: &str, help| {
+        Err(Box::new(lost(path, Some(byte_place(bytes, at)), reason.to_owned(), help)))
+    };
+    // An editor that writes UTF-16 says so in the first two bytes; such a file looks like no seed.
+    let utf16 = bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]);
+    let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes);
+    // Whatever else it is, a picture or a novel, it is none of our business.
+    let may_be_fenced = b"---".starts_with(&bytes[..bytes.len().min(3)]);
+    if form != Form::Yaml && !utf16 && !may_be_fenced && !bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(Box::new(Reading::NotASeed));
+    }
+    if bytes.len() as u64 > rules.largest {
+        let reason = format!("this seed is larger than {} bytes", rules.largest);
+        return lost(0, &reason, Some("`--max-seed-size` allows larger ones"));
+    }
+    if let Some(at) = bytes.iter().position(|&byte| byte == 0).filter(|_| !utf16) {
+        return lost(at, "a NUL byte: this is not a text file", Some("save the file as UTF-8"));
+    }
+    str::from_utf8(bytes)
+        .or_else(|error| lost(error.valid_up_to(), "this is not UTF-8", Some("save the file as UTF-8")))
 }
 
 fn lost(path: &Arc<str>, place: Option<Place>, reason: String, help: Option<&str>) -> Reading {
@@ -174,581 +168,13 @@ fn lost(path: &Arc<str>, place: Option<Place>, reason: String, help: Option<&str
     Reading::Seed { record: None, faults: vec![fault] }
 }
 
+/// The place of a byte in what need not be text.
 fn byte_place(bytes: &[u8], offset: usize) -> Place {
-    let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes);
-    let before = String::from_utf8_lossy(&bytes[..offset.min(bytes.len())]);
+    let before = String::from_utf8_lossy(&bytes[..offset]);
     let text = front_matter::without_secured(&String::from_utf8_lossy(bytes));
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
     Place::in_text(&text, Position { line, column }).marking(1)
-}
-
-/// Characters that a tag URI's specific part may have as they are (RFC 4151 §2.1).
-const TAG_ESCAPES: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// Most faults of one seed that are told one by one.
-const MOST_FAULTS: usize = 20;
-
-/// A fault that costs the record.
-struct Lost;
-
-/// One seed under examination.
-struct Check<'a> {
-    rules: &'a Rules,
-    path: &'a Arc<str>,
-    text: &'a str,
-    yaml: &'a str,
-    lines_before: usize,
-    /// Fields whose values are of another type than the field's.
-    refused: Vec<&'static str>,
-    shown: OnceCell<String>,
-    faults: Vec<Fault>,
-    /// Faults beyond the most that are told.
-    more: usize,
-}
-
-impl Check<'_> {
-    fn seed(mut self, body: Option<Body>) -> Reading {
-        let record = self.front_matter().and_then(|fields| {
-            self.unknown_keys(&fields);
-            self.record(fields, body)
-        });
-        if self.more > 0 {
-            let reason = format!("and {} of this seed", count(self.more, "more fault"));
-            let severity = Severity::Fault;
-            self.faults.push(Fault { severity, path: self.path.clone(), place: None, reason, help: None });
-        }
-        self.faults.sort_by_key(|fault| {
-            fault.place.as_ref().map_or((usize::MAX, 0), |place| (place.at.line, place.at.column))
-        });
-        Reading::Seed { record: record.ok().map(Box::new), faults: self.faults }
-    }
-
-    /// Reads the front matter, without the fields that are of another type than they should be.
-    fn front_matter(&mut self) -> Result<FrontMatter, Lost> {
-        loop {
-            match front_matter::parse(self.yaml, &self.refused) {
-                Ok(fields) => return Ok(fields),
-                Err(refusal) => {
-                    // A field in front matter that is no YAML is not to blame.
-                    let refusal = front_matter::parse(self.yaml, front_matter::KEYS).err().unwrap_or(refusal);
-                    let place = refusal.at.map(|at| self.place(at));
-                    self.fault(place, refusal.reason, None);
-                    let field = refusal.field.filter(|field| !self.refused.contains(field)).ok_or(Lost)?;
-                    self.refused.push(field);
-                }
-            }
-        }
-    }
-
-    fn record(&mut self, fields: FrontMatter, body: Option<Body>) -> Result<Record, Lost> {
-        let title = self.title(fields.title.as_ref());
-        let topics = self.topics(fields.topics);
-        let published = self.published(fields.published_at.as_ref());
-        let expires = self.decisive_date(fields.expires_at.as_ref());
-        let hidden = self.hidden(
-            fields.published.as_ref(),
-            fields.draft.as_ref(),
-            fields.removed.as_ref(),
-            fields.deleted.as_ref(),
-        );
-        let id = self.explicit_id(fields.id.as_ref());
-        let updated = self.updated(fields.updated_at.as_ref(), published.as_ref().ok().copied().flatten());
-
-        let web_url = self.page(fields.web_url.as_ref());
-        let original_url = self.page(fields.original_url.as_ref());
-        let provider = fields.provider.map(|provider| provider.value);
-        let (provider, authors) = self.provider(provider, &[Step::Key("provider")]);
-        let images = self.images(fields.images);
-        let related = self.related(fields.related);
-        let actions = self.actions(fields.actions);
-        let quality = self.number(fields.quality.as_ref());
-        let heat = self.number(fields.heat.as_ref());
-        let length = self.length(fields.length.as_ref());
-
-        let (title, topics, published, expires) = (title?, topics?, published?, expires?);
-        let (hidden, id) = (hidden?, id?);
-        if self.refused.iter().any(|field| DECISIVE.contains(field)) {
-            return Err(Lost);
-        }
-        let id = id
-            .or_else(|| original_url.clone())
-            .or_else(|| web_url.clone())
-            .unwrap_or_else(|| self.tag(published));
-        let (link, via) = match (web_url, original_url) {
-            (Some(link), via) => (Some(link.clone()), via.filter(|via| *via != link)),
-            (None, link) => (link, None),
-        };
-        Ok(Record {
-            path: self.path.clone(),
-            id: id.into(),
-            title,
-            summary: text_of(fields.excerpt.as_ref()),
-            link,
-            via,
-            published,
-            updated,
-            expires,
-            hidden,
-            topics,
-            provider,
-            authors,
-            kind: text_of(fields.kind.as_ref()),
-            category: text_of(fields.category.as_ref()),
-            quality: quality.unwrap_or_default(),
-            heat: heat.unwrap_or_default(),
-            length,
-            images,
-            related,
-            actions,
-            embed: fields
-                .featured_content
-                .map(|embed| clean(embed.value.trim()).into_owned())
-                .filter(|embed| !embed.is_empty()),
-            body,
-        })
-    }
-
-    fn title(&mut self, title: Option<&Given<String>>) -> Result<String, Lost> {
-        if let Some(text) = text_of(title) {
-            return Ok(text);
-        }
-        match title {
-            Some(given) => {
-                let place = self.value(&[Step::Key(given.key)]);
-                self.fault(place, format!("`{}` has no text", given.key), None);
-            }
-            None if self.refused.contains(&"title") || self.refused.contains(&"name") => {}
-            None => self.fault(
-                Some(self.start()),
-                "a seed needs a `title`".to_owned(),
-                Some("add `title: …` to its front matter"),
-            ),
-        }
-        Err(Lost)
-    }
-
-    fn topics(&mut self, topics: Option<Given<front_matter::Topics>>) -> Result<Vec<Topic>, Lost> {
-        let Some(Given { value: front_matter::Topics(names), .. }) = topics else {
-            if !self.refused.contains(&"topics") {
-                let help = "add `topics: …`: a name, or a list of names";
-                self.fault(
-                    Some(self.start()),
-                    "a seed needs `topics`, or it would be in no topic's feed".to_owned(),
-                    Some(help),
-                );
-            }
-            return Err(Lost);
-        };
-        let mut topics: Vec<Topic> = Vec::with_capacity(names.len());
-        let mut faulty = false;
-        for (index, name) in names.iter().enumerate() {
-            let name = plain(name.as_deref().unwrap_or_default());
-            match slug::topic_slug(&name) {
-                Ok(slug) if topics.iter().any(|topic| *topic.slug == *slug) => {}
-                Ok(slug) => topics.push(Topic { slug: slug.into(), name: name.into() }),
-                Err(reason) => {
-                    faulty = true;
-                    let place = self
-                        .value(&[Step::Key("topics"), Step::Index(index)])
-                        .or_else(|| self.value(&[Step::Key("topics")]));
-                    self.fault(place, format!("this topic is left out: {reason}"), None);
-                }
-            }
-        }
-        if topics.is_empty() {
-            if !faulty {
-                let place = self.value(&[Step::Key("topics")]);
-                self.fault(place, "`topics` names no topic".to_owned(), None);
-            }
-            return Err(Lost);
-        }
-        Ok(topics)
-    }
-
-    /// A date without which the record might be shown when it must not be.
-    fn decisive_date(&mut self, date: Option<&Given<String>>) -> Result<Option<Timestamp>, Lost> {
-        let Some(given) = date.filter(|given| !given.value.trim().is_empty()) else { return Ok(None) };
-        self.date(&given.value, given.key, &[Step::Key(given.key)]).map(Some).ok_or(Lost)
-    }
-
-    fn published(&mut self, date: Option<&Given<String>>) -> Result<Option<Timestamp>, Lost> {
-        let published = self.decisive_date(date)?.or_else(|| time::in_file_name(self.path));
-        if published.is_none() && self.rules.strict {
-            let help = "add `publishedDateTime: …`, or begin the file name with its date";
-            self.fault(
-                Some(self.start()),
-                "undated: nobody knows when this was published".to_owned(),
-                Some(help),
-            );
-        }
-        Ok(published)
-    }
-
-    fn updated(&mut self, date: Option<&Given<String>>, published: Option<Timestamp>) -> Option<Timestamp> {
-        let given = date.filter(|given| !given.value.trim().is_empty())?;
-        let updated = self.date(&given.value, given.key, &[Step::Key(given.key)])?;
-        if published.is_some_and(|published| updated < published) {
-            let place = self.value(&[Step::Key(given.key)]);
-            let reason = format!("`{}` is before the seed was published, so that date is taken", given.key);
-            self.push(Severity::Warning, place, reason, None);
-            return published;
-        }
-        Some(updated)
-    }
-
-    fn date(&mut self, text: &str, key: &str, path: &[Step<'_>]) -> Option<Timestamp> {
-        match time::parse(text) {
-            Some(dated) => {
-                if dated.assumed_utc {
-                    let place = self.value(path);
-                    let reason = format!("`{key}` has no offset, so it is taken as UTC");
-                    self.push(
-                        Severity::Warning,
-                        place,
-                        reason,
-                        Some("add `Z` or an offset such as `+02:00`"),
-                    );
-                }
-                Some(dated.at)
-            }
-            None => {
-                let place = self.value(path);
-                let help = "write `2024-03-26T08:00:23Z`, `2024-03-26 08:00:23 +0000` or `2024-03-26`";
-                self.fault(place, format!("`{key}` is not a date in the years 1 to 9999"), Some(help));
-                None
-            }
-        }
-    }
-
-    fn hidden(
-        &mut self,
-        published: Option<&Given<String>>,
-        draft: Option<&Given<String>>,
-        removed: Option<&Given<String>>,
-        deleted: Option<&Given<String>>,
-    ) -> Result<Option<Hidden>, Lost> {
-        let (published, draft) = (self.flag(published), self.flag(draft));
-        let (removed, deleted) = (self.flag(removed), self.flag(deleted));
-        let (published, draft) = (published?.unwrap_or(true), draft?.unwrap_or(false));
-        if removed?.unwrap_or(false) || deleted?.unwrap_or(false) {
-            return Ok(Some(Hidden::Removed));
-        }
-        Ok((draft || !published).then_some(Hidden::Unpublished))
-    }
-
-    fn flag(&mut self, flag: Option<&Given<String>>) -> Result<Option<bool>, Lost> {
-        let Some(given) = flag else { return Ok(None) };
-        match given.value.trim().to_ascii_lowercase().as_str() {
-            "true" | "yes" | "on" => Ok(Some(true)),
-            "false" | "no" | "off" => Ok(Some(false)),
-            _ => {
-                let place = self.value(&[Step::Key(given.key)]);
-                self.fault(place, format!("`{}` should be true or false", given.key), None);
-                Err(Lost)
-            }
-        }
-    }
-
-    fn explicit_id(&mut self, id: Option<&Given<String>>) -> Result<Option<String>, Lost> {
-        let Some(given) = id else { return Ok(None) };
-        let id = given.value.trim();
-        if link::is_iri(id) {
-            return Ok(Some(id.to_owned()));
-        }
-        let place = self.value(&[Step::Key(given.key)]);
-        let help = "write an address, `urn:uuid:…` or `tag:example.org,2024:…`, or leave it out";
-        self.fault(place, "`id` should be an absolute URI".to_owned(), Some(help));
-        Err(Lost)
-    }
-
-    /// RFC 4151: the publication's host, the day of publication and the file's stem.
-    fn tag(&self, published: Option<Timestamp>) -> String {
-        let name = self.path.rsplit('/').next().unwrap_or(self.path);
-        let mut stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-        if stem == "index" {
-            stem = self.path.rsplit('/').nth(1).unwrap_or(stem);
-        }
-        let host = self.rules.url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-        let day = published.map_or_else(|| "1970-01-01".to_owned(), |at| at.format("%Y-%m-%d").to_string());
-        format!("tag:{host},{day}:{}", utf8_percent_encode(stem, TAG_ESCAPES))
-    }
-
-    fn page(&mut self, url: Option<&Given<String>>) -> Option<String> {
-        let given = url.filter(|given| !given.value.trim().is_empty())?;
-        let page = link::page(&given.value, &self.rules.url);
-        if page.is_none() {
-            self.not_an_address(given.key, &[Step::Key(given.key)]);
-        }
-        page
-    }
-
-    fn not_an_address(&mut self, what: &str, path: &[Step<'_>]) {
-        let place = self.value(path);
-        self.fault(place, format!("`{what}` is left out: it is not an http or https address"), None);
-    }
-
-    fn asset(&mut self, url: Option<&str>, what: &str, path: &[Step<'_>]) -> Option<String> {
-        let url =
-            url.map(str::trim).filter(|url| !url.is_empty()).and_then(|url| link::web(url, &self.rules.url));
-        if url.is_none() {
-            let within = [path, &[Step::Key("url")]].concat();
-            let path = if self.value(&within).is_some() { &within } else { path };
-            self.not_an_address(what, path);
-        }
-        url
-    }
-
-    fn provider(
-        &mut self,
-        provider: Option<front_matter::Provider>,
-        path: &[Step<'_>],
-    ) -> (Option<Provider>, Vec<String>) {
-        let Some(provider) = provider else { return (None, Vec::new()) };
-        let authors =
-            provider.authors.iter().filter_map(|author| some_text(author.name.as_deref()?)).collect();
-        let domain = provider.domain.as_deref().map(str::trim).filter(|domain| !domain.is_empty());
-        let site = domain.and_then(|domain| {
-            let site = Url::parse(&format!("https://{domain}"))
-                .ok()
-                .filter(|url| url.path() == "/" && url.query().is_none());
-            if site.is_none() {
-                let place = self.value(&[path, &[Step::Key("domain")]].concat());
-                self.fault(place, "`domain` is left out: it is not the name of a host".to_owned(), None);
-            }
-            site.map(|_| format!("https://{domain}"))
-        });
-        let image = match provider.images.first() {
-            Some(image) => {
-                let path = [path, &[Step::Key("images"), Step::Index(0)]].concat();
-                self.asset(image.url.as_deref(), "url", &path)
-            }
-            None => None,
-        };
-        let name = provider
-            .name
-            .as_deref()
-            .and_then(some_text)
-            .or_else(|| site.as_ref().and(domain).map(str::to_owned));
-        (name.map(|name| Provider { name, site, image }), authors)
-    }
-
-    fn images(&mut self, images: Option<Given<Vec<front_matter::Image>>>) -> Vec<Image> {
-        let given = images.map(|images| images.value).unwrap_or_default();
-        let mut images = Vec::with_capacity(given.len());
-        for (index, image) in given.into_iter().enumerate() {
-            let path = [Step::Key("images"), Step::Index(index)];
-            let Some(url) = self.asset(image.url.as_deref(), "url", &path) else { continue };
-            let width = self.pixels(image.width.as_deref(), index, "width");
-            let height = self.pixels(image.height.as_deref(), index, "height");
-            let title = image.title.as_deref().and_then(some_text);
-            images.push(Image { url, width, height, title });
-        }
-        images
-    }
-
-    fn pixels(&mut self, text: Option<&str>, index: usize, key: &str) -> Option<u32> {
-        let text = text?.trim();
-        let pixels = text.trim_end_matches("px").trim_end().parse().ok().filter(|&pixels| pixels > 0);
-        if pixels.is_none() {
-            let place = self.value(&[Step::Key("images"), Step::Index(index), Step::Key(key)]);
-            self.fault(place, format!("`{key}` is left out: it is not a number of pixels"), None);
-        }
-        pixels
-    }
-
-    fn related(&mut self, related: Option<Given<Vec<front_matter::Related>>>) -> Vec<Related> {
-        let given = related.map(|related| related.value).unwrap_or_default();
-        let mut related = Vec::with_capacity(given.len());
-        for (index, item) in given.into_iter().enumerate() {
-            let path = [Step::Key("related"), Step::Index(index)];
-            let title = item.title.as_deref().and_then(some_text);
-            let link = item.web_url.as_deref().or(item.original_url.as_deref());
-            let link = link.and_then(|link| link::page(link, &self.rules.url));
-            let (Some(title), Some(link)) = (title, link) else {
-                let place = self.value(&path);
-                let reason = "this related entry is left out: it needs a `title` and a `webUrl`".to_owned();
-                self.fault(place, reason, None);
-                continue;
-            };
-            let date = item.published_date_time.as_deref().filter(|date| !date.trim().is_empty());
-            let key = "publishedDateTime";
-            let published = date.and_then(|date| self.date(date, key, &[path[0], path[1], Step::Key(key)]));
-            let (provider, _) = self.provider(item.provider, &[path[0], path[1], Step::Key("provider")]);
-            related.push(Related {
-                title,
-                link,
-                summary: item.excerpt.as_deref().and_then(some_text),
-                published,
-                provider,
-                kind: item.kind.as_deref().and_then(some_text),
-            });
-        }
-        related
-    }
-
-    fn actions(&mut self, actions: Option<Given<Vec<front_matter::Action>>>) -> Vec<Action> {
-        let given = actions.map(|actions| actions.value).unwrap_or_default();
-        let mut actions = Vec::with_capacity(given.len());
-        for (index, action) in given.into_iter().enumerate() {
-            let path = [Step::Key("actions"), Step::Index(index)];
-            if let Some(url) = self.asset(action.url.as_deref(), "url", &path) {
-                let text = |text: Option<String>| text.as_deref().and_then(some_text);
-                actions.push(Action { url, title: text(action.title), kind: text(action.kind) });
-            }
-        }
-        actions
-    }
-
-    fn number(&mut self, number: Option<&Given<String>>) -> Option<f64> {
-        let given = number?;
-        let number = given.value.trim().parse().ok().filter(|number: &f64| number.is_finite());
-        if number.is_none() {
-            let place = self.value(&[Step::Key(given.key)]);
-            self.fault(place, format!("`{}` is left out: it is not a number", given.key), None);
-        }
-        number
-    }
-
-    fn length(&mut self, length: Option<&Given<String>>) -> Option<Duration> {
-        let given = length.filter(|given| !given.value.trim().is_empty())?;
-        let length = duration(given.value.trim());
-        if length.is_none() {
-            let place = self.value(&[Step::Key(given.key)]);
-            let help = "write an ISO 8601 duration such as `PT1H29M`";
-            self.fault(place, "`length` is left out: it is not a duration".to_owned(), Some(help));
-        }
-        length
-    }
-
-    fn unknown_keys(&mut self, fields: &FrontMatter) {
-        for key in &fields.unknown {
-            if self.has_enough() {
-                return;
-            }
-            let meant = front_matter::meant(key, &fields.known);
-            let severity = match (self.rules.strict, meant) {
-                (true, _) => Severity::Fault,
-                (false, Some(_)) => Severity::Warning,
-                (false, None) => continue,
-            };
-            // What follows the key may be anything, a misspelt `secured` among it.
-            let place = yaml::key_at(self.yaml, key).map(|at| {
-                let mut place = self.place(at).marking(key.chars().count());
-                place.excerpt = place.excerpt.chars().take(place.marked.end).collect();
-                place
-            });
-            let help = meant.map(|meant| format!("did you mean `{meant}`?"));
-            self.push(severity, place, format!("`{key}` is not a field of a seed"), help.as_deref());
-        }
-    }
-
-    /// The place of a value in the front matter.
-    fn value(&self, path: &[Step<'_>]) -> Option<Place> {
-        if self.has_enough() {
-            return None;
-        }
-        let place = yaml::value_at(self.yaml, path).map(|at| self.place(at))?;
-        let shown: Vec<char> = place.excerpt.chars().collect();
-        let (before, value) = shown.split_at(place.marked.start.min(shown.len()));
-        let width = match value.first() {
-            Some(&quote @ ('"' | '\'')) => value.iter().skip(1).position(|&c| c == quote).map(|end| end + 2),
-            Some('[' | '{') => None,
-            _ if before.contains(&'[') || before.contains(&'{') => {
-                value.iter().position(|c| ",]}".contains(*c))
-            }
-            _ => None,
-        };
-        Some(match width {
-            Some(width) => place.marking(width),
-            None => place,
-        })
-    }
-
-    /// The place of what is missing: where the front matter opens.
-    fn start(&self) -> Place {
-        Place::in_text(self.shown(), Position { line: 1, column: 1 })
-    }
-
-    fn place(&self, at: Position) -> Place {
-        let at = Position { line: at.line + self.lines_before, ..at };
-        Place::in_text(self.shown(), at)
-    }
-
-    /// The front matter as it may be shown, with what stands before and after it on its lines.
-    fn shown(&self) -> &str {
-        self.shown.get_or_init(|| {
-            let lines = self.lines_before + self.yaml.lines().count() + 1;
-            let end = self.text.split_inclusive('\n').take(lines).map(str::len).sum();
-            front_matter::without_secured(&self.text[..end])
-        })
-    }
-
-    /// Whether no more faults are looked for: each costs reading the front matter once more.
-    fn has_enough(&self) -> bool {
-        self.faults.len() >= MOST_FAULTS
-    }
-
-    fn fault(&mut self, place: Option<Place>, reason: String, help: Option<&str>) {
-        self.push(Severity::Fault, place, reason, help);
-    }
-
-    fn push(&mut self, severity: Severity, place: Option<Place>, reason: String, help: Option<&str>) {
-        if self.has_enough() {
-            self.more += 1;
-            return;
-        }
-        let help = help.map(str::to_owned);
-        self.faults.push(Fault { severity, path: self.path.clone(), place, reason, help });
-    }
-}
-
-/// Fields that a record cannot do without, or that decide whether, when and as what it is shown.
-const DECISIVE: &[&str] = &[
-    "title",
-    "name",
-    "topics",
-    "id",
-    "publishedDateTime",
-    "date",
-    "expiryDateTime",
-    "expires",
-    "published",
-    "draft",
-    "removed",
-    "deleted",
-];
-
-fn some_text(text: &str) -> Option<String> {
-    Some(plain(text)).filter(|text| !text.is_empty())
-}
-
-fn text_of(given: Option<&Given<String>>) -> Option<String> {
-    some_text(&given?.value)
-}
-
-/// An ISO 8601 duration in days, hours, minutes and seconds.
-fn duration(text: &str) -> Option<Duration> {
-    let (days, time) = match text.strip_prefix('P')?.split_once('T') {
-        Some((days, time)) if !time.is_empty() => (days, time),
-        Some(_) => return None,
-        None => (text.strip_prefix('P')?, ""),
-    };
-    let mut seconds = 0.0;
-    for (mut part, units) in
-        [(days, &[('W', 604_800.0), ('D', 86_400.0)][..]), (time, &[('H', 3600.0), ('M', 60.0), ('S', 1.0)])]
-    {
-        for &(unit, length) in units {
-            if let Some((number, rest)) = part.split_once(unit) {
-                seconds += number.parse::<f64>().ok().filter(|number| *number >= 0.0)? * length;
-                part = rest;
-            }
-        }
-        if !part.is_empty() {
-            return None;
-        }
-    }
-    Duration::try_from_secs_f64(seconds).ok().filter(|length| !length.is_zero())
 }
 
 #[cfg(test)]

@@ -1,3 +1,6 @@
+use std::time::Duration;
+
+use super::check::{MOST_FAULTS, duration};
 use super::*;
 
 fn rules() -> Rules {
@@ -257,14 +260,44 @@ fn faults_say_what_where_and_what_to_do() {
         ),
         (
             "---\ntitle: A\ntopics: t\nwebUrl: javascript:alert(1)\n---\n",
-            true,
-            &["4:9 [javascript:alert(1)] `webUrl` is left out: it is not an http or https address"],
+            false,
+            &[
+                "4:9 [javascript:alert(1)] `webUrl` is not an http or https address (write it whole, such as `https://example.com/page`)",
+            ],
         ),
+        (
+            "---\ntitle: A\ntopics: t\nwebUrl: example.com\noriginalUrl: https://a.example/\n---\n",
+            true,
+            &[
+                "4:9 [example.com] `webUrl` is not an http or https address (write it whole, such as `https://example.com/page`)",
+            ],
+        ),
+        (
+            "---\ntitle: A\ntopics: t\nwebUrl: https://a.example/\noriginalUrl: htps://x y\n---\n",
+            false,
+            &[
+                "5:14 [htps://x y] `originalUrl` is not an http or https address (write it whole, such as `https://example.com/page`)",
+            ],
+        ),
+        (
+            "---\ntitle: A\ntopics: t\nid: urn:x:1\noriginalUrl: [x]\nwebUrl: x\n---\n",
+            true,
+            &[
+                "5:14 [[x]] `originalUrl` should be text, but is a list",
+                "6:9 [x] `webUrl` is not an http or https address (write it whole, such as `https://example.com/page`)",
+            ],
+        ),
+        (
+            "---\ntitle: A\ntopics: t\npublised: false\n---\n",
+            false,
+            &["4:1 [publised] `publised` is not a field of a seed (did you mean `published`?)"],
+        ),
+        ("---\ntitle: A\ntopics: t\ndate: 2020-01-01\ndata: x\n---\n", true, &[]),
         (
             "---\ntitle: A\ntopics: t\nimages:\n  - url: data:x\n  - {url: /i.png, width: wide}\n---\n",
             true,
             &[
-                "5:10 [data:x] `url` is left out: it is not an http or https address",
+                "5:10 [data:x] this image is left out: its `url` is not an http or https address",
                 "6:26 [wide] `width` is left out: it is not a number of pixels",
             ],
         ),
@@ -291,7 +324,9 @@ fn faults_say_what_where_and_what_to_do() {
         (
             "---\ntitle: A\n  topics: t\n---\n",
             false,
-            &["3:9 [: t] this is not valid YAML: mapping values are not allowed in this context"],
+            &[
+                "3:9 [: t] this is not valid YAML: mapping values are not allowed in this context (put a value with a colon in it in quotes)",
+            ],
         ),
         (
             "---\n---\n",
@@ -301,7 +336,11 @@ fn faults_say_what_where_and_what_to_do() {
                 "1:1 [---] a seed needs `topics`, or it would be in no topic's feed (add `topics: …`: a name, or a list of names)",
             ],
         ),
-        ("---\ntitle: A\0\n---\n", false, &["2:9 [\u{FFFD}] a NUL byte: this is not a text file"]),
+        (
+            "---\ntitle: A\0\n---\n",
+            false,
+            &["2:9 [\u{FFFD}] a NUL byte: this is not a text file (save the file as UTF-8)"],
+        ),
     ];
     for (text, survives, expected) in cases {
         let (survived, told) = verdict("a.md", text.as_bytes(), &rules());

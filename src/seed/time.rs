@@ -54,7 +54,7 @@ fn without_offset(text: &str) -> Option<Timestamp> {
 pub(super) fn in_file_name(path: &str) -> Option<Timestamp> {
     let name = path.rsplit('/').next()?;
     let date = name.get(..10).filter(|_| name.as_bytes().get(10) == Some(&b'-'))?;
-    NaiveDate::parse_from_str(date, "%Y-%m-%d").ok().map(|date| date.and_time(NaiveTime::MIN).and_utc())
+    parse(date).map(|dated| dated.at)
 }
 
 #[cfg(test)]
@@ -99,8 +99,14 @@ mod tests {
     fn dates_in_file_names() {
         let date = |path| in_file_name(path).map(|at| at.format("%F").to_string());
         assert_eq!(date("news/2024-03-26-a.md").as_deref(), Some("2024-03-26"));
-        for path in ["2024-03-26.md", "a-2024-03-26-b.md", "2024-99-26-b.md", "2024/x.md", "机器学习-x.md"]
-        {
+        for path in [
+            "2024-03-26.md",
+            "a-2024-03-26-b.md",
+            "2024-99-26-b.md",
+            "2024/x.md",
+            "0000-01-01-x.md",
+            "机器学习-x.md",
+        ] {
             assert_eq!(date(path), None, "{path}");
         }
     }

@@ -1,0 +1,618 @@
+//! From front matter as typed to a record, field by field, with a fault for whatever is wrong.
+
+use std::cell::OnceCell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use url::Url;
+
+use super::front_matter::{self, FrontMatter, Given};
+use super::record::{Action, Body, Hidden, Image, Provider, Record, Related, Topic};
+use super::time::{self, Timestamp};
+use super::{Reading, Rules, link, slug};
+use crate::fault::{Fault, Place, Severity};
+use crate::text::{clean, count, plain};
+use crate::yaml::{self, Position, Step};
+
+/// Characters that a tag URI's specific part may have as they are (RFC 4151 §2.1).
+const TAG_ESCAPES: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Most faults of one seed that are told one by one.
+pub(super) const MOST_FAULTS: usize = 20;
+
+/// A fault that costs the record.
+struct Lost;
+
+/// One seed under examination.
+pub(super) struct Check<'a> {
+    rules: &'a Rules,
+    path: &'a Arc<str>,
+    text: &'a str,
+    yaml: &'a str,
+    lines_before: usize,
+    /// Fields whose values are of another type than the field's.
+    refused: Vec<&'static str>,
+    showable: OnceCell<String>,
+    faults: Vec<Fault>,
+    /// Faults beyond the most that are told.
+    more: usize,
+}
+
+impl<'a> Check<'a> {
+    /// A seed whose text has front matter after so many lines.
+    pub(super) fn new(
+        rules: &'a Rules,
+        path: &'a Arc<str>,
+        text: &'a str,
+        yaml: &'a str,
+        lines_before: usize,
+    ) -> Self {
+        let (refused, faults) = (Vec::new(), Vec::new());
+        Self { rules, path, text, yaml, lines_before, refused, showable: OnceCell::new(), faults, more: 0 }
+    }
+
+    /// The record, and everything that is wrong with the seed.
+    pub(super) fn seed(mut self, body: Option<Body>) -> Reading {
+        let record = self.front_matter().and_then(|fields| {
+            let keys = self.unknown_keys(&fields);
+            let record = self.record(fields, body)?;
+            keys.map(|()| record)
+        });
+        if self.more > 0 {
+            let reason = format!("and {} of this seed", count(self.more, "more fault"));
+            let severity = Severity::Fault;
+            self.faults.push(Fault { severity, path: self.path.clone(), place: None, reason, help: None });
+        }
+        self.faults.sort_by_key(|fault| {
+            fault.place.as_ref().map_or((usize::MAX, 0), |place| (place.at.line, place.at.column))
+        });
+        Reading::Seed { record: record.ok().map(Box::new), faults: self.faults }
+    }
+
+    /// Reads the front matter, without the fields that are of another type than they should be.
+    fn front_matter(&mut self) -> Result<FrontMatter, Lost> {
+        loop {
+            match front_matter::parse(self.yaml, &self.refused) {
+                Ok(fields) => return Ok(fields),
+                Err(refusal) => {
+                    // A field in front matter that is no YAML is not to blame.
+                    let refusal = front_matter::parse(self.yaml, front_matter::KEYS).err().unwrap_or(refusal);
+                    let place = refusal.at.map(|at| self.place(at));
+                    self.fault(place, refusal.reason, refusal.help);
+                    let field = refusal.field.filter(|field| !self.refused.contains(field)).ok_or(Lost)?;
+                    self.refused.push(field);
+                }
+            }
+        }
+    }
+
+    /// Every fault is told before any of them costs the record.
+    fn record(&mut self, fields: FrontMatter, body: Option<Body>) -> Result<Record, Lost> {
+        let title = self.title(fields.title.as_ref());
+        let topics = self.topics(fields.topics);
+        let published = self.published(fields.published_at.as_ref());
+        let expires = self.decisive_date(fields.expires_at.as_ref());
+        let hidden = self.hidden(
+            fields.published.as_ref(),
+            fields.draft.as_ref(),
+            fields.removed.as_ref(),
+            fields.deleted.as_ref(),
+        );
+        let id = self.explicit_id(fields.id.as_ref());
+        let updated = self.updated(fields.updated_at.as_ref(), published.as_ref().ok().copied().flatten());
+
+        let (web_url, original_url) =
+            (self.page(fields.web_url.as_ref()), self.page(fields.original_url.as_ref()));
+        let provider = fields.provider.map(|provider| provider.value);
+        let (provider, authors) = self.provider(provider, &[Step::Key("provider")]);
+        let images = self.images(fields.images);
+        let related = self.related(fields.related);
+        let actions = self.actions(fields.actions);
+        let quality = self.number(fields.quality.as_ref());
+        let heat = self.number(fields.heat.as_ref());
+        let length = self.length(fields.length.as_ref());
+
+        let (title, topics, published, expires) = (title?, topics?, published?, expires?);
+        let (hidden, id) = (hidden?, id?);
+        if self.refused.iter().any(|field| DECISIVE.contains(field)) {
+            return Err(Lost);
+        }
+        // An id that is made of an address is lost with it, and any other would be another entry's.
+        let original_url = original_url.or_else(|lost| id.as_ref().map(|_| None).ok_or(lost))?;
+        let known = id.is_some() || original_url.is_some();
+        let web_url = web_url.or_else(|lost| known.then_some(None).ok_or(lost))?;
+        let id = id
+            .or_else(|| original_url.clone())
+            .or_else(|| web_url.clone())
+            .unwrap_or_else(|| self.tag(published));
+        let (link, via) = match (web_url, original_url) {
+            (Some(link), via) => (Some(link.clone()), via.filter(|via| *via != link)),
+            (None, link) => (link, None),
+        };
+        Ok(Record {
+            path: self.path.clone(),
+            id: id.into(),
+            title,
+            summary: text_of(fields.excerpt.as_ref()),
+            link,
+            via,
+            published,
+            updated,
+            expires,
+            hidden,
+            topics,
+            provider,
+            authors,
+            kind: text_of(fields.kind.as_ref()),
+            category: text_of(fields.category.as_ref()),
+            quality: quality.unwrap_or_default(),
+            heat: heat.unwrap_or_default(),
+            length,
+            images,
+            related,
+            actions,
+            embed: fields
+                .featured_content
+                .map(|embed| clean(embed.value.trim()).into_owned())
+                .filter(|embed| !embed.is_empty()),
+            body,
+        })
+    }
+
+    fn title(&mut self, title: Option<&Given<String>>) -> Result<String, Lost> {
+        if let Some(text) = text_of(title) {
+            return Ok(text);
+        }
+        match title {
+            Some(given) => {
+                let place = self.place_of(&[Step::Key(given.key)]);
+                self.fault(place, format!("`{}` has no text", given.key), None);
+            }
+            None if self.refused.contains(&"title") || self.refused.contains(&"name") => {}
+            None => self.fault(
+                Some(self.opening()),
+                "a seed needs a `title`".to_owned(),
+                Some("add `title: …` to its front matter"),
+            ),
+        }
+        Err(Lost)
+    }
+
+    fn topics(&mut self, topics: Option<Given<front_matter::Topics>>) -> Result<Vec<Topic>, Lost> {
+        let Some(Given { value: front_matter::Topics(names), .. }) = topics else {
+            if !self.refused.contains(&"topics") {
+                let help = "add `topics: …`: a name, or a list of names";
+                self.fault(
+                    Some(self.opening()),
+                    "a seed needs `topics`, or it would be in no topic's feed".to_owned(),
+                    Some(help),
+                );
+            }
+            return Err(Lost);
+        };
+        let mut topics: Vec<Topic> = Vec::with_capacity(names.len());
+        let mut faulty = false;
+        for (index, name) in names.iter().enumerate() {
+            let name = plain(name.as_deref().unwrap_or_default());
+            match slug::topic_slug(&name) {
+                Ok(slug) if topics.iter().any(|topic| *topic.slug == *slug) => {}
+                Ok(slug) => topics.push(Topic { slug: slug.into(), name: name.into() }),
+                Err(reason) => {
+                    faulty = true;
+                    let place = self
+                        .place_of(&[Step::Key("topics"), Step::Index(index)])
+                        .or_else(|| self.place_of(&[Step::Key("topics")]));
+                    self.fault(place, format!("this topic is left out: {reason}"), None);
+                }
+            }
+        }
+        if topics.is_empty() {
+            if !faulty {
+                let place = self.place_of(&[Step::Key("topics")]);
+                self.fault(place, "`topics` names no topic".to_owned(), None);
+            }
+            return Err(Lost);
+        }
+        Ok(topics)
+    }
+
+    /// A date without which the record might be shown when it must not be.
+    fn decisive_date(&mut self, date: Option<&Given<String>>) -> Result<Option<Timestamp>, Lost> {
+        let Some(given) = date.filter(|given| !given.value.trim().is_empty()) else { return Ok(None) };
+        self.date(&given.value, given.key, &[Step::Key(given.key)]).map(Some).ok_or(Lost)
+    }
+
+    fn published(&mut self, date: Option<&Given<String>>) -> Result<Option<Timestamp>, Lost> {
+        let published = self.decisive_date(date)?.or_else(|| time::in_file_name(self.path));
+        if published.is_none() && self.rules.strict {
+            let help = "add `publishedDateTime: …`, or begin the file name with its date";
+            self.fault(
+                Some(self.opening()),
+                "undated: nobody knows when this was published".to_owned(),
+                Some(help),
+            );
+        }
+        Ok(published)
+    }
+
+    fn updated(&mut self, date: Option<&Given<String>>, published: Option<Timestamp>) -> Option<Timestamp> {
+        let given = date.filter(|given| !given.value.trim().is_empty())?;
+        let updated = self.date(&given.value, given.key, &[Step::Key(given.key)])?;
+        if published.is_some_and(|published| updated < published) {
+            let place = self.place_of(&[Step::Key(given.key)]);
+            let reason = format!("`{}` is before the seed was published, so that date is taken", given.key);
+            self.push(Severity::Warning, place, reason, None);
+            return published;
+        }
+        Some(updated)
+    }
+
+    fn date(&mut self, text: &str, key: &str, path: &[Step<'_>]) -> Option<Timestamp> {
+        match time::parse(text) {
+            Some(dated) => {
+                if dated.assumed_utc {
+                    let place = self.place_of(path);
+                    let reason = format!("`{key}` has no offset, so it is taken as UTC");
+                    self.push(
+                        Severity::Warning,
+                        place,
+                        reason,
+                        Some("add `Z` or an offset such as `+02:00`"),
+                    );
+                }
+                Some(dated.at)
+            }
+            None => {
+                let place = self.place_of(path);
+                let help = "write `2024-03-26T08:00:23Z`, `2024-03-26 08:00:23 +0000` or `2024-03-26`";
+                self.fault(place, format!("`{key}` is not a date in the years 1 to 9999"), Some(help));
+                None
+            }
+        }
+    }
+
+    fn hidden(
+        &mut self,
+        published: Option<&Given<String>>,
+        draft: Option<&Given<String>>,
+        removed: Option<&Given<String>>,
+        deleted: Option<&Given<String>>,
+    ) -> Result<Option<Hidden>, Lost> {
+        let (published, draft) = (self.flag(published), self.flag(draft));
+        let (removed, deleted) = (self.flag(removed), self.flag(deleted));
+        let (published, draft) = (published?.unwrap_or(true), draft?.unwrap_or(false));
+        if removed?.unwrap_or(false) || deleted?.unwrap_or(false) {
+            return Ok(Some(Hidden::Removed));
+        }
+        Ok((draft || !published).then_some(Hidden::Unpublished))
+    }
+
+    fn flag(&mut self, flag: Option<&Given<String>>) -> Result<Option<bool>, Lost> {
+        let Some(given) = flag else { return Ok(None) };
+        match given.value.trim().to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" => Ok(Some(true)),
+            "false" | "no" | "off" => Ok(Some(false)),
+            _ => {
+                let place = self.place_of(&[Step::Key(given.key)]);
+                self.fault(place, format!("`{}` should be true or false", given.key), None);
+                Err(Lost)
+            }
+        }
+    }
+
+    fn explicit_id(&mut self, id: Option<&Given<String>>) -> Result<Option<String>, Lost> {
+        let Some(given) = id else { return Ok(None) };
+        let id = given.value.trim();
+        if link::is_iri(id) {
+            return Ok(Some(id.to_owned()));
+        }
+        let place = self.place_of(&[Step::Key(given.key)]);
+        let help = "write an address, `urn:uuid:…` or `tag:example.org,2024:…`, or leave it out";
+        self.fault(place, "`id` should be an absolute URI".to_owned(), Some(help));
+        Err(Lost)
+    }
+
+    /// RFC 4151: the publication's host, the day of publication and the file's stem.
+    fn tag(&self, published: Option<Timestamp>) -> String {
+        let name = self.path.rsplit('/').next().unwrap_or(self.path);
+        let mut stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+        if stem == "index" {
+            stem = self.path.rsplit('/').nth(1).unwrap_or(stem);
+        }
+        let host = self.rules.url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        let day = published.map_or_else(|| "1970-01-01".to_owned(), |at| at.format("%Y-%m-%d").to_string());
+        format!("tag:{host},{day}:{}", utf8_percent_encode(stem, TAG_ESCAPES))
+    }
+
+    /// An address of the record itself. The fault costs it, or the record, if the id depends on it.
+    fn page(&mut self, url: Option<&Given<String>>) -> Result<Option<String>, Lost> {
+        let Some(given) = url.filter(|given| !given.value.trim().is_empty()) else {
+            let refused = ["webUrl", "originalUrl"].iter().any(|field| self.refused.contains(field));
+            return if refused { Err(Lost) } else { Ok(None) };
+        };
+        let page = link::page(&given.value, &self.rules.url);
+        if page.is_none() {
+            let place = self.place_of(&[Step::Key(given.key)]);
+            let reason = format!("`{}` is not an http or https address", given.key);
+            self.fault(place, reason, Some("write it whole, such as `https://example.com/page`"));
+        }
+        page.map(Some).ok_or(Lost)
+    }
+
+    /// An address of something that is left out without it.
+    fn asset(&mut self, url: Option<&str>, what: &str, path: &[Step<'_>]) -> Option<String> {
+        let given = url.map(str::trim).filter(|url| !url.is_empty());
+        let url = given.and_then(|url| link::web(url, &self.rules.url));
+        if url.is_none() {
+            let within = [path, &[Step::Key("url")]].concat();
+            let place = self.place_of(if given.is_some() { &within } else { path });
+            let reason = format!("this {what} is left out: its `url` is not an http or https address");
+            let none = format!("this {what} is left out: it has no `url`");
+            self.fault(place, if given.is_some() { reason } else { none }, None);
+        }
+        url
+    }
+
+    fn provider(
+        &mut self,
+        provider: Option<front_matter::Provider>,
+        path: &[Step<'_>],
+    ) -> (Option<Provider>, Vec<String>) {
+        let Some(provider) = provider else { return (None, Vec::new()) };
+        let authors =
+            provider.authors.iter().filter_map(|author| some_text(author.name.as_deref()?)).collect();
+        let domain = provider.domain.as_deref().map(str::trim).filter(|domain| !domain.is_empty());
+        let site = domain.and_then(|domain| {
+            let site = Url::parse(&format!("https://{domain}"))
+                .ok()
+                .filter(|url| url.path() == "/" && url.query().is_none());
+            if site.is_none() {
+                let place = self.place_of(&[path, &[Step::Key("domain")]].concat());
+                self.fault(place, "`domain` is left out: it is not the name of a host".to_owned(), None);
+            }
+            site.map(|_| format!("https://{domain}"))
+        });
+        let image = match provider.images.first() {
+            Some(image) => {
+                let path = [path, &[Step::Key("images"), Step::Index(0)]].concat();
+                self.asset(image.url.as_deref(), "image", &path)
+            }
+            None => None,
+        };
+        let name = provider
+            .name
+            .as_deref()
+            .and_then(some_text)
+            .or_else(|| site.as_ref().and(domain).map(str::to_owned));
+        (name.map(|name| Provider { name, site, image }), authors)
+    }
+
+    fn images(&mut self, images: Option<Given<Vec<front_matter::Image>>>) -> Vec<Image> {
+        let given = images.map(|images| images.value).unwrap_or_default();
+        let mut images = Vec::with_capacity(given.len());
+        for (index, image) in given.into_iter().enumerate() {
+            let path = [Step::Key("images"), Step::Index(index)];
+            let Some(url) = self.asset(image.url.as_deref(), "image", &path) else { continue };
+            let width = self.pixels(image.width.as_deref(), index, "width");
+            let height = self.pixels(image.height.as_deref(), index, "height");
+            let title = image.title.as_deref().and_then(some_text);
+            images.push(Image { url, width, height, title });
+        }
+        images
+    }
+
+    fn pixels(&mut self, text: Option<&str>, index: usize, key: &str) -> Option<u32> {
+        let text = text?.trim();
+        let pixels = text.trim_end_matches("px").trim_end().parse().ok().filter(|&pixels| pixels > 0);
+        if pixels.is_none() {
+            let place = self.place_of(&[Step::Key("images"), Step::Index(index), Step::Key(key)]);
+            self.fault(place, format!("`{key}` is left out: it is not a number of pixels"), None);
+        }
+        pixels
+    }
+
+    fn related(&mut self, related: Option<Given<Vec<front_matter::Related>>>) -> Vec<Related> {
+        let given = related.map(|related| related.value).unwrap_or_default();
+        let mut related = Vec::with_capacity(given.len());
+        for (index, item) in given.into_iter().enumerate() {
+            let path = [Step::Key("related"), Step::Index(index)];
+            let title = item.title.as_deref().and_then(some_text);
+            let link = item.web_url.as_deref().or(item.original_url.as_deref());
+            let link = link.and_then(|link| link::page(link, &self.rules.url));
+            let (Some(title), Some(link)) = (title, link) else {
+                let place = self.place_of(&path);
+                let reason = "this related entry is left out: it needs a `title` and a `webUrl`".to_owned();
+                self.fault(place, reason, None);
+                continue;
+            };
+            let date = item.published_date_time.as_deref().filter(|date| !date.trim().is_empty());
+            let key = "publishedDateTime";
+            let published = date.and_then(|date| self.date(date, key, &[path[0], path[1], Step::Key(key)]));
+            let (provider, _) = self.provider(item.provider, &[path[0], path[1], Step::Key("provider")]);
+            related.push(Related {
+                title,
+                link,
+                summary: item.excerpt.as_deref().and_then(some_text),
+                published,
+                provider,
+                kind: item.kind.as_deref().and_then(some_text),
+            });
+        }
+        related
+    }
+
+    fn actions(&mut self, actions: Option<Given<Vec<front_matter::Action>>>) -> Vec<Action> {
+        let given = actions.map(|actions| actions.value).unwrap_or_default();
+        let mut actions = Vec::with_capacity(given.len());
+        for (index, action) in given.into_iter().enumerate() {
+            let path = [Step::Key("actions"), Step::Index(index)];
+            if let Some(url) = self.asset(action.url.as_deref(), "action", &path) {
+                let text = |text: Option<String>| text.as_deref().and_then(some_text);
+                actions.push(Action { url, title: text(action.title), kind: text(action.kind) });
+            }
+        }
+        actions
+    }
+
+    fn number(&mut self, number: Option<&Given<String>>) -> Option<f64> {
+        let given = number?;
+        let number = given.value.trim().parse().ok().filter(|number: &f64| number.is_finite());
+        if number.is_none() {
+            let place = self.place_of(&[Step::Key(given.key)]);
+            self.fault(place, format!("`{}` is left out: it is not a number", given.key), None);
+        }
+        number
+    }
+
+    fn length(&mut self, length: Option<&Given<String>>) -> Option<Duration> {
+        let given = length.filter(|given| !given.value.trim().is_empty())?;
+        let length = duration(given.value.trim());
+        if length.is_none() {
+            let place = self.place_of(&[Step::Key(given.key)]);
+            let help = "write an ISO 8601 duration such as `PT1H29M`";
+            self.fault(place, "`length` is left out: it is not a duration".to_owned(), Some(help));
+        }
+        length
+    }
+
+    /// A slip in a key that would hide the record costs it: it must not be shown for a typing error.
+    fn unknown_keys(&mut self, fields: &FrontMatter) -> Result<(), Lost> {
+        let mut kept = Ok(());
+        for key in &fields.unknown {
+            let meant = front_matter::meant(key, &fields.known);
+            let hides = meant.is_some_and(|meant| HIDING.contains(&meant));
+            if hides {
+                kept = Err(Lost);
+            }
+            let severity = match (self.rules.strict || hides, meant) {
+                (true, _) => Severity::Fault,
+                (false, Some(_)) => Severity::Warning,
+                (false, None) => continue,
+            };
+            // What follows the key may be anything, a misspelt `secured` among it.
+            let at = if self.has_enough() { None } else { yaml::key_at(self.yaml, key) };
+            let place = at.map(|at| {
+                let mut place = self.place(at).marking(key.chars().count());
+                place.excerpt = place.excerpt.chars().take(place.marked.end).collect();
+                place
+            });
+            let help = meant.map(|meant| format!("did you mean `{meant}`?"));
+            self.push(severity, place, format!("`{key}` is not a field of a seed"), help.as_deref());
+        }
+        kept
+    }
+
+    /// The place of a value in the front matter.
+    fn place_of(&self, path: &[Step<'_>]) -> Option<Place> {
+        if self.has_enough() {
+            return None;
+        }
+        let place = yaml::value_at(self.yaml, path).map(|at| self.place(at))?;
+        let shown: Vec<char> = place.excerpt.chars().collect();
+        let (before, value) = shown.split_at(place.marked.start.min(shown.len()));
+        let width = match value.first() {
+            Some(&quote @ ('"' | '\'')) => value.iter().skip(1).position(|&c| c == quote).map(|end| end + 2),
+            Some('[' | '{') => None,
+            _ if before.contains(&'[') || before.contains(&'{') => {
+                value.iter().position(|c| ",]}".contains(*c))
+            }
+            _ => None,
+        };
+        Some(match width {
+            Some(width) => place.marking(width),
+            None => place,
+        })
+    }
+
+    /// The place of what is missing: where the front matter opens.
+    fn opening(&self) -> Place {
+        Place::in_text(self.showable(), Position { line: 1, column: 1 })
+    }
+
+    fn place(&self, at: Position) -> Place {
+        let at = Position { line: at.line + self.lines_before, ..at };
+        Place::in_text(self.showable(), at)
+    }
+
+    /// The front matter as it may be shown, with what stands before and after it on its lines.
+    fn showable(&self) -> &str {
+        self.showable.get_or_init(|| {
+            let lines = self.lines_before + self.yaml.lines().count() + 1;
+            let end = self.text.split_inclusive('\n').take(lines).map(str::len).sum();
+            front_matter::without_secured(&self.text[..end])
+        })
+    }
+
+    /// Whether no more faults are looked for: each costs reading the front matter once more.
+    fn has_enough(&self) -> bool {
+        self.faults.len() >= MOST_FAULTS
+    }
+
+    fn fault(&mut self, place: Option<Place>, reason: String, help: Option<&str>) {
+        self.push(Severity::Fault, place, reason, help);
+    }
+
+    fn push(&mut self, severity: Severity, place: Option<Place>, reason: String, help: Option<&str>) {
+        if self.has_enough() {
+            self.more += 1;
+            return;
+        }
+        let help = help.map(str::to_owned);
+        self.faults.push(Fault { severity, path: self.path.clone(), place, reason, help });
+    }
+}
+
+/// Fields that a record cannot do without, or that decide whether, when and as what it is shown.
+const DECISIVE: &[&str] = &[
+    "title",
+    "name",
+    "topics",
+    "id",
+    "publishedDateTime",
+    "date",
+    "expiryDateTime",
+    "expires",
+    "published",
+    "draft",
+    "removed",
+    "deleted",
+];
+
+/// Fields that keep a record from being shown, or from being shown yet.
+const HIDING: &[&str] =
+    &["publishedDateTime", "expiryDateTime", "expires", "published", "draft", "removed", "deleted"];
+
+fn some_text(text: &str) -> Option<String> {
+    Some(plain(text)).filter(|text| !text.is_empty())
+}
+
+fn text_of(given: Option<&Given<String>>) -> Option<String> {
+    some_text(&given?.value)
+}
+
+/// An ISO 8601 duration in weeks, days, hours, minutes and seconds.
+pub(super) fn duration(text: &str) -> Option<Duration> {
+    let text = text.strip_prefix('P')?;
+    let (days, time) = match text.split_once('T') {
+        Some((_, "")) => return None,
+        Some(parts) => parts,
+        None => (text, ""),
+    };
+    let units =
+        [(days, &[('W', 604_800.0), ('D', 86_400.0)][..]), (time, &[('H', 3600.0), ('M', 60.0), ('S', 1.0)])];
+    let mut seconds = 0.0;
+    for (mut part, units) in units {
+        for &(unit, length) in units {
+            if let Some((number, rest)) = part.split_once(unit) {
+                let digits = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+                seconds += number.parse::<f64>().ok().filter(|_| digits)? * length;
+                part = rest;
+            }
+        }
+        if !part.is_empty() {
+            return None;
+        }
+    }
+    Duration::try_from_secs_f64(seconds).ok().filter(|length| !length.is_zero())
+}
