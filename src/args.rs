@@ -22,15 +22,15 @@ pub enum Command {
     Build(Settings),
     /// Read the seeds and show every fault with its line
     Check {
-        /// Settings shared with the other commands.
-        #[command(flatten)]
-        settings: Settings,
         /// Count unknown keys and missing dates as faults
         #[arg(long)]
         strict: bool,
-        /// How to report
-        #[arg(long, value_enum, default_value_t = Format::Text)]
+        /// How to report: text or json
+        #[arg(long, value_enum, default_value_t = Format::Text, hide_possible_values = true)]
         format: Format,
+        /// Settings shared with the other commands.
+        #[command(flatten)]
+        settings: Settings,
     },
     /// Write a starting sower.yaml and a first seed
     Init {
@@ -53,36 +53,36 @@ pub enum Format {
 #[derive(Debug, Default, Clone, ArgGroup)]
 pub struct Settings {
     /// Configuration file [default: sower.yaml, if there is one]
-    #[arg(long, value_name = "FILE", env = "SOWER_CONFIG")]
+    #[arg(long, value_name = "FILE", env = "SOWER_CONFIG", hide_env_values = true)]
     pub config: Option<PathBuf>,
     /// Directory of the seeds [default: seeds]
-    #[arg(long, value_name = "DIR", env = "SOWER_SEEDS")]
+    #[arg(long, value_name = "DIR", env = "SOWER_SEEDS", hide_env_values = true)]
     pub seeds: Option<String>,
     /// Directory that mirrors what is served, or `off` [default: feeds]
-    #[arg(long, value_name = "DIR", env = "SOWER_FEEDS")]
+    #[arg(long, value_name = "DIR", env = "SOWER_FEEDS", hide_env_values = true)]
     pub feeds: Option<String>,
     /// Where readers reach the publication [default: http:// and the address of --listen]
-    #[arg(long, value_name = "URL", env = "SOWER_URL")]
+    #[arg(long, value_name = "URL", env = "SOWER_URL", hide_env_values = true)]
     pub url: Option<String>,
     /// Address and port to serve on [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDRESS", env = "SOWER_LISTEN")]
+    #[arg(long, value_name = "ADDRESS", env = "SOWER_LISTEN", hide_env_values = true)]
     pub listen: Option<String>,
     /// Title of the publication [default: Feeds]
-    #[arg(long, value_name = "TEXT", env = "SOWER_TITLE")]
+    #[arg(long, value_name = "TEXT", env = "SOWER_TITLE", hide_env_values = true)]
     pub title: Option<String>,
     /// Language of the publication [default: en]
-    #[arg(long, value_name = "TAG", env = "SOWER_LANGUAGE")]
+    #[arg(long, value_name = "TAG", env = "SOWER_LANGUAGE", hide_env_values = true)]
     pub language: Option<String>,
     /// Entries of a feed, the newest [default: 50]
-    #[arg(long, value_name = "NUMBER", env = "SOWER_ENTRIES")]
+    #[arg(long, value_name = "NUMBER", env = "SOWER_ENTRIES", hide_env_values = true)]
     pub entries: Option<String>,
     /// How long readers may keep a feed before they ask again [default: 15m]
-    #[arg(long, value_name = "TIME", env = "SOWER_MAX_AGE")]
+    #[arg(long, value_name = "TIME", env = "SOWER_MAX_AGE", hide_env_values = true)]
     pub max_age: Option<String>,
     /// Largest seed that is read [default: 1MiB]
-    #[arg(long, value_name = "SIZE", env = "SOWER_MAX_SEED_SIZE")]
+    #[arg(long, value_name = "SIZE", env = "SOWER_MAX_SEED_SIZE", hide_env_values = true)]
     pub max_seed_size: Option<String>,
     /// Show unpublished and removed records too, for preview
-    #[arg(long, value_name = "BOOL", env = "SOWER_UNPUBLISHED", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", env = "SOWER_UNPUBLISHED", hide_env_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub unpublished: Option<String>,
 }

@@ -109,6 +109,8 @@ pub struct Duplicates {
     pub shown: Arc<str>,
     /// The other seeds.
     pub others: Vec<Arc<str>>,
+    /// Whether the id is made of a date and a file's name, so that they may be the same by chance.
+    pub by_name: bool,
 }
 
 impl Catalog {
@@ -134,59 +136,63 @@ impl Catalog {
         for (path, change) in changes {
             self.take(path, change, &mut ids);
         }
+        let mut names_before: HashMap<Arc<str>, String> = HashMap::new();
         let mut touched = Touched::default();
         for id in ids {
-            self.settle(&id, &mut touched);
+            for slug in self.settle(&id, &mut names_before) {
+                touched.all = true;
+                touched.topics.insert(slug);
+            }
         }
+        self.touch_renamed(&names_before, &mut touched);
         touched
     }
 
     /// Stores one change, and notes the ids that it concerns.
     fn take(&mut self, path: Arc<str>, change: Change, ids: &mut HashSet<Arc<str>>) {
         let known = self.seeds.get(&path).and_then(|seed| seed.record.clone());
-        let (record, faults, outdated) = match (change, &known) {
+        let seed = match (change, &known) {
             (Change::Gone | Change::Read(Reading::NotASeed), _) | (Change::Read(Reading::Blank), None) => {
-                self.seeds.remove(&path);
-                if let Some(old) = known {
-                    self.leave(&old, ids);
-                }
-                return;
+                None
             }
-            (Change::Read(Reading::Blank), Some(old)) => {
+            (Change::Read(Reading::Blank), Some(last_good)) => {
                 let fault = Fault {
                     severity: Severity::Fault,
                     path: path.clone(),
                     place: None,
                     reason: "this seed is empty now".to_owned(),
-                    help: Some("its last good record is shown; delete the file to withdraw it".to_owned()),
+                    help: Some("mend it, or delete the file to withdraw the entry".to_owned()),
                 };
-                (Some(old.clone()), vec![fault], true)
+                Some(Seed { record: Some(last_good.clone()), faults: vec![fault], outdated: true })
             }
-            (Change::Read(Reading::Seed { record: None, faults }), Some(old)) => {
-                (Some(old.clone()), faults, true)
+            (Change::Read(Reading::Seed { record: None, faults }), Some(last_good)) => {
+                Some(Seed { record: Some(last_good.clone()), faults, outdated: true })
             }
-            (Change::Read(Reading::Seed { record, faults }), _) => (record.map(Arc::from), faults, false),
+            (Change::Read(Reading::Seed { record, faults }), _) => {
+                Some(Seed { record: record.map(Arc::from), faults, outdated: false })
+            }
         };
-        if let (Some(old), false) = (&known, outdated) {
-            self.leave(old, ids);
+        if let Some(old) = known.filter(|_| seed.as_ref().is_none_or(|seed| !seed.outdated)) {
+            if let Some(group) = self.groups.get_mut(&old.id) {
+                group.paths.remove(&old.path);
+            }
+            ids.insert(old.id.clone());
         }
-        if let Some(new) = record.as_ref().filter(|_| !outdated) {
+        let Some(seed) = seed else {
+            self.seeds.remove(&path);
+            return;
+        };
+        if let Some(new) = &seed.record {
             self.groups.entry(new.id.clone()).or_default().paths.insert(path.clone());
             ids.insert(new.id.clone());
         }
-        self.seeds.insert(path, Seed { record, faults, outdated });
+        self.seeds.insert(path, seed);
     }
 
-    fn leave(&mut self, old: &Record, ids: &mut HashSet<Arc<str>>) {
-        if let Some(group) = self.groups.get_mut(&old.id) {
-            group.paths.remove(&old.path);
-        }
-        ids.insert(old.id.clone());
-    }
-
-    /// Makes the entry of one id what its records say it is, in every feed.
-    fn settle(&mut self, id: &Arc<str>, touched: &mut Touched) {
-        let Some(group) = self.groups.get(id) else { return };
+    /// Makes the entry of one id what its records say it is, in every feed. Returns the slugs of
+    /// the topics whose feeds change with it, and notes what they were called before.
+    fn settle(&mut self, id: &Arc<str>, names_before: &mut HashMap<Arc<str>, String>) -> Vec<Arc<str>> {
+        let Some(mut group) = self.groups.remove(id) else { return Vec::new() };
         let records = group.paths.iter().filter_map(|path| self.seeds.get(path)?.record.as_ref());
         let (mut shown, mut due) = (Vec::new(), None);
         for record in records {
@@ -197,54 +203,70 @@ impl Catalog {
             }
         }
         let entry = merge(shown);
-        let old = group.entry.clone();
-        let is_empty = group.paths.is_empty();
-        if let Some(due) = group.due {
+        if let Some(due) = std::mem::replace(&mut group.due, due) {
             self.due.remove(&(due, id.clone()));
         }
         if let Some(due) = due {
             self.due.insert((due, id.clone()));
         }
-        if old.as_deref() != entry.as_ref() {
-            let entry = entry.map(Arc::new);
+        let mut slugs = Vec::new();
+        if group.entry.as_deref() != entry.as_ref() {
+            let old = std::mem::replace(&mut group.entry, entry.map(Arc::new));
+            for topic in old.iter().chain(&group.entry).flat_map(|entry| &entry.topics) {
+                let name = || self.topic_name(&topic.slug).unwrap_or_default().to_owned();
+                names_before.entry(topic.slug.clone()).or_insert_with(name);
+                slugs.push(topic.slug.clone());
+            }
             if let Some(old) = &old {
-                self.place(old, id, touched, false);
+                self.withdraw(old, id);
             }
-            if let Some(new) = &entry {
-                self.place(new, id, touched, true);
-            }
-            if let Some(group) = self.groups.get_mut(id) {
-                group.entry = entry;
+            if let Some(new) = &group.entry {
+                self.show(new, id);
             }
         }
-        match self.groups.get_mut(id) {
-            Some(group) if !is_empty => group.due = due,
-            _ => drop(self.groups.remove(id)),
+        if !group.paths.is_empty() {
+            self.groups.insert(id.clone(), group);
         }
+        slugs
     }
 
-    /// Puts an entry into the feeds that it belongs to, or takes it out.
-    fn place(&mut self, entry: &Entry, id: &Arc<str>, touched: &mut Touched, shown: bool) {
+    /// Puts an entry into the feeds that it belongs to.
+    fn show(&mut self, entry: &Entry, id: &Arc<str>) {
         let rank = (Reverse(entry.published), id.clone());
-        touched.all = true;
         for topic in &entry.topics {
-            touched.topics.insert(topic.slug.clone());
             let entries = self.topics.entry(topic.slug.clone()).or_default();
-            let renamed = entries.place(&rank, &topic.name, shown);
-            // Every feed with an entry of this topic names it.
-            if renamed {
-                let ranks = self.topics.get(&topic.slug).into_iter().flat_map(|entries| &entries.ranks);
-                let named = ranks.filter_map(|rank| self.entry(rank)).flat_map(|entry| &entry.topics);
-                touched.topics.extend(named.map(|topic| topic.slug.clone()));
+            *entries.spellings.entry(topic.name.clone()).or_default() += 1;
+            entries.ranks.insert(rank.clone());
+        }
+        self.all.insert(rank);
+    }
+
+    /// Takes an entry out of the feeds that it is in.
+    fn withdraw(&mut self, entry: &Entry, id: &Arc<str>) {
+        let rank = (Reverse(entry.published), id.clone());
+        for topic in &entry.topics {
+            let Some(entries) = self.topics.get_mut(&topic.slug) else { continue };
+            entries.ranks.remove(&rank);
+            if let Some(spelled) = entries.spellings.get_mut(&topic.name) {
+                *spelled -= 1;
+                if *spelled == 0 {
+                    entries.spellings.remove(&topic.name);
+                }
             }
-            if self.topics.get(&topic.slug).is_some_and(|entries| entries.ranks.is_empty()) {
+            if entries.ranks.is_empty() {
                 self.topics.remove(&topic.slug);
             }
         }
-        if shown {
-            self.all.insert(rank);
-        } else {
-            self.all.remove(&rank);
+        self.all.remove(&rank);
+    }
+
+    /// Every feed with an entry of a topic names the topic, so it changes when the name does.
+    fn touch_renamed(&self, names_before: &HashMap<Arc<str>, String>, touched: &mut Touched) {
+        for (slug, before) in names_before {
+            if self.topic_name(slug).is_some_and(|name| name != before) {
+                let named = self.topic(slug).flat_map(|entry| &entry.topics);
+                touched.topics.extend(named.map(|topic| topic.slug.clone()));
+            }
         }
     }
 
@@ -288,6 +310,22 @@ impl Catalog {
         self.seeds.get(path).is_some_and(|seed| seed.outdated)
     }
 
+    /// The faults of the seed at a path.
+    pub fn faults_of(&self, path: &str) -> &[Fault] {
+        self.seeds.get(path).map_or(&[], |seed| &seed.faults)
+    }
+
+    /// Why the record of the seed at a path is held, if it is.
+    pub fn held_at(&self, path: &str) -> Option<Held> {
+        let record = self.seeds.get(path)?.record.as_ref()?;
+        record.standing(self.now, self.unpublished).shown.err()
+    }
+
+    /// Every seed without a record: a fault cost it.
+    pub fn left_out(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.seeds.iter().filter(|(_, seed)| seed.record.is_none()).map(|(path, _)| path)
+    }
+
     /// Every fault and warning, by path and place.
     pub fn faults(&self) -> impl Iterator<Item = &Fault> {
         self.seeds.values().flat_map(|seed| &seed.faults)
@@ -311,7 +349,8 @@ impl Catalog {
             };
             let others: Vec<_> =
                 group.paths.iter().filter(|path| **path != shown).filter(is_shown).cloned().collect();
-            (!others.is_empty()).then(|| Duplicates { id: id.clone(), shown, others })
+            let by_name = group.entry.as_ref()?.record.id_by_name;
+            (!others.is_empty()).then(|| Duplicates { id: id.clone(), shown, others, by_name })
         });
         let mut duplicates: Vec<_> = duplicates.collect();
         duplicates.sort_by(|a, b| a.id.cmp(&b.id));
@@ -346,23 +385,6 @@ impl Touched {
 }
 
 impl TopicEntries {
-    /// Puts an entry in, or takes it out. Whether the topic is called something else now.
-    fn place(&mut self, rank: &Rank, name: &Arc<str>, shown: bool) -> bool {
-        let called = self.name().to_owned();
-        let spelled = self.spellings.entry(name.clone()).or_default();
-        if shown {
-            *spelled += 1;
-            self.ranks.insert(rank.clone());
-        } else {
-            *spelled -= 1;
-            if *spelled == 0 {
-                self.spellings.remove(name);
-            }
-            self.ranks.remove(rank);
-        }
-        called != self.name()
-    }
-
     fn name(&self) -> &str {
         let most = self.spellings.iter().max_by_key(|(name, count)| (**count, Reverse(*name)));
         most.map_or("", |(name, _)| name)

@@ -24,12 +24,12 @@ pub struct Config {
     /// Where readers reach the publication: http or https, ending with a slash.
     pub url: Url,
     /// Whether `url` was chosen, or only follows `listen`.
-    pub url_given: bool,
+    url_given: bool,
     /// Address and port to serve on.
     pub listen: SocketAddr,
     /// Directory of the seeds.
     pub seeds: PathBuf,
-    /// Directory that mirrors what is served.
+    /// Directory that mirrors what is served. A preview has none, unless one was named for it.
     pub feeds: Option<PathBuf>,
     /// Most entries of a feed.
     pub entries: usize,
@@ -47,12 +47,12 @@ pub struct Config {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file that was named cannot be read.
-    #[error("{}: {source}; `--config` names the file", path.display())]
+    #[error("{}: {cause}; `--config` names the file", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// A line of the file is wrong.
     #[error("{}:{}:{}: {reason}", path.display(), at.line, at.column)]
@@ -118,7 +118,7 @@ impl Config {
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if !named && error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(source) => return Err(ConfigError::Unreadable { path, source }),
+            Err(cause) => return Err(ConfigError::Unreadable { path, cause }),
         };
         let file = parse(&path, &text)?;
         let beside = path.parent().unwrap_or(Path::new("")).to_owned();
@@ -135,12 +135,21 @@ impl Config {
             "an http or https address without `?` or `#`, such as `https://feeds.example.org/`",
             publication_url,
         )?;
-        let directory = |key, flag: Option<String>, line: Option<String>, default| {
-            let setting = setting(key, flag, line);
+        let directory = |setting: &Setting<'_>, default: &str| {
             let beside = if setting.from_file { &beside } else { Path::new("") };
-            beside.join(setting.text.unwrap_or_else(|| String::from(default)))
+            beside.join(setting.text.as_deref().unwrap_or(default))
         };
-        let off = settings.feeds.as_deref().or(file.feeds.as_deref()) == Some("off");
+        let seeds = directory(&setting("seeds", settings.seeds, file.seeds), "seeds");
+        let unpublished = setting("unpublished", settings.unpublished, file.unpublished)
+            .read("`true` or `false`", |text| text.parse().ok())?
+            .unwrap_or(false);
+        let feeds = setting("feeds", settings.feeds, file.feeds);
+        let feeds = match feeds.text.as_deref().map(str::trim) {
+            Some("off") => None,
+            // A preview is not for the directory from which others may publish.
+            None if unpublished => None,
+            _ => Some(directory(&feeds, "feeds")),
+        };
         let config = Self {
             title: setting("title", settings.title, file.title)
                 .read("text", |text| Some(plain(text)).filter(|title| !title.is_empty()))?
@@ -152,8 +161,8 @@ impl Config {
             },
             listen,
             entries: setting("entries", settings.entries, file.entries)
-                .read("a number from 1 to 1000", |text| {
-                    text.parse().ok().filter(|number| (1..=1000).contains(number))
+                .read("a number from 1 to 100000", |text| {
+                    text.parse().ok().filter(|number| (1..=100_000).contains(number))
                 })?
                 .unwrap_or(50),
             max_age: setting("max-age", settings.max_age, file.max_age)
@@ -170,11 +179,9 @@ impl Config {
             max_seed_size: setting("max-seed-size", settings.max_seed_size, file.max_seed_size)
                 .read("a size such as `1MiB`, `200KiB` or a number of bytes", size)?
                 .unwrap_or(1 << 20),
-            unpublished: setting("unpublished", settings.unpublished, file.unpublished)
-                .read("`true` or `false`", |text| text.parse().ok())?
-                .unwrap_or(false),
-            seeds: directory("seeds", settings.seeds, file.seeds, "seeds"),
-            feeds: (!off).then(|| directory("feeds", settings.feeds, file.feeds, "feeds")),
+            unpublished,
+            seeds,
+            feeds,
         };
         let absolute = |path: &Path| std::path::absolute(path).ok();
         if config.feeds.as_deref().is_some_and(|feeds| absolute(feeds) == absolute(&config.seeds)) {
@@ -346,6 +353,21 @@ mod tests {
     }
 
     #[test]
+    fn a_preview_is_mirrored_only_where_it_was_asked_for() {
+        let unpublished = || Some("true".to_owned());
+        let feeds = |yaml, feeds: Option<&str>| {
+            let feeds = feeds.map(str::to_owned);
+            resolved(yaml, Settings { unpublished: unpublished(), feeds, ..Settings::default() })
+                .unwrap()
+                .feeds
+        };
+        assert_eq!(feeds("", None), None);
+        assert_eq!(feeds("", Some("preview")), Some(PathBuf::from("preview")));
+        assert!(feeds("feeds: preview\n", Some("")).is_some());
+        assert_eq!(feeds("feeds: off\n", Some("")), None);
+    }
+
+    #[test]
     fn paths_in_the_file_are_relative_to_it() {
         let config = resolved("seeds: content\n", Settings::default()).unwrap();
         assert!(config.seeds.is_absolute() && config.seeds.ends_with("content"));
@@ -360,7 +382,7 @@ mod tests {
                 "sower.yaml:1:1: unknown key `colour`; the keys are title, url, listen, seeds, feeds, entries, max_age, language, max_seed_size, unpublished",
             ),
             ("title: A\ntitle: B\n", "sower.yaml:2:1: this key stands here twice"),
-            ("entries: many\n", "sower.yaml:1:10: `entries`: `many` should be a number from 1 to 1000"),
+            ("entries: many\n", "sower.yaml:1:10: `entries`: `many` should be a number from 1 to 100000"),
             (
                 "\nmax_age: 15 parsecs\n",
                 "sower.yaml:2:10: `max_age`: `15 parsecs` should be a time of at most a year, such as `15m`, `2h` or `90s`",

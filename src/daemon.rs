@@ -1,6 +1,5 @@
 //! The daemon: watch, look, publish, serve, until it is told to stop.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -16,13 +15,13 @@ use crate::publish::{Published, Publisher};
 use crate::render::Publication;
 use crate::report;
 use crate::scan::{Scan, ScanError};
-use crate::seed::{Change, Reading, Rules};
+use crate::seed::{Change, Rules};
 use crate::serve;
-use crate::text::count;
+use crate::text::{count, printable};
 use crate::watch::{Hint, Watch};
 
-/// Most faults that are logged at once.
-const MOST_FAULTS: usize = 20;
+/// Most lines of one kind that are logged at once.
+const MOST_LINES: usize = 20;
 /// How often a mirror that failed is tried again.
 const MIRROR_AGAIN: Duration = Duration::from_secs(30);
 /// The longest wait for a scheduled record: clocks are set, and machines sleep.
@@ -44,10 +43,10 @@ pub async fn run(
     let max_age = config.max_age;
     let begun = tokio::task::spawn_blocking(move || Daemon::begin(&config)).await;
     let daemon = begun.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
-    let (current, stop) = (daemon.publisher.current(), daemon.watch.stop());
+    let (current, stopper) = (daemon.publisher.current(), daemon.watch.stopper());
     let reloads = std::thread::spawn(move || daemon.keep_up());
     serve::serve(listener, current, max_age, shutdown).await;
-    stop.stop();
+    stopper.stop();
     if reloads.join().is_err() {
         error!("reloading ended early");
     }
@@ -76,7 +75,7 @@ impl Daemon {
     fn begin(config: &Config) -> Result<Self, ScanError> {
         let began = Instant::now();
         let mut scan = Scan::new(&config.seeds, config.feeds.as_deref(), Rules::new(config, false));
-        scan.look(&Hint::default())?;
+        scan.check_root()?;
         let watch = Watch::new(scan.root());
         let mut catalog = Catalog::new(config.unpublished);
         let changes = scan.look(&Hint::everywhere())?;
@@ -86,7 +85,7 @@ impl Daemon {
         let published = publisher.publish(&catalog, &touched, SystemTime::now());
 
         let census = catalog.census();
-        info!("read {} in {} ms", report::census(&census), began.elapsed().as_millis());
+        info!("read the seeds in {} ms: {}", began.elapsed().as_millis(), report::census(&census));
         tell_faults(catalog.faults());
         match report::nothing_shown(&census) {
             Some(reason) => warn!("{reason}"),
@@ -110,17 +109,25 @@ impl Daemon {
             let began = Instant::now();
             let changes = self.look(&hint);
             let told = report::changes(&self.catalog, &changes);
-            let faults = faults_of(&changes);
             let paths: Vec<_> = changes.iter().map(|(path, _)| path.clone()).collect();
             let touched = self.catalog.apply(changes, Utc::now());
             if told.is_some() || !touched.is_empty() {
                 self.publish(&touched, told.as_deref(), began);
+                self.tell_seeds(&paths);
             } else {
                 self.try_mirror_again();
             }
-            tell_faults(&faults);
-            for path in paths.iter().filter(|path| self.catalog.is_outdated(path)) {
-                warn!("{path}: its last good record is still served");
+        }
+    }
+
+    /// Tells what a person should know of seeds that changed.
+    fn tell_seeds(&self, paths: &[Arc<str>]) {
+        tell_faults(paths.iter().flat_map(|path| self.catalog.faults_of(path)));
+        for path in paths.iter().take(MOST_LINES) {
+            if self.catalog.is_outdated(path) {
+                warn!("{}: its last good record is still served", printable(path));
+            } else if let Some(held) = self.catalog.held_at(path) {
+                info!("{} is held: {held} ({})", printable(path), report::remedy(held));
             }
         }
     }
@@ -131,7 +138,9 @@ impl Daemon {
         }
         match self.scan.look(hint) {
             Ok(changes) => {
-                self.unreadable = false;
+                if std::mem::take(&mut self.unreadable) {
+                    info!("the seed directory can be read again");
+                }
                 changes
             }
             Err(error) => {
@@ -154,7 +163,11 @@ impl Daemon {
             (0, removed) => format!("{} gone", count(removed, "feed")),
             (changed, removed) => format!("{} changed, {removed} gone", count(changed, "feed")),
         };
-        info!("{what}: {feeds}, edition {}, {} ms", published.edition, began.elapsed().as_millis());
+        let edition = match published.changed + published.removed {
+            0 => String::new(),
+            _ => format!(", edition {}", published.edition),
+        };
+        info!("{what}: {feeds}{edition}, {} ms", began.elapsed().as_millis());
         self.conclude(published);
     }
 
@@ -173,9 +186,16 @@ impl Daemon {
         if !topics.is_empty() {
             info!("each topic at {url}topics/TOPIC.atom and .rss: {}", topics.join(", "));
         }
+        let root = self.scan.root().display();
         match &config.feeds {
-            Some(feeds) => info!("watching {}, mirrored in {}", self.scan.root().display(), feeds.display()),
-            None => info!("watching {}, without a mirror", self.scan.root().display()),
+            Some(feeds) => {
+                let feeds = std::path::absolute(feeds).unwrap_or_else(|_| feeds.clone());
+                info!("watching {root}, mirrored in {}", feeds.display());
+            }
+            None => info!("watching {root}, without a mirror"),
+        }
+        if config.unpublished {
+            warn!("unpublished and removed records are shown: this is a preview, not for the public");
         }
     }
 
@@ -201,24 +221,16 @@ impl Daemon {
         if let MirrorHealth::Failing { again, .. } = &self.mirror
             && *again <= Instant::now()
         {
-            let mirror = self.publisher.mirror();
+            let mirror = self.publisher.update_mirror();
             self.note_mirror(mirror);
         }
     }
 }
 
-fn faults_of(changes: &[(Arc<str>, Change)]) -> Vec<Fault> {
-    let faults = changes.iter().filter_map(|(_, change)| match change {
-        Change::Read(Reading::Seed { faults, .. }) => Some(faults),
-        _ => None,
-    });
-    faults.flatten().cloned().collect()
-}
-
 fn tell_faults<'a>(faults: impl IntoIterator<Item = &'a Fault>) {
     let (mut told, mut more) = (0, 0);
     for fault in faults {
-        if told == MOST_FAULTS {
+        if told == MOST_LINES {
             more += 1;
             continue;
         }
@@ -229,6 +241,6 @@ fn tell_faults<'a>(faults: impl IntoIterator<Item = &'a Fault>) {
         }
     }
     if more > 0 {
-        warn!("and {more} more faults; `sower check` shows all");
+        warn!("and {more} more; `sower check` shows all");
     }
 }

@@ -43,7 +43,7 @@ fn whole_seconds(at: SystemTime) -> SystemTime {
 /// Everything that is served at one instant: immutable, and swapped as a whole.
 #[derive(Debug, Clone, Default)]
 pub struct Edition {
-    /// 1 for the first edition of a process, then one more for each.
+    /// 1 for the first edition of a process, then one more for each with other bytes or addresses.
     pub number: u64,
     /// By path, not encoded and without the leading slash: `topics/机器学习.atom`.
     pub representations: BTreeMap<String, Arc<Representation>>,

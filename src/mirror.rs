@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -25,12 +25,12 @@ const UNFINISHED: &str = ".sower-unfinished";
 #[derive(Debug, thiserror::Error)]
 pub enum MirrorError {
     /// A file or directory cannot be written, read or removed.
-    #[error("the feeds directory cannot be kept in step: {}: {source}; `--feeds` names another directory, `--feeds off` does without", path.display())]
+    #[error("the feeds directory cannot be kept in step: {}: {cause}; `--feeds` names another directory, `--feeds off` does without", path.display())]
     Io {
         /// The file or directory.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A file of somebody else's is in the way.
     #[error("the feeds directory cannot be kept in step: {} was not written by sower; move it away, or name another directory with `--feeds`", path.display())]
@@ -64,16 +64,14 @@ pub struct Mirrored {
 impl Mirror {
     /// The mirror in a directory, which need not be there yet.
     pub fn new(root: PathBuf) -> Self {
-        let list = fs::read_to_string(root.join(LIST)).unwrap_or_default();
-        let listed = list.lines().filter(|line| is_inside(line)).map(str::to_owned).collect();
-        Self { root, listed, in_step: BTreeMap::new(), cleared: false }
+        Self { root, listed: BTreeSet::new(), in_step: BTreeMap::new(), cleared: false }
     }
 
     /// When a file got the bytes it holds, if they are these.
     pub fn last_modified(&self, path: &str, bytes: &[u8]) -> Option<SystemTime> {
         let file = self.root.join(path);
-        let modified =
-            fs::metadata(&file).ok().filter(|meta| meta.len() == bytes.len() as u64)?.modified().ok()?;
+        let meta = fs::metadata(&file).ok().filter(|meta| meta.len() == bytes.len() as u64)?;
+        let modified = meta.modified().ok()?;
         (fs::read(&file).ok()? == bytes).then_some(modified)
     }
 
@@ -84,67 +82,81 @@ impl Mirror {
     ///
     /// The first thing that could not be done.
     pub fn update(&mut self, edition: &Edition) -> Result<Mirrored, MirrorError> {
+        self.read_list()?;
         if !std::mem::replace(&mut self.cleared, true) {
-            self.listed.iter().map(String::as_str).chain([LIST]).for_each(|path| {
-                let _ = fs::remove_file(unfinished(&self.root.join(path)));
-            });
+            self.clear_away();
         }
-        let mut mirrored = Mirrored::default();
-        let mut failed = None;
+        let mut failed = Vec::new();
         let mut due = Vec::new();
         for (path, representation) in &edition.representations {
-            match self.state(path, representation) {
-                Ok(State::InStep) => {}
-                Ok(State::Due) => due.push((path, representation)),
-                Err(error) => drop(failed.get_or_insert(error)),
+            match self.is_due(path, representation) {
+                Ok(true) => due.push((path, representation)),
+                Ok(false) => {}
+                Err(error) => failed.push(error),
             }
         }
-        let stale: Vec<String> =
-            self.listed.iter().filter(|path| !edition.representations.contains_key(*path)).cloned().collect();
+        let stale = self.listed.iter().filter(|path| !edition.representations.contains_key(*path));
+        let stale: Vec<String> = stale.cloned().collect();
 
-        fs::create_dir_all(&self.root)
-            .map_err(|source| MirrorError::Io { path: self.root.clone(), source })?;
-        self.write_list(due.iter().map(|(path, _)| (*path).clone()))?;
+        let made = fs::create_dir_all(&self.root).map_err(io_error(&self.root));
+        made.and_then(|()| self.write_list(due.iter().map(|(path, _)| (*path).clone())))?;
+        let mut mirrored = Mirrored::default();
         for (path, representation) in due {
             match self.write(path, representation) {
                 Ok(()) => mirrored.written += 1,
-                Err(error) => drop(failed.get_or_insert(error)),
+                Err(error) => failed.push(error),
             }
         }
         for path in stale {
             match self.remove(&path) {
                 Ok(()) => mirrored.removed += 1,
-                Err(error) => drop(failed.get_or_insert(error)),
+                Err(error) => failed.push(error),
             }
         }
-        self.write_list([])?;
-        failed.map_or(Ok(mirrored), Err)
+        failed.extend(self.write_list([]).err());
+        failed.into_iter().next().map_or(Ok(mirrored), Err)
     }
 
-    fn state(&mut self, path: &str, representation: &Arc<Representation>) -> Result<State, MirrorError> {
+    /// Reads the list anew each time: the directory may have been replaced by somebody else's.
+    fn read_list(&mut self) -> Result<(), MirrorError> {
+        let file = self.root.join(LIST);
+        let list = match fs::read_to_string(&file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            list => list.map_err(io_error(&file))?,
+        };
+        self.listed = list.lines().filter(|line| is_inside(line)).map(str::to_owned).collect();
+        Ok(())
+    }
+
+    /// Removes what a process left that was killed while it wrote.
+    fn clear_away(&self) {
+        for path in self.listed.iter().map(String::as_str).chain([LIST]) {
+            let _ = fs::remove_file(unfinished(&self.root.join(path)));
+        }
+    }
+
+    /// Whether a file is to be written: it has other bytes or another time, or is not there.
+    fn is_due(&mut self, path: &str, representation: &Arc<Representation>) -> Result<bool, MirrorError> {
         let file = self.root.join(path);
         let meta = match fs::symlink_metadata(&file) {
             Ok(meta) => meta,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(State::Due),
-            Err(source) => return Err(MirrorError::Io { path: file, source }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+            Err(error) => return Err(io_error(&file)(error)),
         };
+        let listed = self.listed.contains(path);
         let size_and_time = meta.len() == representation.body.len() as u64
             && meta.modified().ok() == Some(representation.last_modified);
         let known = self.in_step.get(path).is_some_and(|known| known.entity_tag == representation.entity_tag);
-        if known && size_and_time {
-            return Ok(State::InStep);
+        if listed && known && size_and_time {
+            return Ok(false);
         }
         let same = meta.is_file() && fs::read(&file).is_ok_and(|bytes| bytes == representation.body);
         if same && size_and_time {
             self.in_step.insert(path.to_owned(), representation.clone());
             self.listed.insert(path.to_owned());
-            return Ok(State::InStep);
+            return Ok(false);
         }
-        if same || self.listed.contains(path) {
-            Ok(State::Due)
-        } else {
-            Err(MirrorError::Foreign { path: file })
-        }
+        if same || listed { Ok(true) } else { Err(MirrorError::Foreign { path: file }) }
     }
 
     fn write(&mut self, path: &str, representation: &Arc<Representation>) -> Result<(), MirrorError> {
@@ -157,9 +169,7 @@ impl Mirror {
     fn remove(&mut self, path: &str) -> Result<(), MirrorError> {
         let file = self.root.join(path);
         match fs::remove_file(&file) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(MirrorError::Io { path: file, source: error });
-            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error(&file)(error)),
             _ => {}
         }
         self.listed.remove(path);
@@ -191,9 +201,8 @@ impl Mirror {
     }
 }
 
-enum State {
-    InStep,
-    Due,
+fn io_error(path: &Path) -> impl Fn(io::Error) -> MirrorError {
+    |cause| MirrorError::Io { path: path.to_owned(), cause }
 }
 
 /// Whether a path on the list leads nowhere but into the mirror.
@@ -204,21 +213,21 @@ fn is_inside(line: &str) -> bool {
 
 /// Replaces a file by one that has all its bytes, so that nobody ever reads half of it.
 fn replace(file: &Path, bytes: &[u8], modified: Option<SystemTime>) -> Result<(), MirrorError> {
-    let failed = |source| MirrorError::Io { path: file.to_owned(), source };
     let unfinished = unfinished(file);
     let write = || {
         if let Some(directory) = file.parent() {
             fs::create_dir_all(directory)?;
         }
-        fs::write(&unfinished, bytes)?;
+        let mut written = fs::File::create(&unfinished)?;
+        written.write_all(bytes)?;
         if let Some(modified) = modified {
-            fs::File::options().write(true).open(&unfinished)?.set_modified(modified)?;
+            written.set_modified(modified)?;
         }
         fs::rename(&unfinished, file)
     };
-    write().map_err(|source| {
+    write().map_err(|cause| {
         let _ = fs::remove_file(&unfinished);
-        failed(source)
+        io_error(file)(cause)
     })
 }
 
@@ -297,6 +306,19 @@ mod tests {
         mirror.update(&edition(&[("all.rss", "a"), ("topics/x.rss", "x")])).unwrap();
         mirror.update(&edition(&[])).unwrap();
         assert_eq!(paths(root), ["index.html", "topics/mine.txt"]);
+    }
+
+    #[test]
+    fn a_directory_that_was_replaced_is_somebody_elses() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join("feeds");
+        let mut mirror = Mirror::new(root.clone());
+        mirror.update(&edition(&[("all.rss", "a")])).unwrap();
+        fs::rename(&root, directory.path().join("away")).unwrap();
+        fs::create_dir(&root).unwrap();
+        fs::write(root.join("all.rss"), "mine").unwrap();
+        assert!(matches!(mirror.update(&edition(&[("all.rss", "b")])), Err(MirrorError::Foreign { .. })));
+        assert_eq!(files(&root)["all.rss"], "mine");
     }
 
     #[test]

@@ -63,44 +63,40 @@ impl Publisher {
         let topics = touched.topics.iter().cloned().map(Selection::Topic);
         let selections: Vec<_> = all.into_iter().chain(topics).collect();
         let rendered: Vec<_> =
-            selections.par_iter().map(|selection| self.render(catalog, selection)).collect();
-        for (path, media_type, url, body) in rendered.into_iter().flatten() {
-            let body = match body {
-                Some(Ok(body)) => body,
-                Some(Err(error)) => {
-                    failed.push(error);
-                    continue;
-                }
-                None => {
-                    removed += usize::from(next.representations.remove(&path).is_some());
-                    continue;
-                }
-            };
+            selections.par_iter().flat_map_iter(|selection| self.render(catalog, selection)).collect();
+        for Rendered { path, media_type, url, body } in rendered {
             let old = next.representations.get(&path);
-            if old.is_some_and(|old| old.body == body) {
-                continue;
+            match body {
+                Some(Ok(body)) if old.is_some_and(|old| old.body == body) => {}
+                Some(Ok(body)) => {
+                    changed += 1;
+                    let last_modified =
+                        self.last_modified(&path, &body, old.map(|old| old.last_modified), now);
+                    let representation = Representation::new(body, media_type, url, last_modified);
+                    next.representations.insert(path, Arc::new(representation));
+                }
+                Some(Err(error)) => failed.push(error),
+                None => removed += usize::from(next.representations.remove(&path).is_some()),
             }
-            // Never the future, and never backwards, whatever the clock does.
-            let last_modified = match old {
-                Some(old) => now.max(old.last_modified),
-                None => self
-                    .mirror
-                    .as_ref()
-                    .and_then(|mirror| mirror.last_modified(&path, &body))
-                    .unwrap_or(now)
-                    .min(now),
-            };
-            changed += 1;
-            next.representations
-                .insert(path, Arc::new(Representation::new(body, media_type, url, last_modified)));
         }
 
+        // Without a change the number stays, though the time at which the next is due may not.
         if first || changed + removed > 0 {
             next.number += 1;
         }
         let edition = next.number;
         self.current.store(Arc::new(next));
-        Published { edition, changed, removed, failed, mirror: self.mirror() }
+        Published { edition, changed, removed, failed, mirror: self.update_mirror() }
+    }
+
+    /// When new bytes were first published: now, unless a process before this one did. Never the
+    /// future, and never before what stood there, whatever the clock does.
+    fn last_modified(&self, path: &str, body: &[u8], old: Option<SystemTime>, now: SystemTime) -> SystemTime {
+        let mirrored = || self.mirror.as_ref().and_then(|mirror| mirror.last_modified(path, body));
+        match old {
+            Some(old) => now.max(old),
+            None => mirrored().unwrap_or(now).min(now),
+        }
     }
 
     /// Brings the mirror in step with the edition that is served.
@@ -108,26 +104,31 @@ impl Publisher {
     /// # Errors
     ///
     /// The first thing that could not be done; the rest is.
-    pub fn mirror(&mut self) -> Result<Mirrored, MirrorError> {
+    pub fn update_mirror(&mut self) -> Result<Mirrored, MirrorError> {
         let current = self.current.load_full();
         self.mirror.as_mut().map_or(Ok(Mirrored::default()), |mirror| mirror.update(&current))
     }
 
-    /// A feed in every format; no body if there is no such feed any more.
     fn render(&self, catalog: &Catalog, selection: &Selection) -> Vec<Rendered> {
         let feed = Feed::grow(catalog, selection.clone(), self.entries);
-        let rendered = Format::ALL.iter().map(|&format| {
-            let path = format!("{}.{}", selection.path(), format.ending());
-            let url = self.publication.feed_url(selection, format);
-            let body = feed.as_ref().map(|feed| format.render(feed, &self.publication));
-            (path, format.media_type(), url, body)
+        let rendered = Format::ALL.iter().map(|&format| Rendered {
+            path: format!("{}.{}", selection.path(), format.ending()),
+            media_type: format.media_type(),
+            url: self.publication.feed_url(selection, format),
+            body: feed.as_ref().map(|feed| format.render(feed, &self.publication)),
         });
         rendered.collect()
     }
 }
 
-/// Path, media type, address and bytes.
-type Rendered = (String, &'static str, String, Option<Result<Vec<u8>, RenderError>>);
+/// A feed in one format.
+struct Rendered {
+    path: String,
+    media_type: &'static str,
+    url: String,
+    /// None if there is no such feed any more.
+    body: Option<Result<Vec<u8>, RenderError>>,
+}
 
 #[cfg(test)]
 mod tests {
@@ -136,12 +137,12 @@ mod tests {
     use std::path::Path;
     use std::time::Duration;
 
-    struct Field {
+    struct Run {
         catalog: Catalog,
         publisher: Publisher,
     }
 
-    impl Field {
+    impl Run {
         fn new(mirror: Option<&Path>) -> Self {
             let publication = Publication {
                 title: "Feeds".to_owned(),
@@ -176,47 +177,47 @@ mod tests {
 
     #[test]
     fn untouched_feeds_are_carried_over() {
-        let mut field = Field::new(None);
-        field.publish("a.md", Some("one"), 0);
-        let before = field.publisher.current().load_full();
-        let published = field.publish("b.md", Some("two"), 5);
+        let mut run = Run::new(None);
+        run.publish("a.md", Some("one"), 0);
+        let before = run.publisher.current().load_full();
+        let published = run.publish("b.md", Some("two"), 5);
         assert_eq!((published.edition, published.changed, published.removed), (2, 4, 0));
-        let after = field.publisher.current().load_full();
+        let after = run.publisher.current().load_full();
         let same = |path: &str| Arc::ptr_eq(&before.representations[path], &after.representations[path]);
         assert!(same("topics/one.rss") && !same("all.rss"));
-        assert_eq!((field.modified("topics/one.rss"), field.modified("all.rss")), (at(0), at(5)));
-        let published = field.publish("b.md", None, 9);
+        assert_eq!((run.modified("topics/one.rss"), run.modified("all.rss")), (at(0), at(5)));
+        let published = run.publish("b.md", None, 9);
         assert_eq!((published.edition, published.changed, published.removed), (3, 2, 2));
-        assert_eq!(field.publish("b.md", None, 10).edition, 3, "no change is no edition");
+        assert_eq!(run.publish("b.md", None, 10).edition, 3, "no change is no edition");
     }
 
     #[test]
     fn an_empty_catalog_is_published() {
-        let mut field = Field::new(None);
-        assert_eq!(field.publish("a.md", None, 0).edition, 1);
-        let edition = field.publisher.current().load_full();
+        let mut run = Run::new(None);
+        assert_eq!(run.publish("a.md", None, 0).edition, 1);
+        let edition = run.publisher.current().load_full();
         assert_eq!(edition.representations.keys().collect::<Vec<_>>(), ["all.atom", "all.rss"]);
     }
 
     #[test]
     fn last_modified_never_goes_backwards() {
-        let mut field = Field::new(None);
-        field.publish("a.md", Some("one"), 100);
-        field.publish("b.md", Some("one"), 50);
-        assert_eq!(field.modified("all.rss"), at(100));
+        let mut run = Run::new(None);
+        run.publish("a.md", Some("one"), 100);
+        run.publish("b.md", Some("one"), 50);
+        assert_eq!(run.modified("all.rss"), at(100));
     }
 
     #[test]
     fn last_modified_outlives_a_restart_and_is_never_the_future() {
         let directory = tempfile::tempdir().unwrap();
-        Field::new(Some(directory.path())).publish("a.md", Some("one"), 100).mirror.unwrap();
+        Run::new(Some(directory.path())).publish("a.md", Some("one"), 100).mirror.unwrap();
         for (second, expected) in [(500, 100), (40, 40)] {
-            let mut field = Field::new(Some(directory.path()));
-            field.publish("a.md", Some("one"), second);
-            assert_eq!(field.modified("topics/one.atom"), at(expected), "{second}");
+            let mut run = Run::new(Some(directory.path()));
+            run.publish("a.md", Some("one"), second);
+            assert_eq!(run.modified("topics/one.atom"), at(expected), "{second}");
         }
-        let mut field = Field::new(Some(directory.path()));
-        field.publish("a.md", Some("two"), 600);
-        assert_eq!(field.modified("all.atom"), at(600), "other bytes are new, whatever the file's time");
+        let mut run = Run::new(Some(directory.path()));
+        run.publish("a.md", Some("two"), 600);
+        assert_eq!(run.modified("all.atom"), at(600), "other bytes are new, whatever the file's time");
     }
 }

@@ -1,4 +1,5 @@
-//! What sower tells people: faults the way a compiler shows them, and the seeds in words.
+//! What sower tells people: faults the way a compiler shows them, the seeds and their changes in
+//! words.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -6,7 +7,7 @@ use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
-use crate::catalog::{Catalog, Census};
+use crate::catalog::{Catalog, Census, Duplicates};
 use crate::fault::{Fault, Severity};
 use crate::seed::{Change, Held, Reading};
 use crate::text::{count, printable};
@@ -98,6 +99,11 @@ pub fn summary(catalog: &Catalog) -> String {
         count(census.entries, "entry"),
         count(census.topics, "topic")
     );
+    let left_out: Vec<_> = catalog.left_out().collect();
+    if !left_out.is_empty() {
+        let _ = writeln!(text, "left out: {} (see the faults)", count(left_out.len(), "seed"));
+        list(&mut text, &left_out);
+    }
     let mut held: BTreeMap<Held, Vec<&str>> = BTreeMap::new();
     for (record, reason) in catalog.held() {
         held.entry(reason).or_default().push(&record.path);
@@ -108,17 +114,9 @@ pub fn summary(catalog: &Catalog) -> String {
     }
     let duplicates = catalog.duplicates();
     if !duplicates.is_empty() {
-        let number = census.duplicates;
-        let _ = writeln!(
-            text,
-            "duplicates: {}",
-            if number == 1 { "1 seed".to_owned() } else { format!("{number} seeds") }
-        );
-        let lines: Vec<_> = duplicates
-            .iter()
-            .map(|same| format!("{} is shown for {}", same.shown, same.others.join(", ")))
-            .collect();
-        list(&mut text, &lines.iter().map(String::as_str).collect::<Vec<_>>());
+        let _ = writeln!(text, "duplicates: {}", count(census.duplicates, "seed"));
+        let lines: Vec<_> = duplicates.iter().map(told_duplicates).collect();
+        list(&mut text, &lines);
     }
     if census.topics > 0 {
         let topics: Vec<_> =
@@ -132,44 +130,82 @@ pub fn summary(catalog: &Catalog) -> String {
     text
 }
 
-fn list(text: &mut String, names: &[&str]) {
+fn told_duplicates(same: &Duplicates) -> String {
+    let told = format!("{} is shown for {}", same.shown, same.others.join(", "));
+    if same.by_name {
+        return format!(
+            "{told}: they have one date and one name; an `id` of its own tells one from the other"
+        );
+    }
+    told
+}
+
+/// The files that are named like seeds and are none; empty if there are no such files.
+pub fn passed_over(paths: &[Arc<str>]) -> String {
+    let mut text = String::new();
+    if !paths.is_empty() {
+        let _ = writeln!(text, "passed over: {} without front matter", count(paths.len(), "file"));
+        list(&mut text, paths);
+    }
+    text
+}
+
+fn list(text: &mut String, names: &[impl AsRef<str>]) {
     for name in names.iter().take(MOST_NAMES) {
-        let _ = writeln!(text, "  {}", printable(name));
+        let _ = writeln!(text, "  {}", printable(name.as_ref()));
     }
     if names.len() > MOST_NAMES {
         let _ = writeln!(text, "  … and {} more (`--format json` lists all)", names.len() - MOST_NAMES);
     }
 }
 
-/// What changed, in a few words; none if no seed did. Told before the catalog takes it in.
-pub fn changes(catalog: &Catalog, changes: &[(Arc<str>, Change)]) -> Option<String> {
-    let mut told = Vec::new();
-    for (path, change) in changes {
-        let known = catalog.has(path);
-        let what = match change {
-            Change::Gone | Change::Read(Reading::NotASeed) if known => "gone",
-            Change::Read(Reading::Seed { .. } | Reading::Blank) if known => "changed",
-            Change::Read(Reading::Seed { .. }) => "new",
-            _ => continue,
-        };
-        told.push((path, what));
-    }
-    match told.as_slice() {
-        [] => None,
-        [(path, "changed")] => Some(format!("{} changed", printable(path))),
-        [(path, what)] => Some(format!("{} is {what}", printable(path))),
-        many => {
-            let kinds = ["new", "changed", "gone"].map(|kind| {
-                let number = many.iter().filter(|(_, what)| *what == kind).count();
-                (number > 0).then(|| format!("{number} {kind}"))
-            });
-            let kinds: Vec<_> = kinds.into_iter().flatten().collect();
-            match kinds.as_slice() {
-                [_] => Some(format!("{} {}", count(many.len(), "seed"), many[0].1)),
-                kinds => Some(format!("{} ({})", count(many.len(), "seed"), kinds.join(", "))),
-            }
+/// What became of a seed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    New,
+    Changed,
+    NoSeed,
+    Gone,
+}
+
+impl Fate {
+    /// None if there was no seed and is none.
+    fn of(change: &Change, known: bool) -> Option<Self> {
+        match change {
+            Change::Gone if known => Some(Self::Gone),
+            Change::Read(Reading::NotASeed) if known => Some(Self::NoSeed),
+            Change::Read(_) if known => Some(Self::Changed),
+            Change::Read(Reading::Seed { .. }) => Some(Self::New),
+            Change::Gone | Change::Read(_) => None,
         }
     }
+}
+
+/// What changed, in a few words; none if no seed did. Told before the catalog takes it in.
+pub fn changes(catalog: &Catalog, changes: &[(Arc<str>, Change)]) -> Option<String> {
+    let fates: Vec<_> = changes
+        .iter()
+        .filter_map(|(path, change)| Some((path, Fate::of(change, catalog.has(path))?)))
+        .collect();
+    if let [(path, fate)] = fates.as_slice() {
+        let path = printable(path);
+        return Some(match fate {
+            Fate::New => format!("{path} is new"),
+            Fate::Changed => format!("{path} changed"),
+            Fate::NoSeed => format!("{path} is no seed any more, since it has no front matter"),
+            Fate::Gone => format!("{path} is gone"),
+        });
+    }
+    let number = |wanted| fates.iter().filter(|(_, fate)| *fate == wanted).count();
+    let (new, changed) = (number(Fate::New), number(Fate::Changed));
+    let gone = number(Fate::Gone) + number(Fate::NoSeed);
+    let told = [
+        (new, count(new, "new seed")),
+        (changed, format!("{} changed", count(changed, "seed"))),
+        (gone, format!("{} gone", count(gone, "seed"))),
+    ];
+    let told: Vec<_> = told.into_iter().filter(|(number, _)| *number > 0).map(|(_, told)| told).collect();
+    (!told.is_empty()).then(|| told.join(", "))
 }
 
 #[cfg(test)]
@@ -199,5 +235,40 @@ help: write a number";
         assert_eq!(fault(&told, false), expected);
         told.place = None;
         assert!(fault(&told, false).contains("--> news/a.md\n"), "{}", fault(&told, false));
+    }
+
+    #[test]
+    fn changes_are_told_in_a_few_words() {
+        let seed = || Change::Read(Reading::Seed { record: None, faults: Vec::new() });
+        let at = |path: &str, change| (Arc::<str>::from(path), change);
+        let mut catalog = Catalog::new(false);
+        catalog.apply([at("known.md", seed()), at("old.md", seed())], crate::seed::Timestamp::UNIX_EPOCH);
+        for (given, expected) in [
+            (vec![], None),
+            (vec![at("README.md", Change::Read(Reading::NotASeed))], None),
+            (vec![at("a.md", seed())], Some("a.md is new")),
+            (vec![at("known.md", seed())], Some("known.md changed")),
+            (vec![at("known.md", Change::Gone)], Some("known.md is gone")),
+            (
+                vec![at("known.md", Change::Read(Reading::NotASeed))],
+                Some("known.md is no seed any more, since it has no front matter"),
+            ),
+            (vec![at("a.md", seed()), at("b.md", seed())], Some("2 new seeds")),
+            (
+                vec![at("a.md", seed()), at("old.md", Change::Gone), at("known.md", seed())],
+                Some("1 new seed, 1 seed changed, 1 seed gone"),
+            ),
+        ] {
+            assert_eq!(changes(&catalog, &given).as_deref(), expected);
+        }
+    }
+
+    #[test]
+    fn long_lists_are_cut_short() {
+        let paths: Vec<Arc<str>> = (0..12).map(|number| format!("{number}.md").into()).collect();
+        let told = passed_over(&paths);
+        assert!(told.starts_with("passed over: 12 files without front matter\n  0.md\n"), "{told}");
+        assert!(told.ends_with("  9.md\n  … and 2 more (`--format json` lists all)\n"), "{told}");
+        assert_eq!(passed_over(&[]), "");
     }
 }

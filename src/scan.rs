@@ -24,10 +24,10 @@ const SETTLED: Duration = Duration::from_secs(2);
 
 /// A seed directory that cannot be looked into. What was found there before still stands.
 #[derive(Debug, thiserror::Error)]
-#[error("the seed directory {} cannot be read: {source}; `--seeds` names another", path.display())]
+#[error("the seed directory {} cannot be read: {cause}; `--seeds` names another", path.display())]
 pub struct ScanError {
     path: PathBuf,
-    source: io::Error,
+    cause: io::Error,
 }
 
 /// The seed directory, as it was at the last look.
@@ -106,9 +106,8 @@ impl Scan {
         let root_was = self.identity()?;
         let mut found = BTreeMap::new();
         let mut gone = BTreeSet::new();
-        let everywhere = [self.root.clone()];
-        let places: Vec<&PathBuf> =
-            if hint.everywhere { everywhere.iter().collect() } else { hint.paths.iter().collect() };
+        let root = BTreeSet::from([self.root.clone()]);
+        let places = if hint.everywhere { &root } else { &hint.paths };
         for place in places {
             self.examine(place, &mut found, &mut gone);
         }
@@ -131,8 +130,8 @@ impl Scan {
 
         // What was not found while the directory itself went away is not gone.
         if self.identity()? != root_was {
-            let source = io::Error::other("it was replaced while it was read");
-            return Err(ScanError { path: self.root.clone(), source });
+            let cause = io::Error::other("it was replaced while it was read");
+            return Err(ScanError { path: self.root.clone(), cause });
         }
 
         let mut changes = Vec::new();
@@ -141,7 +140,7 @@ impl Scan {
                 changes.push((path, Change::Gone));
             }
         }
-        for (path, known, change) in read {
+        for Look { path, known, change } in read {
             match known {
                 Some(known) => drop(self.known.insert(path.clone(), known)),
                 None => drop(self.known.remove(&path)),
@@ -151,11 +150,20 @@ impl Scan {
         Ok(changes)
     }
 
+    /// Whether the directory can be read at all.
+    ///
+    /// # Errors
+    ///
+    /// It cannot.
+    pub fn check_root(&self) -> Result<(), ScanError> {
+        self.identity().map(drop)
+    }
+
     /// What tells the directory from another at the same path.
     fn identity(&self) -> Result<Identity, ScanError> {
         fs::read_dir(&self.root)
             .and_then(|_| identity(&self.root))
-            .map_err(|source| ScanError { path: self.root.clone(), source })
+            .map_err(|cause| ScanError { path: self.root.clone(), cause })
     }
 
     /// Finds what is at or below a path now, and what was known there and is gone.
@@ -216,44 +224,58 @@ impl Scan {
     }
 
     /// Reads a file. What it holds is passed on only if it is new.
-    fn read(&self, path: Arc<str>, found: Found) -> Option<(Arc<str>, Option<Known>, Option<Change>)> {
+    fn read(&self, path: Arc<str>, found: Found) -> Option<Look> {
         let before = self.known.get(&path);
         let content = match found {
-            Found::Seed(_) => bytes(&self.root.join(&*path), self.rules.largest),
-            Found::Unreadable(reason) => Err(Some(reason)),
+            Found::Seed(_) => content(&self.root.join(&*path), self.rules.largest),
+            Found::Unreadable(reason) => Content::Unreadable(reason),
         };
         let (stamp, hash) = match &content {
-            Ok((bytes, stamp)) => (stamp.clone().settled(), xxh3_128(bytes)),
-            Err(Some(reason)) => (None, xxh3_128(reason.as_bytes())),
-            Err(None) => return before.map(|_| (path, None, Some(Change::Gone))),
+            Content::Bytes(bytes, stamp) => (stamp.clone().settled(), xxh3_128(bytes)),
+            Content::Unreadable(reason) => (None, xxh3_128(reason.as_bytes())),
+            Content::Missing => {
+                return before.map(|_| Look { path, known: None, change: Some(Change::Gone) });
+            }
         };
         let known = Some(Known { stamp, hash });
         if before.is_some_and(|before| before.hash == hash) {
-            return Some((path, known, None));
+            return Some(Look { path, known, change: None });
         }
         let reading = match content {
-            Ok((bytes, _)) => seed::read(&self.rules, &path, &bytes),
-            Err(reason) => {
-                seed::unreadable(&path, format!("this cannot be read: {}", reason.unwrap_or_default()))
-            }
+            Content::Bytes(bytes, _) => seed::read(&self.rules, &path, &bytes),
+            Content::Unreadable(reason) => seed::unreadable(&path, format!("this cannot be read: {reason}")),
+            Content::Missing => return None,
         };
-        Some((path, known, Some(Change::Read(reading))))
+        Some(Look { path, known, change: Some(Change::Read(reading)) })
     }
 }
 
+/// What a file turned out to hold.
+enum Content {
+    Bytes(Vec<u8>, Stamp),
+    Unreadable(String),
+    Missing,
+}
+
+/// What became of one file: what is known of it now, and what to tell of it.
+struct Look {
+    path: Arc<str>,
+    known: Option<Known>,
+    change: Option<Change>,
+}
+
 /// As many bytes of a file as decide whether it is too large, and its stamp before it was read.
-/// The error has no reason if there is no file.
-fn bytes(file: &Path, largest: u64) -> Result<(Vec<u8>, Stamp), Option<String>> {
+fn content(file: &Path, largest: u64) -> Content {
     let read = || {
         let file = fs::File::open(file)?;
         let meta = file.metadata()?;
         let mut bytes = Vec::with_capacity(usize::try_from(meta.len().min(largest)).unwrap_or_default() + 1);
         file.take(largest + 1).read_to_end(&mut bytes)?;
-        Ok((bytes, Stamp::of(&meta)))
+        Ok(Content::Bytes(bytes, Stamp::of(&meta)))
     };
-    read().map_err(|error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => None,
-        _ => Some(error.to_string()),
+    read().unwrap_or_else(|error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Content::Missing,
+        _ => Content::Unreadable(error.to_string()),
     })
 }
 
@@ -261,6 +283,7 @@ fn is_not_found(error: &walkdir::Error) -> bool {
     error.io_error().is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
+/// Why a walk stopped. Its only error that is none of the file system's is a loop.
 fn reason(error: Option<&io::Error>) -> String {
     error.map_or_else(|| "a symbolic link leads back into its own directory".to_owned(), ToString::to_string)
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RemoveKind};
 use notify::{Event, EventKind, EventKindMask, RecommendedWatcher, RecursiveMode, Watcher};
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 /// How long it must be quiet before changes are looked at.
 const QUIET: Duration = Duration::from_millis(20);
@@ -66,9 +66,9 @@ pub struct Watch {
 
 /// Stops a watch from another thread.
 #[derive(Debug, Clone)]
-pub struct Stop(Arc<Heard>);
+pub struct Stopper(Arc<Heard>);
 
-impl Stop {
+impl Stopper {
     /// Ends the watch: its next or current wait returns at once.
     pub fn stop(&self) {
         self.0.lock().stopped = true;
@@ -124,8 +124,8 @@ impl Watch {
     }
 
     /// What stops this watch.
-    pub fn stop(&self) -> Stop {
-        Stop(self.heard.clone())
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.heard.clone())
     }
 
     /// Has everything looked at a little later: a look failed, and what it was told is lost.
@@ -163,20 +163,12 @@ impl Watch {
         self.next_tick = now + TICK;
         let is = identity(&self.root).ok();
         if is != self.root_was {
-            match (self.root_was, is) {
-                (_, None) => error!(
-                    "the seed directory {} is gone; what was read of it is still served",
-                    self.root.display()
-                ),
-                (None, Some(_)) => info!("the seed directory {} is back", self.root.display()),
-                (Some(_), Some(_)) => info!("the seed directory {} was replaced", self.root.display()),
-            }
             self.root_was = is;
             self.watcher = None;
             if is.is_some() {
                 self.listen();
-                self.heard.lock().look_everywhere(now);
             }
+            self.heard.lock().look_everywhere(now);
         }
         if now >= self.next_rescan {
             if self.deaf && is.is_some() {
@@ -401,9 +393,9 @@ mod tests {
     fn a_watch_that_is_stopped_ends() {
         let directory = tempfile::tempdir().unwrap();
         let mut watch = Watch::new(directory.path());
-        let stop = watch.stop();
+        let stopper = watch.stopper();
         let waiting = std::thread::spawn(move || watch.next(Duration::from_secs(600)));
-        stop.stop();
+        stopper.stop();
         assert_eq!(waiting.join().unwrap(), None);
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime};
 
 use anyhow::bail;
 
-use super::{is_styled, read_all};
+use super::{Harvest, is_styled, read_all};
 use crate::config::Config;
 use crate::mirror::Mirror;
 use crate::publish::Publisher;
@@ -16,8 +16,12 @@ use crate::text::count;
 
 pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
-    let Some(feeds) = &config.feeds else { bail!("there is nowhere to build to: `--feeds` is off") };
-    let (catalog, touched) = read_all(config, false)?;
+    let Some(feeds) = &config.feeds else {
+        let why =
+            if config.unpublished { "a preview is not for the usual directory" } else { "`feeds` is off" };
+        bail!("there is nowhere to build to, since {why}; name a directory with `--feeds`");
+    };
+    let Harvest { catalog, touched, .. } = read_all(config, false)?;
     let mut publisher =
         Publisher::new(Publication::new(config), config.entries, Some(Mirror::new(feeds.clone())));
     let published = publisher.publish(&catalog, &touched, SystemTime::now());

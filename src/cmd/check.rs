@@ -6,20 +6,20 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{is_styled, read_all};
+use super::{Harvest, is_styled, read_all};
 use crate::args::Format;
-use crate::catalog::{Catalog, Census, Duplicates};
+use crate::catalog::{Census, Duplicates};
 use crate::config::Config;
 use crate::fault::{Fault, Severity};
 use crate::report;
 use crate::seed::Held;
 
 pub(super) fn run(config: &Config, strict: bool, format: Format) -> anyhow::Result<ExitCode> {
-    let (catalog, _) = read_all(config, strict)?;
+    let harvest = read_all(config, strict)?;
     let mut stdout = io::stdout().lock();
     let told = match format {
-        Format::Text => tell(&catalog, &mut stdout),
-        Format::Json => serde_json::to_writer_pretty(&mut stdout, &Findings::of(&catalog))
+        Format::Text => tell(&harvest, &mut stdout),
+        Format::Json => serde_json::to_writer_pretty(&mut stdout, &Report::of(&harvest))
             .map_err(io::Error::from)
             .and_then(|()| writeln!(stdout)),
     };
@@ -28,29 +28,32 @@ pub(super) fn run(config: &Config, strict: bool, format: Format) -> anyhow::Resu
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         told => told?,
     }
-    Ok(ExitCode::from(u8::from(catalog.census().faults > 0)))
+    Ok(ExitCode::from(u8::from(harvest.catalog.census().faults > 0)))
 }
 
-fn tell(catalog: &Catalog, out: &mut impl Write) -> io::Result<()> {
+fn tell(harvest: &Harvest, out: &mut impl Write) -> io::Result<()> {
     let styled = is_styled(&io::stdout());
-    for fault in catalog.faults() {
+    for fault in harvest.catalog.faults() {
         writeln!(out, "{}\n", report::fault(fault, styled))?;
     }
-    out.write_all(report::summary(catalog).as_bytes())
+    out.write_all(report::summary(&harvest.catalog).as_bytes())?;
+    out.write_all(report::passed_over(&harvest.passed_over).as_bytes())
 }
 
 /// What `--format json` says.
 #[derive(Serialize)]
-struct Findings<'a> {
+struct Report<'a> {
     summary: Census,
-    faults: Vec<Finding<'a>>,
+    faults: Vec<FaultAt<'a>>,
     held: Vec<HeldSeed<'a>>,
     duplicates: Vec<Duplicates>,
     topics: Vec<TopicCount<'a>>,
+    left_out: Vec<&'a Arc<str>>,
+    passed_over: &'a [Arc<str>],
 }
 
 #[derive(Serialize)]
-struct Finding<'a> {
+struct FaultAt<'a> {
     severity: Severity,
     path: &'a str,
     line: Option<usize>,
@@ -73,8 +76,9 @@ struct TopicCount<'a> {
     entries: usize,
 }
 
-impl<'a> Findings<'a> {
-    fn of(catalog: &'a Catalog) -> Self {
+impl<'a> Report<'a> {
+    fn of(harvest: &'a Harvest) -> Self {
+        let catalog = &harvest.catalog;
         let held = catalog.held().map(|(record, reason)| HeldSeed {
             path: &record.path,
             reason,
@@ -82,18 +86,20 @@ impl<'a> Findings<'a> {
         });
         Self {
             summary: catalog.census(),
-            faults: catalog.faults().map(Finding::of).collect(),
+            faults: catalog.faults().map(FaultAt::of).collect(),
             held: held.collect(),
             duplicates: catalog.duplicates(),
             topics: catalog
                 .topics()
                 .map(|(slug, name, entries)| TopicCount { slug, name, entries })
                 .collect(),
+            left_out: catalog.left_out().collect(),
+            passed_over: &harvest.passed_over,
         }
     }
 }
 
-impl<'a> Finding<'a> {
+impl<'a> FaultAt<'a> {
     fn of(fault: &'a Fault) -> Self {
         Self {
             severity: fault.severity,

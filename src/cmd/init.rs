@@ -24,7 +24,12 @@ pub(super) fn run(directory: &Path) -> anyhow::Result<ExitCode> {
         write_new(&seed, &first_seed())?;
         said += &format!("wrote {}\n", seed.display());
     }
-    said += "next: `sower serve`, then subscribe to http://127.0.0.1:8080/all.atom\n";
+    let named = if directory == Path::new(".") {
+        String::new()
+    } else {
+        format!(" --config {}", configuration.display())
+    };
+    said += &format!("next: `sower serve{named}`, then subscribe to http://127.0.0.1:8080/all.atom\n");
     io::stdout().write_all(said.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
@@ -32,8 +37,8 @@ pub(super) fn run(directory: &Path) -> anyhow::Result<ExitCode> {
 fn first_seed() -> String {
     let now = Utc::now().format("%Y-%m-%dT%H:%M:%SZ");
     format!(
-        "---\ntitle: Hello\nexcerpt: The first entry of this feed.\npublishedDateTime: {now}\ntopics: [News]\n---\n\n\
-         Edit this file while `sower serve` runs: the next poll of a feed reader shows it.\n"
+        "---\ntitle: Hello\nexcerpt: Edit this line while `sower serve` runs, and the next poll of a feed reader shows it.\npublishedDateTime: {now}\ntopics: [News]\n---\n\n\
+         A seed may have a body, in Markdown here.\n"
     )
 }
 

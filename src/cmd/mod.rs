@@ -7,6 +7,7 @@ mod serve;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use chrono::Utc;
 
@@ -14,7 +15,7 @@ use crate::args::{Args, Command};
 use crate::catalog::{Catalog, Touched};
 use crate::config::{Config, ConfigError};
 use crate::scan::Scan;
-use crate::seed::Rules;
+use crate::seed::{Change, Reading, Rules};
 use crate::watch::Hint;
 
 /// Runs what was typed. 0 is success, 1 is for faults.
@@ -38,12 +39,23 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(if error.is::<ConfigError>() { 2 } else { 1 })
 }
 
-/// Reads every seed once.
-fn read_all(config: &Config, strict: bool) -> anyhow::Result<(Catalog, Touched)> {
+/// Every seed, read once.
+struct Harvest {
+    catalog: Catalog,
+    touched: Touched,
+    /// Files that are named like seeds and are none.
+    passed_over: Vec<Arc<str>>,
+}
+
+fn read_all(config: &Config, strict: bool) -> anyhow::Result<Harvest> {
     let mut scan = Scan::new(&config.seeds, config.feeds.as_deref(), Rules::new(config, strict));
     let mut catalog = Catalog::new(config.unpublished);
-    let touched = catalog.apply(scan.look(&Hint::everywhere())?, Utc::now());
-    Ok((catalog, touched))
+    let changes = scan.look(&Hint::everywhere())?;
+    let no_seeds = changes.iter().filter(|(_, change)| matches!(change, Change::Read(Reading::NotASeed)));
+    let mut passed_over: Vec<_> = no_seeds.map(|(path, _)| path.clone()).collect();
+    passed_over.sort();
+    let touched = catalog.apply(changes, Utc::now());
+    Ok(Harvest { catalog, touched, passed_over })
 }
 
 /// Whether a stream shows colours: a terminal, unless `NO_COLOR` says no.

@@ -8,7 +8,7 @@ mod rss;
 
 use std::time::Duration;
 
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use percent_encoding::{CONTROLS, utf8_percent_encode};
 use url::Url;
 
 use crate::config::Config;
@@ -83,23 +83,10 @@ impl RenderError {
     }
 }
 
-/// RFC 3986 §3.3: what cannot stand in a path as it is. A slug has nothing else to escape than
-/// letters outside ASCII, which are always escaped.
-const PATH_ESCAPES: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'#')
-    .add(b'%')
-    .add(b'<')
-    .add(b'>')
-    .add(b'?')
-    .add(b'`')
-    .add(b'{')
-    .add(b'}');
-
 /// The path of an address under the publication's, percent-encoded.
 pub fn encoded(path: &str) -> String {
-    utf8_percent_encode(path, PATH_ESCAPES).to_string()
+    // Of what a path cannot hold (RFC 3986 §3.3), a slug has characters outside ASCII alone.
+    utf8_percent_encode(path, CONTROLS).to_string()
 }
 
 impl Publication {

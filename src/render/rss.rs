@@ -1,6 +1,5 @@
 //! RSS 2.0, with the advice of the RSS Board's Best Practices Profile.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use atom_syndication::Link;
@@ -19,7 +18,7 @@ pub(super) fn render(feed: &Feed, publication: &Publication) -> Result<Vec<u8>, 
     let channel = Channel {
         title: publication.feed_title(feed),
         link: publication.page_url(&feed.selection),
-        description: as_html(&publication.feed_description(feed)).into_owned(),
+        description: as_html(&publication.feed_description(feed)),
         language: Some(publication.language.clone()),
         pub_date: feed.published().map(rfc822),
         last_build_date: feed.updated().map(rfc822),
@@ -52,7 +51,7 @@ fn item(entry: &Entry, feed: &Feed, publication: &Publication) -> Item {
     Item {
         title: Some(record.title.clone()),
         link: record.link.clone(),
-        description: record.summary.as_ref().map(|text| as_html(text).into_owned()),
+        description: record.summary.as_ref().map(|text| as_html(text)),
         categories,
         guid: Some(Guid {
             value: record.id.to_string(),
@@ -85,12 +84,16 @@ fn rfc822(at: Timestamp) -> String {
 
 /// Plain text as the HTML that a description holds. Only text that a reader would take for
 /// something else is escaped, so that those who take descriptions for text are served as well.
-fn as_html(text: &str) -> Cow<'_, str> {
+fn as_html(text: &str) -> String {
     let tag = text
         .split('<')
         .skip(1)
         .any(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic() || "/!?".contains(c)));
-    if tag || htmlize::unescape(text) != text { htmlize::escape_text(text) } else { Cow::Borrowed(text) }
+    if tag || htmlize::unescape(text) != text {
+        htmlize::escape_text(text).into_owned()
+    } else {
+        text.to_owned()
+    }
 }
 
 #[cfg(test)]

@@ -122,10 +122,9 @@ impl<'a> Check<'a> {
         let original_url = original_url.or_else(|lost| id.as_ref().map(|_| None).ok_or(lost))?;
         let known = id.is_some() || original_url.is_some();
         let web_url = web_url.or_else(|lost| known.then_some(None).ok_or(lost))?;
-        let id = id
-            .or_else(|| original_url.clone())
-            .or_else(|| web_url.clone())
-            .unwrap_or_else(|| self.tag(published));
+        let id = id.or_else(|| original_url.clone()).or_else(|| web_url.clone());
+        let id_by_name = id.is_none();
+        let id = id.unwrap_or_else(|| self.tag(published));
         let (link, via) = match (web_url, original_url) {
             (Some(link), via) => (Some(link.clone()), via.filter(|via| *via != link)),
             (None, link) => (link, None),
@@ -133,6 +132,7 @@ impl<'a> Check<'a> {
         Ok(Record {
             path: self.path.clone(),
             id: id.into(),
+            id_by_name,
             title,
             summary: text_of(fields.excerpt.as_ref()),
             link,

@@ -14,6 +14,8 @@ pub struct Record {
     pub path: Arc<str>,
     /// What the entry is known by for ever: an IRI.
     pub id: Arc<str>,
+    /// Whether the id is made of the date and the file's name, for want of anything better.
+    pub id_by_name: bool,
     /// Plain text, one line.
     pub title: String,
     /// Plain text, one line.

@@ -77,6 +77,7 @@ secured: "TOPSECRET"
     let expected = Record {
         path: "a.md".into(),
         id: "https://b.example/y".into(),
+        id_by_name: false,
         title: "The “title”".to_owned(),
         summary: Some("An excerpt".to_owned()),
         link: Some("https://a.example/x".to_owned()),

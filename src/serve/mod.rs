@@ -4,7 +4,6 @@ mod precondition;
 mod respond;
 
 use std::convert::Infallible;
-use std::future::Future;
 use std::io;
 use std::pin::pin;
 use std::time::{Duration, SystemTime};

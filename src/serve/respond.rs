@@ -17,6 +17,8 @@ use crate::text::printable;
 
 /// The methods that every address answers.
 const METHODS: &str = "GET, HEAD, OPTIONS";
+/// Most addresses that an answer lists.
+const MOST_ADDRESSES: usize = 200;
 /// How long a reader may show an old feed while the server cannot be reached, in seconds.
 const STALE_IF_ERROR: u64 = 24 * 60 * 60;
 
@@ -39,10 +41,12 @@ pub(super) fn respond(
             }
             None => {
                 let path = path.unwrap_or_else(|| uri.path().into());
-                let text = format!(
-                    "Nothing is published at {}\n\nEverything is at /all.atom and /all.rss, each topic at /topics/SLUG.atom and /topics/SLUG.rss\n",
-                    printable(&path)
-                );
+                let mut text =
+                    format!("Nothing is published at {}. These are the feeds:\n\n", printable(&path));
+                for representation in edition.representations.values().take(MOST_ADDRESSES) {
+                    text.push_str(&representation.url);
+                    text.push('\n');
+                }
                 explain(StatusCode::NOT_FOUND, [], text)
             }
         },
@@ -133,6 +137,7 @@ fn answer(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seed::Timestamp;
     use std::sync::Arc;
 
     const MAX_AGE: Duration = Duration::from_secs(900);
@@ -236,6 +241,4 @@ mod tests {
             assert_eq!(field(&response, "allow"), if allowed { METHODS } else { "" });
         }
     }
-
-    use crate::seed::Timestamp;
 }

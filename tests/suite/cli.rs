@@ -33,6 +33,7 @@ const GOOD: &str = "---\ntitle: Good\ndate: 2024-01-01\nwebUrl: https://a.exampl
 #[test]
 fn check_shows_faults_with_their_lines_and_a_summary() {
     let work = workspace(&[
+        ("README.md", "No seed\n"),
         ("good.md", GOOD),
         ("bad.md", "---\ntitel: Bad\ntopics: [News]\nquality: high\n---\n"),
         ("draft.md", "---\ntitle: D\ndraft: true\ntopics: [News]\n---\n"),
@@ -62,10 +63,14 @@ fault: `quality` is left out: it is not a number
   |          ^^^^
 
 3 seeds, 2 records, 1 entry in 1 topic
+left out: 1 seed (see the faults)
+  bad.md
 held: 1 unpublished (`--unpublished` shows them, for preview)
   draft.md
 topics: News (1)
 2 faults, 1 warning
+passed over: 1 file without front matter
+  README.md
 ";
     assert_eq!((code, out.as_str()), (1, expected));
 }
@@ -73,6 +78,7 @@ topics: News (1)
 #[test]
 fn check_speaks_json() {
     let work = workspace(&[
+        ("README.md", "No seed\n"),
         ("good.md", GOOD),
         ("bad.md", "---\ntitle: [\n---\n"),
         ("x.md", "---\ntitle: X\ntopics: News\n---\n"),
@@ -129,7 +135,9 @@ fn nothing_shown_says_why_and_what_shows_it() {
         said.contains("no entry is shown of 1 seed; 1 unpublished: `--unpublished` shows them"),
         "{said}"
     );
-    let (_, _, said) = run(work.path(), &["build", "--unpublished"]);
+    let (code, _, said) = run(work.path(), &["build", "--unpublished"]);
+    assert!(code == 1 && said.contains("a preview is not for the usual directory"), "{said}");
+    let (_, _, said) = run(work.path(), &["build", "--unpublished", "--feeds", "preview"]);
     assert!(said.contains("1 seed: 1 entry in 1 topic"), "{said}");
 }
 
@@ -157,6 +165,7 @@ fn what_goes_wrong_is_one_sentence_that_names_the_flag() {
         let last = said.trim_end().lines().last().unwrap_or_default();
         let shown = if code == 1 { last } else { &said };
         assert!(words.iter().all(|word| shown.contains(word)), "{arguments:?}: {said}");
+        assert!(said.matches("os error").count() <= 1, "{arguments:?}: {said}");
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use sower::args::Settings;
-use sower::catalog::Catalog;
+use sower::catalog::{Catalog, Touched};
 use sower::config::Config;
 use sower::publish::Publisher;
 use sower::render::Publication;
@@ -29,17 +29,19 @@ pub(crate) fn config(seeds: &Path, settings: Settings) -> Config {
 
 /// Every seed, read at once.
 pub(crate) fn catalog(config: &Config, now: Timestamp) -> Catalog {
-    let mut scan = Scan::new(&config.seeds, None, Rules::new(config, false));
+    read(config, now).0
+}
+
+fn read(config: &Config, now: Timestamp) -> (Catalog, Touched) {
+    let mut scan = Scan::new(&config.seeds, config.feeds.as_deref(), Rules::new(config, false));
     let mut catalog = Catalog::new(config.unpublished);
-    catalog.apply(scan.look(&Hint::everywhere()).unwrap(), now);
-    catalog
+    let touched = catalog.apply(scan.look(&Hint::everywhere()).unwrap(), now);
+    (catalog, touched)
 }
 
 /// The public tree that a directory of seeds grows into.
 pub(crate) fn tree(config: &Config, now: Timestamp) -> Tree {
-    let mut scan = Scan::new(&config.seeds, config.feeds.as_deref(), Rules::new(config, false));
-    let mut catalog = Catalog::new(config.unpublished);
-    let touched = catalog.apply(scan.look(&Hint::everywhere()).unwrap(), now);
+    let (catalog, touched) = read(config, now);
     let mut publisher = Publisher::new(Publication::new(config), config.entries, None);
     publisher.publish(&catalog, &touched, SystemTime::now());
     published(&publisher)
@@ -48,7 +50,7 @@ pub(crate) fn tree(config: &Config, now: Timestamp) -> Tree {
 /// What a publisher serves now.
 pub(crate) fn published(publisher: &Publisher) -> Tree {
     let edition = publisher.current().load_full();
-    edition.representations.iter().map(|(path, held)| (path.clone(), held.body.to_vec())).collect()
+    edition.representations.iter().map(|(path, it)| (path.clone(), it.body.to_vec())).collect()
 }
 
 /// The files below a directory, by path. One that goes while they are read counts as gone.

@@ -165,7 +165,8 @@ fn no_ciphertext_of_real_records_is_in_any_feed() {
         ..Settings::default()
     };
     let config = config(&records, settings);
-    assert!(!format!("{:?}", cold::catalog(&config, cold::now())).contains("secured"));
+    let held = format!("{:?}", cold::catalog(&config, cold::now()));
+    assert!(secrets.iter().all(|secret| !held.contains(secret.as_str())));
     for (path, bytes) in cold::tree(&config, cold::now()) {
         let text = String::from_utf8(bytes).unwrap();
         assert!(secrets.iter().all(|secret| !text.contains(secret.as_str())), "{path}");
@@ -174,5 +175,9 @@ fn no_ciphertext_of_real_records_is_in_any_feed() {
 
 fn real_records() -> Option<PathBuf> {
     let records = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?.join("shared/records");
-    records.is_dir().then_some(records)
+    if !records.is_dir() {
+        println!("skipped: there are no real records at {}", records.display());
+        return None;
+    }
+    Some(records)
 }

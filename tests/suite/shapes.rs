@@ -52,30 +52,17 @@ fn both_formats_read_back_alike() {
     let mut feeds = 0;
     for (path, rss) in grown.iter().filter(|(path, _)| path.ends_with(".rss")) {
         let atom = path.replace(".rss", ".atom");
-        let (rss, mut atom) = (read_back(path, rss), read_back(&atom, &grown[&atom]));
+        let (rss, atom_entries) = (read_back(path, rss), read_back(&atom, &grown[&atom]));
         assert!(!rss.is_empty(), "{path}");
-        for (atom, rss) in atom.iter_mut().zip(&rss) {
-            // RSS holds a summary as HTML.
-            let unescaped = rss.summary.as_deref().map(|text| htmlize::unescape(text).into_owned());
-            assert_eq!(atom.summary, unescaped, "{path}");
-            atom.summary.clone_from(&rss.summary);
-            atom.updated = rss.updated.max(atom.updated);
-        }
-        let same = |seen: &cold::Seen| {
-            (
-                seen.id.clone(),
-                seen.link.clone(),
-                seen.title.clone(),
-                seen.published,
-                seen.authors.clone(),
-                seen.categories.clone(),
-            )
+        // RSS holds a summary as HTML, and the parser does not read `atom:updated` there.
+        let alike = |seen: &cold::Seen, html: bool| {
+            let unescape = |text: String| if html { htmlize::unescape(text).into_owned() } else { text };
+            let summary = seen.summary.clone().map(unescape);
+            cold::Seen { summary, updated: seen.published, ..seen.clone() }
         };
-        assert_eq!(
-            rss.iter().map(same).collect::<Vec<_>>(),
-            atom.iter().map(same).collect::<Vec<_>>(),
-            "{path}"
-        );
+        let rss: Vec<_> = rss.iter().map(|seen| alike(seen, true)).collect();
+        let atom_entries: Vec<_> = atom_entries.iter().map(|seen| alike(seen, false)).collect();
+        assert_eq!(rss, atom_entries, "{path}");
         feeds += 1;
     }
     assert!(feeds > 10);
