@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, SubsecRound, Utc};
@@ -584,7 +584,7 @@ fn no_secured_value_is_ever_seen_or_told() {
     work.write("good-0.md", "---\ntitle: A\nsecured: XYZZY\n---\n");
     work.write("last.md", dated("Last", "Last"));
     eventually("the last seed is mirrored", || work.feeds().join("topics/last.rss").exists());
-    serving.kill().unwrap();
+    assert!(Command::new("kill").arg(serving.id().to_string()).status().unwrap().success());
     let mut log = Vec::new();
     serving.stderr.take().unwrap().read_to_end(&mut log).unwrap();
     serving.wait().unwrap();
