@@ -76,6 +76,12 @@ pub struct Settings {
     /// Entries of a feed, the newest [default: 50]
     #[arg(long, value_name = "NUMBER", env = "SOWER_ENTRIES", hide_env_values = true)]
     pub entries: Option<String>,
+    /// What entries show: full, or excerpt [default: full]
+    #[arg(long, value_name = "LENGTH", env = "SOWER_CONTENT", hide_env_values = true)]
+    pub content: Option<String>,
+    /// Hosts whose video players entries show [default: two of youtube, one of vimeo]
+    #[arg(long, value_name = "HOST,…", env = "SOWER_FRAME_HOSTS", hide_env_values = true)]
+    pub frame_hosts: Option<String>,
     /// How long readers may keep a feed before they ask again [default: 15m]
     #[arg(long, value_name = "TIME", env = "SOWER_MAX_AGE", hide_env_values = true)]
     pub max_age: Option<String>,

@@ -417,7 +417,7 @@ mod tests {
     }
 
     fn read(path: &str, yaml: &str) -> (Arc<str>, Change) {
-        let rules = Rules { url: "https://a.example/".parse().unwrap(), largest: 1 << 20, strict: false };
+        let rules = Rules::sample();
         let path: Arc<str> = path.into();
         let reading = seed::read(&rules, &path, format!("---\n{yaml}---\n").as_bytes());
         (path, Change::Read(reading))

@@ -33,6 +33,10 @@ pub struct Config {
     pub feeds: Option<PathBuf>,
     /// Most entries of a feed.
     pub entries: usize,
+    /// How much of a record its entries show.
+    pub content: ContentLength,
+    /// Hosts whose frames, video players that is, are shown in content.
+    pub frame_hosts: Vec<String>,
     /// How long readers may keep a feed.
     pub max_age: Duration,
     /// Language of the publication (RFC 5646).
@@ -42,6 +46,18 @@ pub struct Config {
     /// Whether unpublished and removed records are shown.
     pub unpublished: bool,
 }
+
+/// How much of a record its entries show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContentLength {
+    /// The whole body.
+    Full,
+    /// The excerpt in its place.
+    Excerpt,
+}
+
+/// Hosts whose frames are shown unless others are named.
+const FRAME_HOSTS: &[&str] = &["www.youtube.com", "www.youtube-nocookie.com", "player.vimeo.com"];
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +101,8 @@ struct File {
     seeds: Option<String>,
     feeds: Option<String>,
     entries: Option<String>,
+    content: Option<String>,
+    frame_hosts: Option<Vec<String>>,
     max_age: Option<String>,
     language: Option<String>,
     max_seed_size: Option<String>,
@@ -98,6 +116,8 @@ const KEYS: &[&str] = &[
     "seeds",
     "feeds",
     "entries",
+    "content",
+    "frame_hosts",
     "max_age",
     "language",
     "max_seed_size",
@@ -165,6 +185,20 @@ impl Config {
                     text.parse().ok().filter(|number| (1..=100_000).contains(number))
                 })?
                 .unwrap_or(50),
+            content: setting("content", settings.content, file.content)
+                .read("`full` or `excerpt`", |text| match text {
+                    "full" => Some(ContentLength::Full),
+                    "excerpt" => Some(ContentLength::Excerpt),
+                    _ => None,
+                })?
+                .unwrap_or(ContentLength::Full),
+            frame_hosts: setting(
+                "frame-hosts",
+                settings.frame_hosts,
+                file.frame_hosts.map(|hosts| hosts.join(",")),
+            )
+            .read("names of hosts, such as `www.youtube.com`", host_names)?
+            .unwrap_or_else(|| FRAME_HOSTS.iter().map(ToString::to_string).collect()),
             max_age: setting("max-age", settings.max_age, file.max_age)
                 .read("a time of at most a year, such as `15m`, `2h` or `90s`", |text| {
                     let year = Duration::from_secs(365 * 24 * 60 * 60);
@@ -293,6 +327,11 @@ fn local_url(listen: SocketAddr) -> Url {
     Url::parse(&format!("http://{reached}/")).expect("a socket address is a valid authority")
 }
 
+fn host_names(text: &str) -> Option<Vec<String>> {
+    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+    names.map(|name| url::Host::parse(name).ok().map(|host| host.to_string())).collect()
+}
+
 fn is_language_tag(text: &str) -> bool {
     text.split('-')
         .all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric()))
@@ -379,7 +418,7 @@ mod tests {
             ("title: A\ntitel: B\n", "sower.yaml:2:1: unknown key `titel`; did you mean `title`?"),
             (
                 "colour: red\n",
-                "sower.yaml:1:1: unknown key `colour`; the keys are title, url, listen, seeds, feeds, entries, max_age, language, max_seed_size, unpublished",
+                "sower.yaml:1:1: unknown key `colour`; the keys are title, url, listen, seeds, feeds, entries, content, frame_hosts, max_age, language, max_seed_size, unpublished",
             ),
             ("title: A\ntitle: B\n", "sower.yaml:2:1: this key stands here twice"),
             ("entries: many\n", "sower.yaml:1:10: `entries`: `many` should be a number from 1 to 100000"),

@@ -156,7 +156,7 @@ mod tests {
 
         /// Publishes one change at a second of the clock.
         fn publish(&mut self, path: &str, topic: Option<&str>, second: u64) -> Published {
-            let rules = Rules { url: "https://a.example/".parse().unwrap(), largest: 1 << 20, strict: false };
+            let rules = Rules::sample();
             let path: Arc<str> = path.into();
             let change = topic.map_or(Change::Gone, |topic| {
                 let text = format!("---\ntitle: {path}\ndate: 2024-01-01\ntopics: {topic}\n---\n");

@@ -311,7 +311,7 @@ mod tests {
     const SEED: &str = "---\ntitle: A\ntopics: t\n---\n";
 
     fn scan(root: &Path, except: Option<&Path>) -> Scan {
-        let rules = Rules { url: "https://a.example/".parse().unwrap(), largest: 1 << 20, strict: false };
+        let rules = Rules::sample();
         Scan::new(root, except, rules)
     }
 

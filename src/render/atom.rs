@@ -58,9 +58,9 @@ fn entry(entry: &catalog::Entry, feed: &feed::Feed, publication: &Publication) -
         links,
         summary: record.summary.clone().map(Text::plain),
         // §4.1.2: an entry without an alternate link has content.
-        content: record.link.is_none().then(|| Content {
-            value: Some(record.summary.as_ref().unwrap_or(&record.title).clone()),
-            content_type: Some("text".to_owned()),
+        content: Some(Content {
+            value: Some(record.content.clone()),
+            content_type: Some("html".to_owned()),
             ..Content::default()
         }),
         ..Entry::default()

@@ -52,6 +52,7 @@ fn item(entry: &Entry, feed: &Feed, publication: &Publication) -> Item {
         title: Some(record.title.clone()),
         link: record.link.clone(),
         description: record.summary.as_ref().map(|text| as_html(text)),
+        content: Some(record.content.clone()).filter(|content| !content.is_empty()),
         categories,
         guid: Some(Guid {
             value: record.id.to_string(),

@@ -7,12 +7,13 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
+use super::content::{self, Parts};
 use super::front_matter::{self, FrontMatter, Given};
-use super::record::{Action, Body, Hidden, Image, Provider, Record, Related, Topic};
+use super::record::{Action, Hidden, Image, Provider, Record, Related, Topic};
 use super::time::{self, Timestamp};
-use super::{Reading, Rules, link, slug};
+use super::{Body, Reading, Rules, link, slug};
 use crate::fault::{Fault, Place, Severity};
-use crate::text::{clean, count, plain};
+use crate::text::{count, plain};
 use crate::yaml::{self, Position, Step};
 
 /// Characters that a tag URI's specific part may have as they are (RFC 4151 §2.1).
@@ -53,7 +54,7 @@ impl<'a> Check<'a> {
     }
 
     /// The record, and everything that is wrong with the seed.
-    pub(super) fn seed(mut self, body: Option<Body>) -> Reading {
+    pub(super) fn seed(mut self, body: Option<&Body>) -> Reading {
         let record = self.front_matter().and_then(|fields| {
             let keys = self.unknown_keys(&fields);
             let record = self.record(fields, body)?;
@@ -88,7 +89,7 @@ impl<'a> Check<'a> {
     }
 
     /// Every fault is told before any of them costs the record.
-    fn record(&mut self, fields: FrontMatter, body: Option<Body>) -> Result<Record, Lost> {
+    fn record(&mut self, fields: FrontMatter, body: Option<&Body>) -> Result<Record, Lost> {
         let title = self.title(fields.title.as_ref());
         let topics = self.topics(fields.topics);
         let published = self.published(fields.published_at.as_ref());
@@ -129,12 +130,25 @@ impl<'a> Check<'a> {
             (Some(link), via) => (Some(link.clone()), via.filter(|via| *via != link)),
             (None, link) => (link, None),
         };
+        let summary = text_of(fields.excerpt.as_ref());
+        let embed = fields.featured_content.as_ref().map(|embed| embed.value.as_str());
+        let base = link.as_deref().and_then(|link| Url::parse(link).ok());
+        let content = self.content(&Parts {
+            base: base.as_ref().unwrap_or(&self.rules.url),
+            frame_hosts: &self.rules.frame_hosts,
+            summary: summary.as_deref(),
+            image: images.first(),
+            embed,
+            body: body.filter(|_| self.rules.bodies),
+            actions: &actions,
+            related: &related,
+        });
         Ok(Record {
             path: self.path.clone(),
             id: id.into(),
             id_by_name,
             title,
-            summary: text_of(fields.excerpt.as_ref()),
+            summary,
             link,
             via,
             published,
@@ -152,11 +166,16 @@ impl<'a> Check<'a> {
             images,
             related,
             actions,
-            embed: fields
-                .featured_content
-                .map(|embed| clean(embed.value.trim()).into_owned())
-                .filter(|embed| !embed.is_empty()),
-            body,
+            content,
+        })
+    }
+
+    /// The content, or what is left of it without the parts that cannot be shown.
+    fn content(&mut self, parts: &Parts<'_>) -> String {
+        content::html(parts).unwrap_or_else(|content::TooDeep| {
+            let reason = "the body is left out: its elements are nested too deeply".to_owned();
+            self.fault(None, reason, Some("see whether every element in it is closed"));
+            content::html(&Parts { body: None, embed: None, ..*parts }).unwrap_or_default()
         })
     }
 

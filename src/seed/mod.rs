@@ -5,6 +5,7 @@
 //! under another id. Then it costs the record.
 
 mod check;
+mod content;
 mod front_matter;
 mod link;
 mod record;
@@ -15,14 +16,13 @@ use std::sync::Arc;
 
 use url::Url;
 
-use crate::config::Config;
+use crate::config::{Config, ContentLength};
 use crate::fault::{Fault, Place, Severity};
-use crate::text::clean;
 use crate::yaml::Position;
 use check::Check;
 use front_matter::Cut;
 
-pub use record::{Action, Body, Held, Hidden, Image, Markup, Provider, Record, Related, Standing, Topic};
+pub use record::{Action, Held, Hidden, Image, Provider, Record, Related, Standing, Topic};
 pub use slug::slug;
 pub use time::Timestamp;
 
@@ -35,12 +35,32 @@ pub struct Rules {
     pub largest: u64,
     /// Whether unknown keys and missing dates are faults.
     pub strict: bool,
+    /// Hosts whose frames may be shown.
+    pub frame_hosts: Vec<String>,
+    /// Whether content has the body, or an excerpt alone.
+    pub bodies: bool,
 }
 
 impl Rules {
     /// What a configuration says about reading seeds.
     pub fn new(config: &Config, strict: bool) -> Self {
-        Self { url: config.url.clone(), largest: config.max_seed_size, strict }
+        Self {
+            url: config.url.clone(),
+            largest: config.max_seed_size,
+            strict,
+            frame_hosts: config.frame_hosts.clone(),
+            bodies: config.content == ContentLength::Full,
+        }
+    }
+}
+
+#[cfg(test)]
+impl Rules {
+    /// Rules for a test.
+    pub(crate) fn sample() -> Self {
+        let frame_hosts = vec!["www.youtube.com".to_owned()];
+        let url = Url::parse("https://a.example/").unwrap();
+        Self { url, largest: 1 << 20, strict: false, frame_hosts, bodies: true }
     }
 }
 
@@ -74,6 +94,24 @@ pub enum Change {
 pub fn is_seed_name(name: &str) -> bool {
     let temporary = name.starts_with(['.', '#']) || name.ends_with(['~', '#']);
     !temporary && Form::of(name).is_some()
+}
+
+/// What follows the front matter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Body {
+    /// How it is written.
+    markup: Markup,
+    /// The text.
+    text: String,
+}
+
+/// How a body is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Markup {
+    /// `.html`, `.htm`
+    Html,
+    /// `.md`, `.markdown`, `.txt`
+    Markdown,
 }
 
 /// What a seed's ending says of it.
@@ -128,12 +166,10 @@ pub fn read(rules: &Rules, path: &Arc<str>, bytes: &[u8]) -> Reading {
         }
         Cut::Whole { yaml, lines_before, body } => {
             let body = match form {
-                Form::Text(markup) if !body.trim().is_empty() => {
-                    Some(Body { markup, text: clean(body).into_owned() })
-                }
+                Form::Text(markup) if !body.trim().is_empty() => Some(Body { markup, text: body.to_owned() }),
                 Form::Text(_) | Form::Yaml => None,
             };
-            Check::new(rules, path, text, yaml, lines_before).seed(body)
+            Check::new(rules, path, text, yaml, lines_before).seed(body.as_ref())
         }
     }
 }

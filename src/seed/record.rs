@@ -54,10 +54,8 @@ pub struct Record {
     pub related: Vec<Related>,
     /// Things to do with it, such as downloads.
     pub actions: Vec<Action>,
-    /// An HTML embed, as typed: not sanitised.
-    pub embed: Option<String>,
-    /// The body, as typed: not rendered, not sanitised.
-    pub body: Option<Body>,
+    /// What a reader shows of it: sanitised HTML, every address in it absolute.
+    pub content: String,
 }
 
 /// What records are grouped by.
@@ -119,24 +117,6 @@ pub struct Action {
     pub title: Option<String>,
     /// `download` …
     pub kind: Option<String>,
-}
-
-/// What follows the front matter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Body {
-    /// How it is written.
-    pub markup: Markup,
-    /// The text.
-    pub text: String,
-}
-
-/// How a body is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Markup {
-    /// `.html`, `.htm`
-    Html,
-    /// `.md`, `.markdown`, `.txt`
-    Markdown,
 }
 
 /// Why a record's writer does not want it shown.

@@ -4,7 +4,13 @@ use super::check::{MOST_FAULTS, duration};
 use super::*;
 
 fn rules() -> Rules {
-    Rules { url: Url::parse("https://feeds.example.org/").unwrap(), largest: 1 << 20, strict: false }
+    Rules {
+        url: Url::parse("https://feeds.example.org/").unwrap(),
+        largest: 1 << 20,
+        strict: false,
+        frame_hosts: vec!["www.youtube.com".to_owned()],
+        bodies: true,
+    }
 }
 
 fn read_text(path: &str, text: &str) -> Reading {
@@ -117,8 +123,11 @@ secured: "TOPSECRET"
             title: Some("Download".to_owned()),
             kind: Some("download".to_owned()),
         }],
-        embed: Some("<iframe src='https://www.youtube.com/embed/x'></iframe>".to_owned()),
-        body: None,
+        content: "<p><img src=\"https://a.example/i.png?a=1&amp;b=2\" width=\"640\" height=\"480\" alt=\"A &amp; B\"></p>\
+                  <iframe src=\"https://www.youtube.com/embed/x\"></iframe><p>An excerpt</p>\
+                  <ul><li><a href=\"https://a.example/d.zip\">Download</a></li></ul>\
+                  <h3>Related</h3><ul><li><a href=\"https://c.example/\">R</a> (C, 2020-01-01)</li></ul>"
+            .to_owned(),
     };
     assert_eq!(record, expected);
 }
@@ -139,11 +148,19 @@ fn ids_never_depend_on_the_text() {
 }
 
 #[test]
-fn bodies_are_kept_without_what_xml_forbids() {
-    let (record, _) = seed("a.html", "---\ntitle: A\ntopics: t\n---\n<p>a\u{7}b</p>\n");
-    assert_eq!(record.unwrap().body, Some(Body { markup: Markup::Html, text: "<p>ab</p>\n".to_owned() }));
-    let (record, _) = seed("a.yaml", "title: A\ntopics: t\n");
-    assert_eq!(record.unwrap().body, None);
+fn bodies_are_shown_without_what_xml_forbids() {
+    for (path, text, expected) in [
+        ("a.html", "<p>a\u{7}b&#7;c</p>", "<p>abc</p>"),
+        ("a.md", "a *b* [c](d)\n", "<p>a <em>b</em> <a href=\"https://a.example/x/d\">c</a></p>"),
+        ("a.md", "", ""),
+    ] {
+        let (record, _) =
+            seed(path, &format!("---\ntitle: A\ntopics: t\nwebUrl: https://a.example/x/y\n---\n{text}"));
+        assert_eq!(record.unwrap().content, expected, "{text}");
+    }
+    let deep = format!("---\ntitle: A\ntopics: t\nexcerpt: E\n---\n{}", "<b>".repeat(5000));
+    let (record, faults) = seed("a.html", &deep);
+    assert_eq!((record.unwrap().content.as_str(), faults.len()), ("<p>E</p>", 1));
 }
 
 #[test]

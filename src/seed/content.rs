@@ -1,0 +1,327 @@
+//! Content: what a reader shows of a record, as HTML that is harmless wherever it is shown.
+//!
+//! A library made for it sanitises; what it cannot decide, since it sees one attribute at a time,
+//! is pruned from its output, which is regular: every attribute is quoted, every element closed.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
+
+use ammonia::{Builder, UrlRelative};
+use pulldown_cmark::{Options, Parser, html};
+use url::Url;
+
+use super::link;
+use super::record::{Action, Image, Related};
+use super::{Body, Markup};
+use crate::text::clean;
+
+/// Deepest nesting of HTML that is sanitised: the time that takes grows with depth times length.
+const DEEPEST: usize = 256;
+
+/// Everything that content is made of.
+pub(super) struct Parts<'a> {
+    /// What relative addresses are relative to.
+    pub(super) base: &'a Url,
+    /// Hosts whose frames may be shown.
+    pub(super) frame_hosts: &'a [String],
+    pub(super) summary: Option<&'a str>,
+    pub(super) image: Option<&'a Image>,
+    pub(super) embed: Option<&'a str>,
+    pub(super) body: Option<&'a Body>,
+    pub(super) actions: &'a [Action],
+    pub(super) related: &'a [Related],
+}
+
+/// Content that cannot be shown: its elements are nested too deeply.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct TooDeep;
+
+/// The leading picture, the embed, the body or else the summary, what can be done, and coverage
+/// elsewhere.
+pub(super) fn html(parts: &Parts<'_>) -> Result<String, TooDeep> {
+    let embed = parts.embed.map(|embed| sanitised(embed, parts)).transpose()?.unwrap_or_default();
+    let body = match parts.body {
+        Some(Body { markup: Markup::Html, text }) => sanitised(text, parts)?,
+        Some(Body { markup: Markup::Markdown, text }) => sanitised(&from_markdown(text), parts)?,
+        None => String::new(),
+    };
+    let mut content = String::with_capacity(body.len() + 512);
+    if let Some(image) = parts.image.filter(|image| !body.contains(&*escaped(&image.url))) {
+        picture(&mut content, image);
+    }
+    content.push_str(embed.trim());
+    match body.trim() {
+        "" => content.extend(parts.summary.map(|summary| format!("<p>{}</p>", escaped(summary)))),
+        body => content.push_str(body),
+    }
+    let links = parts.actions.iter().map(|action| {
+        format!(
+            "<a href=\"{}\">{}</a>",
+            escaped(&action.url),
+            escaped(action.title.as_ref().unwrap_or(&action.url))
+        )
+    });
+    list(&mut content, None, links);
+    list(&mut content, Some("Related"), parts.related.iter().map(coverage));
+    // Entities may stand for characters that XML forbids.
+    Ok(match clean(&content) {
+        Cow::Borrowed(_) => content,
+        Cow::Owned(cleaned) => cleaned,
+    })
+}
+
+fn picture(content: &mut String, image: &Image) {
+    let _ = write!(content, "<p><img src=\"{}\"", escaped(&image.url));
+    for (name, pixels) in [("width", image.width), ("height", image.height)] {
+        if let Some(pixels) = pixels {
+            let _ = write!(content, " {name}=\"{pixels}\"");
+        }
+    }
+    let _ = write!(content, " alt=\"{}\"></p>", escaped(image.title.as_deref().unwrap_or_default()));
+}
+
+fn coverage(related: &Related) -> String {
+    let mut item = format!("<a href=\"{}\">{}</a>", escaped(&related.link), escaped(&related.title));
+    let source = related.provider.as_ref().map(|provider| escaped(&provider.name).into_owned());
+    let date = related.published.map(|at| at.format("%Y-%m-%d").to_string());
+    let details: Vec<_> = source.into_iter().chain(date).collect();
+    if !details.is_empty() {
+        let _ = write!(item, " ({})", details.join(", "));
+    }
+    item
+}
+
+fn list(content: &mut String, heading: Option<&str>, items: impl Iterator<Item = String>) {
+    let items: String = items.fold(String::new(), |items, item| items + "<li>" + &item + "</li>");
+    if items.is_empty() {
+        return;
+    }
+    if let Some(heading) = heading {
+        let _ = write!(content, "<h3>{heading}</h3>");
+    }
+    let _ = write!(content, "<ul>{items}</ul>");
+}
+
+/// Text as HTML, for an attribute as well.
+fn escaped(text: &str) -> Cow<'_, str> {
+    htmlize::escape_attribute(text)
+}
+
+fn from_markdown(text: &str) -> String {
+    let options = Options::ENABLE_TABLES | Options::ENABLE_FOOTNOTES | Options::ENABLE_STRIKETHROUGH;
+    let mut rendered = String::with_capacity(text.len() * 2);
+    html::push_html(&mut rendered, Parser::new_ext(text, options));
+    rendered
+}
+
+fn sanitised(text: &str, parts: &Parts<'_>) -> Result<String, TooDeep> {
+    if is_too_deep(text) {
+        return Err(TooDeep);
+    }
+    let (base, frame_hosts) = (parts.base.clone(), parts.frame_hosts.to_vec());
+    let mut builder = Builder::default();
+    builder
+        .add_tags(["audio", "iframe", "picture", "source", "video"])
+        .add_clean_content_tags(["title", "noscript", "template", "object", "svg", "math"])
+        .add_tag_attributes("iframe", ["src", "width", "height", "allowfullscreen"])
+        .add_tag_attributes("img", ["srcset"])
+        .add_tag_attributes("source", ["src", "srcset", "type"])
+        .add_tag_attributes("video", ["src", "poster", "width", "height", "controls"])
+        .add_tag_attributes("audio", ["src", "controls"])
+        .generic_attributes(HashSet::from(["style", "hidden", "title", "lang", "dir"]))
+        .url_schemes(HashSet::from(["http", "https", "mailto"]))
+        .url_relative(UrlRelative::RewriteWithBase(parts.base.clone()))
+        .link_rel(None)
+        .set_tag_attribute_values(HashMap::new())
+        .attribute_filter(move |element, attribute, value| {
+            attribute_of(element, attribute, value, &base, &frame_hosts)
+        });
+    Ok(pruned(&builder.clean(text).to_string()))
+}
+
+/// What an attribute may say, if it may be there at all.
+fn attribute_of<'v>(
+    element: &str,
+    attribute: &str,
+    value: &'v str,
+    base: &Url,
+    frame_hosts: &[String],
+) -> Option<Cow<'v, str>> {
+    match (element, attribute) {
+        ("iframe", "src") => {
+            let url = base.join(value).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+            let known = frame_hosts.iter().any(|host| url.host_str() == Some(host));
+            known.then(|| Cow::Owned(url.into()))
+        }
+        ("iframe" | "img" | "video", "width" | "height") => {
+            value.trim_end_matches("px").parse::<u32>().ok().map(|pixels| Cow::Owned(pixels.to_string()))
+        }
+        (_, "srcset") => {
+            let candidates = value.split(", ").filter_map(|candidate| {
+                let (address, size) = candidate.trim().split_once(' ').unwrap_or((candidate.trim(), ""));
+                Some(format!("{} {size}", link::web(address, base)?).trim_end().to_owned())
+            });
+            Some(candidates.collect::<Vec<_>>().join(", ")).filter(|set| !set.is_empty()).map(Cow::Owned)
+        }
+        // Kept for a moment, to prune what nobody was meant to see.
+        (_, "style") => {
+            let compact: String = value.chars().filter(|c| !c.is_whitespace()).collect();
+            compact.to_ascii_lowercase().contains("display:none").then_some(Cow::Borrowed(HIDDEN))
+        }
+        _ => Some(Cow::Borrowed(value)),
+    }
+}
+
+const HIDDEN: &str = "display:none";
+
+/// Whether elements open so often without closing that sanitising would take long. Elements whose
+/// end may be left out do not count.
+fn is_too_deep(text: &str) -> bool {
+    const UNCLOSED: &[&str] = &[
+        "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr",
+        "p", "li", "dt", "dd", "tr", "td", "th", "tbody", "thead", "tfoot", "option", "rt", "rp", "colgroup",
+    ];
+    let mut depth: usize = 0;
+    text.split('<').skip(1).any(|tag| {
+        let (closes, tag) = tag.strip_prefix('/').map_or((false, tag), |tag| (true, tag));
+        let name = tag.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+        if !name.is_empty() && !UNCLOSED.iter().any(|unclosed| unclosed.eq_ignore_ascii_case(name)) {
+            depth = if closes { depth.saturating_sub(1) } else { depth + 1 };
+        }
+        depth > DEEPEST
+    })
+}
+
+/// Sanitised HTML without what its writer hides, without pictures that count readers, and without
+/// frames that lost their source.
+fn pruned(html: &str) -> String {
+    let mut kept = String::with_capacity(html.len());
+    let mut rest = html;
+    // The element that is being left out, and how many of its name are open.
+    let mut skipping: Option<(&str, usize)> = None;
+    while let Some(start) = rest.find('<') {
+        let (text, from_tag) = rest.split_at(start);
+        let tag = &from_tag[..end_of_tag(from_tag)];
+        rest = &from_tag[tag.len()..];
+        if skipping.is_none() {
+            kept.push_str(text);
+        }
+        let closes = tag.starts_with("</");
+        let name = tag.trim_start_matches(['<', '/']).split(|c: char| !c.is_ascii_alphanumeric()).next();
+        let name = name.unwrap_or_default();
+        let void = matches!(name, "img" | "br" | "hr" | "source" | "wbr" | "col" | "area");
+        match &mut skipping {
+            Some((skipped, depth)) if *skipped == name => {
+                *depth = if closes { *depth - 1 } else { *depth + 1 };
+                if *depth == 0 {
+                    skipping = None;
+                }
+            }
+            Some(_) => {}
+            None if !closes && is_unwanted(name, tag) => {
+                if !void {
+                    skipping = Some((name, 1));
+                }
+            }
+            None => kept.push_str(tag),
+        }
+    }
+    if skipping.is_none() {
+        kept.push_str(rest);
+    }
+    kept
+}
+
+/// The length of the tag that a text begins with; a `>` may stand in a quoted value.
+fn end_of_tag(text: &str) -> usize {
+    let mut quoted = false;
+    let end = text.bytes().position(|byte| {
+        quoted ^= byte == b'"';
+        byte == b'>' && !quoted
+    });
+    end.map_or(text.len(), |end| end + 1)
+}
+
+fn is_unwanted(name: &str, tag: &str) -> bool {
+    let value = |attribute: &str| {
+        let (_, after) = tag.split_once(&format!(" {attribute}=\""))?;
+        after.split('"').next()
+    };
+    let tiny = |attribute| value(attribute).is_some_and(|pixels| matches!(pixels, "0" | "1"));
+    value("hidden").is_some()
+        || value("style") == Some(HIDDEN)
+        || (name == "iframe" && value("src").is_none())
+        || (name == "img" && (value("src").is_none() || tiny("width") || tiny("height")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str, markup: Markup) -> Result<String, TooDeep> {
+        let body = Body { markup, text: text.to_owned() };
+        html(&Parts {
+            base: &Url::parse("https://a.example/b/c").unwrap(),
+            frame_hosts: &["www.youtube.com".to_owned()],
+            summary: None,
+            image: None,
+            embed: None,
+            body: Some(&body),
+            actions: &[],
+            related: &[],
+        })
+    }
+
+    #[test]
+    fn html_is_made_harmless_and_its_addresses_absolute() {
+        for (text, expected) in [
+            ("<p onclick='x'>a<script>b</script></p>", "<p>a</p>"),
+            (
+                "<a href='javascript:x'>a</a><a href='d?e=1&amp;f=2#g'>a</a>",
+                "<a>a</a><a href=\"https://a.example/b/d?e=1&amp;f=2#g\">a</a>",
+            ),
+            (
+                "<img src='/x.png' alt='a > b' width=640px>",
+                "<img src=\"https://a.example/x.png\" alt=\"a &gt; b\" width=\"640\">",
+            ),
+            ("<img src='data:x'><img src='x' width=1 height=1>a", "a"),
+            (
+                "<img src='x' srcset='x 1x, javascript:y 2x, /z 3x'>",
+                "<img src=\"https://a.example/b/x\" srcset=\"https://a.example/b/x 1x, https://a.example/z 3x\">",
+            ),
+            (
+                "<iframe src='https://www.youtube.com/embed/x' width=5></iframe>",
+                "<iframe src=\"https://www.youtube.com/embed/x\" width=\"5\"></iframe>",
+            ),
+            ("a<iframe src='https://evil.example/'><b>x</b></iframe>b", "ab"),
+            (
+                "<video poster='p' src='v.mp4'></video>",
+                "<video poster=\"https://a.example/b/p\" src=\"https://a.example/b/v.mp4\"></video>",
+            ),
+            ("<div style='DISPLAY : none'>x<div>y</div></div><p style='color:red'>z</p>", "<p>z</p>"),
+            ("<p hidden>x</p>y", "y"),
+            ("<html><head><title>t</title><style>s</style></head><body><p>b</p></body></html>", "<p>b</p>"),
+            ("<svg><script>x</script></svg><math><mi>y</mi></math>z", "z"),
+        ] {
+            assert_eq!(shown(text, Markup::Html).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn markdown_has_tables_footnotes_and_code() {
+        let text = "# T\n\na | b\n--|--\n1 | 2\n\n`x<y>`[^1] ~~s~~\n\n[^1]: note\n\n<script>x</script>";
+        let content = shown(text, Markup::Markdown).unwrap();
+        for part in ["<h1>T</h1>", "<td>1</td>", "<code>x&lt;y&gt;</code>", "<del>s</del>", "note"] {
+            assert!(content.contains(part), "{part}: {content}");
+        }
+        assert!(!content.contains("script"), "{content}");
+    }
+
+    #[test]
+    fn what_nests_too_deeply_is_refused_before_it_costs_anything() {
+        assert_eq!(shown(&"<b>".repeat(100_000), Markup::Html), Err(TooDeep));
+        assert_eq!(shown(&"> ".repeat(100_000), Markup::Markdown), Err(TooDeep));
+        assert!(shown(&"<p>a<br><b>x</b>".repeat(1000), Markup::Html).is_ok());
+    }
+}
