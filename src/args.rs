@@ -54,7 +54,7 @@ pub enum Format {
 pub struct Settings {
     /// Configuration file [default: sower.yaml, if there is one]
     #[arg(long, value_name = "FILE", env = "SOWER_CONFIG", hide_env_values = true)]
-    pub config: Option<PathBuf>,
+    pub config: Option<String>,
     /// Directory of the seeds [default: seeds]
     #[arg(long, value_name = "DIR", env = "SOWER_SEEDS", hide_env_values = true)]
     pub seeds: Option<String>,

@@ -121,13 +121,14 @@ impl Catalog {
 
     /// Takes in what changed, and what time changed: scheduled and expired records up to `now`.
     ///
-    /// Time does not go backwards here: what was shown once stays when a clock is set back.
+    /// A clock that is set back takes nothing away: what is shown is looked at again when it changes
+    /// or is due.
     pub fn apply(
         &mut self,
         changes: impl IntoIterator<Item = (Arc<str>, Change)>,
         now: Timestamp,
     ) -> Touched {
-        self.now = self.now.max(now);
+        self.now = now;
         let mut ids: HashSet<Arc<str>> = HashSet::new();
         while let Some((_, id)) = self.due.first().filter(|(due, _)| *due <= self.now).cloned() {
             self.due.pop_first();
@@ -536,7 +537,9 @@ mod tests {
         ) {
             let mut catalog = Catalog::new(false);
             let mut last = BTreeMap::new();
+            let mut hours = 0;
             for (path, kind, id, topic, day) in steps {
+                hours += i64::from(day);
                 let path = format!("{path}.md");
                 let yaml = format!("title: A\nid: urn:x:{id}\ntopics: [{}]\nquality: {kind}\n", ["A", "a", "b"][usize::from(topic)]);
                 let seed = match kind {
@@ -548,7 +551,7 @@ mod tests {
                     Some(yaml) => read(&path, yaml),
                     None => (path.as_str().into(), Change::Gone),
                 };
-                catalog.apply([change], now() + chrono::Duration::hours(i64::from(day)));
+                catalog.apply([change], now() + chrono::Duration::hours(hours));
                 last.insert(path, seed);
             }
             let mut cold = Catalog::new(false);

@@ -131,8 +131,8 @@ impl Config {
     ///
     /// A value that cannot be meant, with the place where it was set; a file that cannot be read.
     pub fn resolve(settings: Settings) -> Result<Self, ConfigError> {
-        let (path, named) = match settings.config.filter(|path| !path.as_os_str().is_empty()) {
-            Some(path) => (path, true),
+        let (path, named) = match settings.config.filter(|path| !path.is_empty()) {
+            Some(path) => (PathBuf::from(path), true),
             None => (PathBuf::from(DEFAULT_FILE), false),
         };
         let text = match std::fs::read_to_string(&path) {
@@ -144,7 +144,7 @@ impl Config {
         let beside = path.parent().unwrap_or(Path::new("")).to_owned();
         let source = Source { path: &path, text: &text };
         let setting = |key, flag: Option<String>, line: Option<String>| {
-            let flag = flag.filter(|value| !value.is_empty());
+            let [flag, line] = [flag, line].map(|value| value.filter(|value| !value.trim().is_empty()));
             Setting { key, from_file: flag.is_none(), text: flag.or(line), source: &source }
         };
 
@@ -243,7 +243,7 @@ fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
     }
     serde_yaml::from_str(text).map_err(|error| {
         let said = yaml::reason(&error);
-        let mut at = yaml::position(&error).unwrap_or(Position { line: 1, column: 1 });
+        let mut at = yaml::position(text, &error).unwrap_or(Position { line: 1, column: 1 });
         let reason = if let Some((_, rest)) = said.split_once("unknown field `") {
             let key = rest.split('`').next().unwrap_or_default();
             at = yaml::key_at(text, key).unwrap_or(at);
@@ -359,7 +359,7 @@ mod tests {
         let path = directory.path().join("sower.yaml");
         std::fs::write(&path, yaml).unwrap();
         let within = format!("{}/", directory.path().display());
-        Config::resolve(Settings { config: Some(path), ..settings })
+        Config::resolve(Settings { config: Some(path.display().to_string()), ..settings })
             .map_err(|error| error.to_string().replace(&within, ""))
     }
 

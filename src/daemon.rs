@@ -1,5 +1,6 @@
 //! The daemon: watch, look, publish, serve, until it is told to stop.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -33,24 +34,59 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 ///
-/// The seed directory cannot be read at the start. Later that is logged, and what was read of it
-/// is served on.
+/// The seed directory cannot be read at the start, or reading breaks down. That the directory
+/// cannot be read later is logged, and what was read of it is served on.
 pub async fn run(
     config: Config,
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
-) -> Result<(), ScanError> {
+) -> Result<(), RunError> {
     let max_age = config.max_age;
-    let begun = tokio::task::spawn_blocking(move || Daemon::begin(&config)).await;
-    let daemon = begun.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+    let mut shutdown = pin!(shutdown);
+    let begun = on_a_thread(move || Daemon::begin(&config));
+    let daemon = tokio::select! {
+        begun = begun => begun.ok_or(RunError::Broken)??,
+        () = &mut shutdown => return Ok(()),
+    };
     let (current, stopper) = (daemon.publisher.current(), daemon.watch.stopper());
-    let reloads = std::thread::spawn(move || daemon.keep_up());
-    serve::serve(listener, current, max_age, shutdown).await;
+    let mut reloads = pin!(on_a_thread(move || daemon.keep_up()));
+    let mut reloads_ended = None;
+    serve::serve(listener, current, max_age, async {
+        tokio::select! {
+            ended = &mut reloads => reloads_ended = Some(ended),
+            () = shutdown => {}
+        }
+    })
+    .await;
     stopper.stop();
-    if reloads.join().is_err() {
-        error!("reloading ended early");
+    match reloads_ended {
+        Some(ended) => ended,
+        None => reloads.await,
     }
-    Ok(())
+    .ok_or(RunError::Broken)
+}
+
+/// Runs something that blocks beside the runtime, which does not wait for it when it ends. None
+/// if it panicked.
+async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (done, result) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let _ = done.send(work());
+    });
+    result.await.ok()
+}
+
+/// Why a daemon cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The seed directory cannot be read at the start.
+    #[error(transparent)]
+    Scan(#[from] ScanError),
+    /// Reading or publishing broke. Serving on would serve what is old, without a word.
+    #[error(
+        "reading the seeds broke down, which is a fault of sower's own; start it again, and report what stands above"
+    )]
+    Broken,
 }
 
 /// Everything between the seeds and the edition that is served.
@@ -115,6 +151,7 @@ impl Daemon {
                 self.publish(&touched, told.as_deref(), began);
                 self.tell_seeds(&paths);
             } else {
+                self.publisher.note_due(&self.catalog);
                 self.try_mirror_again();
             }
         }
@@ -181,8 +218,12 @@ impl Daemon {
     fn tell_where(&self, config: &Config) {
         let url = &config.url;
         info!("serving {url}all.atom and {url}all.rss");
-        let topics: Vec<_> =
-            self.catalog.topics().map(|(slug, _, entries)| format!("{slug} ({entries})")).collect();
+        let topics = self.catalog.topics().map(|(slug, _, entries)| format!("{slug} ({entries})"));
+        let mut topics: Vec<_> = topics.take(MOST_LINES + 1).collect();
+        if topics.len() > MOST_LINES {
+            topics.truncate(MOST_LINES);
+            topics.push("…".to_owned());
+        }
         if !topics.is_empty() {
             info!("each topic at {url}topics/TOPIC.atom and .rss: {}", topics.join(", "));
         }

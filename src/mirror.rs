@@ -11,7 +11,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::edition::{Edition, Representation};
 
@@ -20,6 +20,10 @@ const LIST: &str = ".sower";
 const LIST_HEAD: &str = "# The files in this directory that sower wrote, and may replace or remove.\n";
 /// How the name of a file ends until it has all its bytes.
 const UNFINISHED: &str = ".sower-unfinished";
+
+/// How often, and for how long, another process's writing is waited for.
+const LOCK_TRIES: u32 = 500;
+const LOCK_AGAIN: Duration = Duration::from_millis(20);
 
 /// A mirror that is not in step.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +86,8 @@ impl Mirror {
     ///
     /// The first thing that could not be done.
     pub fn update(&mut self, edition: &Edition) -> Result<Mirrored, MirrorError> {
+        fs::create_dir_all(&self.root).map_err(io_error(&self.root))?;
+        let _lock = self.lock()?;
         self.read_list()?;
         if !std::mem::replace(&mut self.cleared, true) {
             self.clear_away();
@@ -98,13 +104,19 @@ impl Mirror {
         let stale = self.listed.iter().filter(|path| !edition.representations.contains_key(*path));
         let stale: Vec<String> = stale.cloned().collect();
 
-        let made = fs::create_dir_all(&self.root).map_err(io_error(&self.root));
-        made.and_then(|()| self.write_list(due.iter().map(|(path, _)| (*path).clone())))?;
+        let listed_before = self.listed.clone();
+        self.write_list(due.iter().map(|(path, _)| (*path).clone()))?;
         let mut mirrored = Mirrored::default();
         for (path, representation) in due {
             match self.write(path, representation) {
                 Ok(()) => mirrored.written += 1,
-                Err(error) => failed.push(error),
+                Err(error) => {
+                    // What was never written must not be taken for sower's own later.
+                    if !listed_before.contains(path) {
+                        self.listed.remove(path);
+                    }
+                    failed.push(error);
+                }
             }
         }
         for path in stale {
@@ -115,6 +127,21 @@ impl Mirror {
         }
         failed.extend(self.write_list([]).err());
         failed.into_iter().next().map_or(Ok(mirrored), Err)
+    }
+
+    /// Keeps other processes of sower's out while this one writes: each would take the other's
+    /// unfinished files for its own.
+    fn lock(&self) -> Result<fs::File, MirrorError> {
+        let directory = fs::File::open(&self.root).map_err(io_error(&self.root))?;
+        for _ in 0..LOCK_TRIES {
+            match directory.try_lock() {
+                Err(fs::TryLockError::WouldBlock) => std::thread::sleep(LOCK_AGAIN),
+                // A file system without locks is no reason to write nothing.
+                Ok(()) | Err(fs::TryLockError::Error(_)) => return Ok(directory),
+            }
+        }
+        let busy = io::Error::other("another sower has been writing to it for too long");
+        Err(io_error(&self.root)(busy))
     }
 
     /// Reads the list anew each time: the directory may have been replaced by somebody else's.
@@ -240,7 +267,6 @@ fn unfinished(file: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn edition(feeds: &[(&str, &str)]) -> Edition {
         let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);

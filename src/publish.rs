@@ -2,7 +2,7 @@
 //! mirror.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use rayon::prelude::*;
@@ -89,13 +89,21 @@ impl Publisher {
         Published { edition, changed, removed, failed, mirror: self.update_mirror() }
     }
 
-    /// When new bytes were first published: now, unless a process before this one did. Never the
-    /// future, and never before what stood there, whatever the clock does.
+    /// When new bytes were first published: now, unless a process before this one did. Always after
+    /// what stood there, to the second, so that nobody who asks by date is told that nothing changed.
     fn last_modified(&self, path: &str, body: &[u8], old: Option<SystemTime>, now: SystemTime) -> SystemTime {
         let mirrored = || self.mirror.as_ref().and_then(|mirror| mirror.last_modified(path, body));
         match old {
-            Some(old) => now.max(old),
+            Some(old) => now.max(old + Duration::from_secs(1)),
             None => mirrored().unwrap_or(now).min(now),
+        }
+    }
+
+    /// Takes note of when the next edition is due, which may change while no feed does.
+    pub fn note_due(&self, catalog: &Catalog) {
+        let before = self.current.load();
+        if before.next_due != catalog.next_due() {
+            self.current.store(Arc::new(Edition { next_due: catalog.next_due(), ..Edition::clone(&before) }));
         }
     }
 
@@ -135,7 +143,6 @@ mod tests {
     use super::*;
     use crate::seed::{self, Change, Rules};
     use std::path::Path;
-    use std::time::Duration;
 
     struct Run {
         catalog: Catalog,
@@ -204,7 +211,7 @@ mod tests {
         let mut run = Run::new(None);
         run.publish("a.md", Some("one"), 100);
         run.publish("b.md", Some("one"), 50);
-        assert_eq!(run.modified("all.rss"), at(100));
+        assert_eq!(run.modified("all.rss"), at(101));
     }
 
     #[test]

@@ -20,7 +20,7 @@ const QUIET: Duration = Duration::from_millis(20);
 /// How long changes wait at most while it does not get quiet.
 const IMPATIENCE: Duration = Duration::from_millis(500);
 /// How long a file that is written to, and not closed, is left alone after the last write.
-const UNFINISHED: Duration = Duration::from_secs(1);
+const UNFINISHED: Duration = Duration::from_secs(3);
 /// How long after an event about a folder everything is looked at.
 const SECOND_LOOK: Duration = Duration::from_secs(1);
 /// How often everything is looked at, whatever is heard.

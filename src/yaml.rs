@@ -40,12 +40,18 @@ pub fn key_at(yaml: &str, key: &str) -> Option<Position> {
 
 /// The place of the first key that stands twice in one mapping, at any depth.
 pub fn duplicate_key(yaml: &str) -> Option<Position> {
-    serde_yaml::from_str::<Unrepeated>(yaml).err().and_then(|error| position(&error))
+    serde_yaml::from_str::<Unrepeated>(yaml).err().and_then(|error| position(yaml, &error))
 }
 
 /// Where an error of the parser points, if it points anywhere.
-pub fn position(error: &serde_yaml::Error) -> Option<Position> {
-    error.location().map(|at| Position { line: at.line(), column: at.column() })
+///
+/// The parser counts lines at every character that YAML 1.1 takes for the end of one; people's
+/// editors do not. Its index, which counts bytes, is what both can agree on.
+pub fn position(yaml: &str, error: &serde_yaml::Error) -> Option<Position> {
+    let before = yaml.get(..error.location()?.index()).unwrap_or(yaml);
+    let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+    let line = before.matches('\n').count() + 1;
+    Some(Position { line, column: before[line_start..].chars().count() + 1 })
 }
 
 /// What an error of the parser says, without the positions it mixes in: they count from the start
@@ -104,7 +110,7 @@ pub fn nearest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
 
 fn refused(yaml: &str, walk: Walk<'_>) -> Option<Position> {
     let error = walk.deserialize(serde_yaml::Deserializer::from_str(yaml)).err()?;
-    if reason(&error).ends_with(HERE) { position(&error) } else { None }
+    if reason(&error).ends_with(HERE) { position(yaml, &error) } else { None }
 }
 
 /// How a refusal on purpose is told from any other.
@@ -308,6 +314,13 @@ mod tests {
         assert_eq!(key_at(SAMPLE, "images"), Some(Position { line: 2, column: 1 }));
         assert_eq!(value_at(SAMPLE, &[Key("nothing")]), None);
         assert_eq!(key_at("[a, list]", "a"), None);
+    }
+
+    #[test]
+    fn lines_end_where_editors_end_them() {
+        let yaml = "a: \"x\u{2028}y\u{85}z\"\r\nb: 1\r\nc: [d]\r\n";
+        assert_eq!(key_at(yaml, "b"), Some(Position { line: 2, column: 1 }));
+        assert_eq!(value_at(yaml, &[Step::Key("c"), Step::Index(0)]), Some(Position { line: 3, column: 5 }));
     }
 
     #[test]

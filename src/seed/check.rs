@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use url::Url;
 
 use super::content::{self, Parts};
 use super::front_matter::{self, FrontMatter, Given};
@@ -18,6 +17,9 @@ use crate::yaml::{self, Position, Step};
 
 /// Characters that a tag URI's specific part may have as they are (RFC 4151 §2.1).
 const TAG_ESCAPES: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Most topics of one seed: each puts the seed into one more feed, and into each of them its name.
+const MOST_TOPICS: usize = 50;
 
 /// Most faults of one seed that are told one by one.
 pub(super) const MOST_FAULTS: usize = 20;
@@ -212,7 +214,15 @@ impl<'a> Check<'a> {
         };
         let mut topics: Vec<Topic> = Vec::with_capacity(names.len());
         let mut faulty = false;
-        for (index, name) in names.iter().enumerate() {
+        if names.len() > MOST_TOPICS {
+            let place = self.place_of(&[Step::Key("topics"), Step::Index(MOST_TOPICS)]);
+            self.fault(
+                place,
+                format!("the topics from here on are left out: {MOST_TOPICS} are the most"),
+                None,
+            );
+        }
+        for (index, name) in names.iter().enumerate().take(MOST_TOPICS) {
             let name = plain(name.as_deref().unwrap_or_default());
             match slug::topic_slug(&name) {
                 Ok(slug) if topics.iter().any(|topic| *topic.slug == *slug) => {}
@@ -383,14 +393,12 @@ impl<'a> Check<'a> {
             provider.authors.iter().filter_map(|author| some_text(author.name.as_deref()?)).collect();
         let domain = provider.domain.as_deref().map(str::trim).filter(|domain| !domain.is_empty());
         let site = domain.and_then(|domain| {
-            let site = Url::parse(&format!("https://{domain}"))
-                .ok()
-                .filter(|url| url.path() == "/" && url.query().is_none());
+            let site = link::site(domain);
             if site.is_none() {
                 let place = self.place_of(&[path, &[Step::Key("domain")]].concat());
                 self.fault(place, "`domain` is left out: it is not the name of a host".to_owned(), None);
             }
-            site.map(|_| format!("https://{domain}"))
+            site
         });
         let image = match provider.images.first() {
             Some(image) => {
@@ -403,7 +411,7 @@ impl<'a> Check<'a> {
             .name
             .as_deref()
             .and_then(some_text)
-            .or_else(|| site.as_ref().and(domain).map(str::to_owned));
+            .or_else(|| site.as_ref().and(domain).and_then(some_text));
         (name.map(|name| Provider { name, site, image }), authors)
     }
 

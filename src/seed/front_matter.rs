@@ -1,6 +1,7 @@
 //! The front matter of a seed: where it stands in the file, and its fields as they were typed.
 
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::Deserialize;
@@ -261,7 +262,7 @@ pub(super) fn parse(yaml: &str, skip: &[&'static str]) -> Result<FrontMatter, Re
 
 fn refusal(yaml: &str, error: &serde_yaml::Error, field: Option<&'static str>) -> Refusal {
     let reason = yaml::reason(error);
-    let at = yaml::position(error);
+    let at = yaml::position(yaml, error);
     if reason.contains("duplicate field") || reason.contains(yaml::REPEATED) {
         let at = yaml::duplicate_key(yaml).or(at);
         return Refusal { field: None, at, reason: yaml::REPEATED.to_owned(), help: None };
@@ -339,49 +340,68 @@ pub(super) fn meant(unknown: &str, given: &[&str]) -> Option<&'static str> {
 
 /// A file's text in which no value of `secured` can be read, line for line as long as before, for
 /// showing pieces of it to people.
+///
+/// It hides too much rather than too little: from the word on, whatever stands round it, up to the
+/// next line that begins with a known key. Where a key may be spelled so that the word cannot be
+/// seen, all is hidden.
 pub(super) fn without_secured(text: &str) -> String {
+    let mut hiding = text.lines().any(may_hide_a_key);
+    let everything = hiding;
     let mut shown = String::with_capacity(text.len());
-    let mut hiding: Option<usize> = None;
     for line in text.split_inclusive('\n') {
-        let indent = line.len() - line.trim_start().len();
-        if let Some(depth) = hiding {
-            let ends = is_fence(line) || (indent <= depth && opens_a_key(line));
-            if !ends {
-                shown.push_str("…\n");
-                continue;
+        hiding = everything || (hiding && !is_fence(line) && !begins_with_known_key(line));
+        let secured = line.to_ascii_lowercase().find(SECURED);
+        match secured.filter(|_| !hiding) {
+            Some(start) => {
+                shown.push_str(&line[..start + SECURED.len()]);
+                shown.push_str(": …\n");
+                hiding = true;
             }
-            hiding = None;
-        }
-        match secured_key(line) {
-            Some(end) => {
-                shown.push_str(&line[..end]);
-                shown.push_str(" …\n");
-                hiding = Some(indent);
-            }
+            None if hiding => shown.push_str("…\n"),
             None => shown.push_str(line),
         }
     }
     shown
 }
 
-/// Where a line's `secured:` ends, in whatever quotes and case it is written.
-fn secured_key(line: &str) -> Option<usize> {
-    let lower = line.to_ascii_lowercase();
-    lower.match_indices(SECURED).find_map(|(start, word)| {
-        let rest = &line[start + word.len()..];
-        let colon = rest.find(':')?;
-        rest[..colon]
-            .trim_matches(|c: char| c.is_whitespace() || c == '"' || c == '\'')
-            .is_empty()
-            .then_some(())?;
-        Some(start + word.len() + colon + 1)
-    })
+/// Whether a key of a line may be spelled with escapes, or stand after a question mark.
+fn may_hide_a_key(line: &str) -> bool {
+    let quoted: Vec<_> = line.split('"').collect();
+    let escaped =
+        quoted.windows(2).any(|pair| pair[0].contains('\\') && pair[1].trim_start().starts_with(':'));
+    escaped || line.trim_start_matches([' ', '-', '[', '{', ',']).starts_with("? ")
 }
 
-fn opens_a_key(line: &str) -> bool {
-    let line = line.trim_start().trim_start_matches("- ").trim_start_matches(['"', '\'']);
-    let name = line.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_' || c == '-');
-    name.len() < line.len() && name.trim_start_matches(['"', '\'', ' ']).starts_with(':')
+fn begins_with_known_key(line: &str) -> bool {
+    let key = line.split(':').next().filter(|key| key.len() < line.len()).unwrap_or_default();
+    KEYS.iter().any(|&known| known == key.trim_end().trim_matches(['"', '\'']) && known != SECURED)
+}
+
+/// Whether a name is given to a value and used in place of another. Nobody needs that in front
+/// matter; it is how a few lines become megabytes, and how what is skipped gets into another field.
+pub(super) fn has_aliases(yaml: &str) -> bool {
+    let named = |sign: char| -> HashSet<&str> {
+        let starts = yaml.match_indices(sign).filter(|(at, _)| {
+            yaml[..*at]
+                .chars()
+                .next_back()
+                .is_none_or(|before| before.is_whitespace() || "[{,:-?".contains(before))
+        });
+        let ends = |c: char| c.is_whitespace() || "[]{},".contains(c);
+        let names = starts.map(|(at, _)| yaml[at + 1..].split(ends).next().unwrap_or_default());
+        names.filter(|name| !name.is_empty()).collect()
+    };
+    let anchors = named('&');
+    !anchors.is_empty() && named('*').iter().any(|alias| anchors.contains(alias.trim_end_matches(':')))
+}
+
+/// Whether what has no opening line looks like front matter all the same: a slip in its first line
+/// must not withdraw an entry without a word.
+pub(super) fn lacks_only_its_fence(text: &str) -> bool {
+    let before = text.lines().take(100).take_while(|line| !is_fence(line));
+    let has_fence = text.lines().take(100).any(is_fence);
+    let keys = before.filter(|line| ["title:", "name:", "topics:"].iter().any(|key| line.starts_with(key)));
+    has_fence && keys.count() > 0 || text.trim_start().starts_with("---\n") && !text.starts_with("---")
 }
 
 #[cfg(test)]
@@ -464,18 +484,50 @@ mod tests {
     #[test]
     fn secured_values_cannot_be_read_in_what_is_shown() {
         for text in [
-            "a: 1\nsecured: \"TOP TOP\"\nb: 2\n",
-            "secured: >\n  TOP\n  TOP\nb: 2\n",
-            "secured: \"TOP\nTOP\n  TOP\"\nb: 2\n",
-            "\"Secured\" : TOP\n  TOP\nb: 2\n",
+            "a: 1\nsecured: \"TOP TOP\"\nheat: 2\n",
+            "secured: >\n  TOP\n  TOP\nheat: 2\n",
+            "secured: \"TOP\nTOP\n  TOP\"\nheat: 2\n",
+            "\"Secured\" : TOP\n  TOP\nheat: 2\n",
             "{a: 1, secured: TOP, b: 2}\n",
-            "a:\n  secured: TOP\n  b: 2\n",
-            "a: \"unclosed\nsecured: \"TOP;TOP==\"\n---\nb: 2\n",
+            "a:\n  secured: TOP\nheat: 2\n",
+            "? secured\n: TOP\nheat: 2\n",
+            "\"sec\\u0075red\": TOP?\nheat: 2\n",
+            "secured: \"AAA\nabc:TOP\nheat: 2\n",
+            "secured:\n- a: \"TOP\n- b: TOP\nheat: 2\n",
+            "provider: {name: [x], secured:\nTOP: x}\nheat: 2\n",
+            "a: \"unclosed\nsecured: \"TOP;TOP==\"\n---\nheat: 2\n",
         ] {
             let shown = without_secured(text);
             assert!(!shown.contains("TOP"), "{shown}");
             assert_eq!(shown.lines().count(), text.lines().count(), "{shown}");
-            assert!(shown.contains("b: 2") || text.starts_with('{'), "{shown}");
+            assert!(shown.contains("heat: 2") || text.starts_with('{') || text.contains('?'), "{shown}");
+        }
+    }
+
+    #[test]
+    fn aliases_are_told_from_words() {
+        for yaml in
+            ["a: &x b\nc: *x\n", "[&a b, *a]", "secured: &x S\nexcerpt: *x\n", "a: &b\n  c: d\n? *b : 1\n"]
+        {
+            assert!(has_aliases(yaml), "{yaml}");
+        }
+        for yaml in ["a: R&D *x*\n", "a: this &x and *y\n", "a: &x b\n", "a: *x\n", "a: 2*x &\n", ""] {
+            assert!(!has_aliases(yaml), "{yaml}");
+        }
+    }
+
+    #[test]
+    fn a_slip_in_the_opening_line_is_seen() {
+        for text in [
+            "--\ntitle: A\n---\n",
+            "x---\ntitle: A\n---\n",
+            "\n---\ntitle: A\n---\n",
+            " title: x\ntopics: a\n---\nb",
+        ] {
+            assert!(lacks_only_its_fence(text), "{text}");
+        }
+        for text in ["# Heading\n\n---\n\ntext\n", "title: A\n", "text\n---\ntitle: A\n"] {
+            assert!(!lacks_only_its_fence(text), "{text}");
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use url::Url;
 
+use crate::text::allowed_in_xml;
+
 /// An address that a reader can open. A relative one is taken from the publication's own
 /// address. One that is a valid URI is kept to the letter, since ids are made of it.
 pub(super) fn web(text: &str, base: &Url) -> Option<String> {
@@ -20,6 +22,12 @@ pub(super) fn page(text: &str, base: &Url) -> Option<String> {
     if whole { web(text, base) } else { None }
 }
 
+/// The site of a domain: a host and nothing else.
+pub(super) fn site(domain: &str) -> Option<String> {
+    let host = url::Host::parse(domain).ok()?;
+    Some(format!("https://{host}"))
+}
+
 /// RFC 3986 §2: the characters of a URI.
 fn is_uri_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&byte)
@@ -28,6 +36,7 @@ fn is_uri_byte(byte: u8) -> bool {
 /// Whether an id can stand in `atom:id`: an absolute IRI (RFC 4287 §4.2.6).
 pub(super) fn is_iri(text: &str) -> bool {
     Url::parse(text).is_ok()
+        && text.chars().all(allowed_in_xml)
         && !text.contains(|c: char| c.is_whitespace() || c.is_control() || "<>\"{}|\\^`".contains(c))
 }
 
@@ -63,13 +72,22 @@ mod tests {
     }
 
     #[test]
+    fn sites() {
+        assert_eq!(site("a.example").as_deref(), Some("https://a.example"));
+        assert_eq!(site("例え.example").as_deref(), Some("https://xn--r8jz45g.example"));
+        for domain in ["", "a b", "a.example/x", "me@a.example", "a.example:80", "\u{7}@x.com", "a?b"] {
+            assert_eq!(site(domain), None, "{domain}");
+        }
+    }
+
+    #[test]
     fn ids() {
         for text in
             ["urn:uuid:1225c695-cfb8-4ebb-aaaa-80da344efa6a", "tag:a.example,2005:x", "https://a.example/é"]
         {
             assert!(is_iri(text), "{text}");
         }
-        for text in ["x", "42", "", "a b", "urn:<x>", "/x"] {
+        for text in ["x", "42", "", "a b", "urn:<x>", "/x", "urn:x:\u{FFFE}"] {
             assert!(!is_iri(text), "{text}");
         }
     }

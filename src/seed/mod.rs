@@ -150,7 +150,7 @@ pub fn read(rules: &Rules, path: &Arc<str>, bytes: &[u8]) -> Reading {
     };
     let opening = || Some(Place::in_text(text, Position { line: 1, column: 1 }).marking(3));
     match front_matter::cut(text, form == Form::Yaml) {
-        Cut::NotASeed => Reading::NotASeed,
+        Cut::NotASeed => no_seed(path, text),
         Cut::Blank => Reading::Blank,
         Cut::Unclosed => {
             let reason = "front matter opens here and never closes".to_owned();
@@ -164,6 +164,10 @@ pub fn read(rules: &Rules, path: &Arc<str>, bytes: &[u8]) -> Reading {
             let reason = format!("`[` and `{{` open more than {} deep", front_matter::DEEPEST);
             lost(path, opening(), reason, Some("close them, or put such text into the body"))
         }
+        Cut::Whole { yaml, .. } if front_matter::has_aliases(yaml) => {
+            let reason = "anchors and aliases (`&name`, `*name`) are not read".to_owned();
+            lost(path, opening(), reason, Some("write the value where it belongs, or in quotes"))
+        }
         Cut::Whole { yaml, lines_before, body } => {
             let body = match form {
                 Form::Text(markup) if !body.trim().is_empty() => Some(Body { markup, text: body.to_owned() }),
@@ -172,6 +176,16 @@ pub fn read(rules: &Rules, path: &Arc<str>, bytes: &[u8]) -> Reading {
             Check::new(rules, path, text, yaml, lines_before).seed(body.as_ref())
         }
     }
+}
+
+/// What has no front matter is passed over, unless it lacks no more than its opening line.
+fn no_seed(path: &Arc<str>, text: &str) -> Reading {
+    if !front_matter::lacks_only_its_fence(text) {
+        return Reading::NotASeed;
+    }
+    let place = Place::in_text(&front_matter::without_secured(text), Position { line: 1, column: 1 });
+    let reason = "front matter begins with a line of three hyphens, the first of the file".to_owned();
+    lost(path, Some(place), reason, Some("write `---` there, and nothing before it"))
 }
 
 /// The text of what may be a seed, without its byte order mark.
@@ -185,7 +199,8 @@ fn text<'a>(rules: &Rules, path: &Arc<str>, form: Form, bytes: &'a [u8]) -> Resu
     // Whatever else it is, a picture or a novel, it is none of our business.
     let may_be_fenced = b"---".starts_with(&bytes[..bytes.len().min(3)]);
     if form != Form::Yaml && !utf16 && !may_be_fenced && !bytes.iter().all(u8::is_ascii_whitespace) {
-        return Err(Box::new(Reading::NotASeed));
+        let beginning = String::from_utf8_lossy(&bytes[..bytes.len().min(front_matter::LARGEST)]);
+        return Err(Box::new(no_seed(path, &beginning)));
     }
     if bytes.len() as u64 > rules.largest {
         let reason = format!("this seed is larger than {} bytes", rules.largest);

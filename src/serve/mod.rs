@@ -19,6 +19,8 @@ use crate::publish::Current;
 
 /// How long a client may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Largest head of a request, in bytes; as much is read ahead of the answers, too.
+const LARGEST_HEAD: usize = 16 * 1024;
 /// How long requests in flight may take to finish once serving stops.
 const DRAIN: Duration = Duration::from_secs(10);
 /// How long to wait before accepting again when the system has nothing left to accept with.
@@ -59,7 +61,9 @@ pub async fn serve(
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
-            .pipeline_flush(true)
+            // Bodies are shared between answers, not copied: gathering those of pipelined requests
+            // into one write would copy them, as many as a client asks for and does not read.
+            .max_buf_size(LARGEST_HEAD)
             .serve_connection(TokioIo::new(stream), service);
         let connection = connections.watch(connection);
         tokio::spawn(async move {

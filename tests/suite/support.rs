@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use feed_rs::model::Feed;
 use sower::args::Settings;
 use sower::config::Config;
+use sower::daemon::RunError;
 use sower::render::encoded;
-use sower::scan::ScanError;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
@@ -138,7 +138,7 @@ impl Workspace {
     pub(crate) fn config_with(&self, settings: Settings) -> Config {
         let text = |path: PathBuf| Some(path.to_str().unwrap().to_owned());
         Config::resolve(Settings {
-            config: Some(self.path().join("sower.yaml")),
+            config: text(self.path().join("sower.yaml")),
             seeds: text(self.seeds()),
             feeds: settings.feeds.clone().or(text(self.feeds())),
             url: Some("https://feeds.example.org/".to_owned()),
@@ -213,7 +213,7 @@ pub(crate) fn titles(body: &[u8]) -> Vec<String> {
 pub(crate) struct Daemon {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
-    running: Option<JoinHandle<Result<(), ScanError>>>,
+    running: Option<JoinHandle<Result<(), RunError>>>,
 }
 
 impl Daemon {
