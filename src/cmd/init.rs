@@ -37,8 +37,8 @@ pub(super) fn run(directory: &Path) -> anyhow::Result<ExitCode> {
 fn first_seed() -> String {
     let now = Utc::now().format("%Y-%m-%dT%H:%M:%SZ");
     format!(
-        "---\ntitle: Hello\nexcerpt: Edit this line while `sower serve` runs, and the next poll of a feed reader shows it.\npublishedDateTime: {now}\ntopics: [News]\n---\n\n\
-         A seed may have a body, in Markdown here.\n"
+        "---\ntitle: Hello\nexcerpt: The first entry of this feed.\npublishedDateTime: {now}\ntopics: [News]\n---\n\n\
+         Edit this file while `sower serve` runs: the next poll of a feed reader shows it.\n"
     )
 }
 

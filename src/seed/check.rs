@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use url::Url;
 
 use super::content::{self, Parts};
 use super::front_matter::{self, FrontMatter, Given};
