@@ -71,7 +71,15 @@ impl Stamp {
     }
 
     fn settled(self) -> Option<Self> {
-        let age = SystemTime::now().duration_since(self.modified?).ok()?;
+        let changed = self.modified?;
+        // Whoever sets a file's date back leaves a mark here.
+        #[cfg(unix)]
+        let changed = {
+            let (_, _, seconds, nanoseconds) = self.inode;
+            let since = Duration::new(u64::try_from(seconds).ok()?, u32::try_from(nanoseconds).ok()?);
+            changed.max(SystemTime::UNIX_EPOCH + since)
+        };
+        let age = SystemTime::now().duration_since(changed).ok()?;
         (age > SETTLED).then_some(self)
     }
 }
