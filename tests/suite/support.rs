@@ -5,11 +5,12 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use chrono::Utc;
 use feed_rs::model::Feed;
 use sower::args::Settings;
 use sower::config::Config;
@@ -140,7 +141,7 @@ impl Workspace {
         Config::resolve(Settings {
             config: text(self.path().join("sower.yaml")),
             seeds: text(self.seeds()),
-            feeds: settings.feeds.clone().or(text(self.feeds())),
+            feeds: text(self.feeds()),
             url: Some("https://feeds.example.org/".to_owned()),
             ..settings
         })
@@ -172,7 +173,7 @@ impl Workspace {
     }
 
     pub(crate) fn in_step_within(&self, deadline: Duration, daemon: &Daemon) {
-        let expected = tree(&self.config(), chrono::Utc::now());
+        let expected = tree(&self.config(), Utc::now());
         let until = Instant::now() + deadline;
         loop {
             let mirrored = self.mirrored();
@@ -308,6 +309,29 @@ impl Drop for Daemon {
     }
 }
 
+/// The real binary, serving until it is killed.
+pub(crate) struct Doomed(pub(crate) Child);
+
+impl Doomed {
+    pub(crate) fn serve(work: &Workspace) -> Self {
+        let mut command = work.command("serve");
+        Self(command.args(["--listen", "127.0.0.1:0"]).stderr(Stdio::piped()).spawn().unwrap())
+    }
+
+    /// Waits until the first edition is out.
+    pub(crate) fn first_edition(&mut self) {
+        let mut log = BufReader::new(self.0.stderr.as_mut().unwrap()).lines();
+        assert!(log.any(|line| line.unwrap().contains("serving https://feeds.example.org/")));
+    }
+}
+
+impl Drop for Doomed {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
 /// An HTTP/1.1 connection, kept alive until a request says otherwise.
 pub(crate) struct Connection {
     stream: BufReader<TcpStream>,
@@ -324,9 +348,9 @@ impl Connection {
     pub(crate) fn request(&mut self, method: &str, path: &str, fields: &[(&str, &str)]) -> Response {
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: feeds.example.org\r\n");
         for (name, value) in fields {
-            head += &format!("{name}: {value}\r\n");
+            head.extend([name, ": ", value, "\r\n"]);
         }
-        head += "\r\n";
+        head.push_str("\r\n");
         self.stream.get_mut().write_all(head.as_bytes()).unwrap();
 
         let line = self.line();
