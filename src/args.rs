@@ -73,6 +73,15 @@ pub struct Settings {
     /// Language of the publication [default: en]
     #[arg(long, value_name = "TAG", env = "SOWER_LANGUAGE", hide_env_values = true)]
     pub language: Option<String>,
+    /// Who owns the rights, as in `© 2026 The Garden` [default: nobody says]
+    #[arg(long, value_name = "TEXT", env = "SOWER_COPYRIGHT", hide_env_values = true)]
+    pub copyright: Option<String>,
+    /// Small square picture of the publication [default: none]
+    #[arg(long, value_name = "URL", env = "SOWER_ICON", hide_env_values = true)]
+    pub icon: Option<String>,
+    /// Large picture of the publication, twice as wide as high [default: none]
+    #[arg(long, value_name = "URL", env = "SOWER_LOGO", hide_env_values = true)]
+    pub logo: Option<String>,
     /// Entries of a feed, the newest [default: 50]
     #[arg(long, value_name = "NUMBER", env = "SOWER_ENTRIES", hide_env_values = true)]
     pub entries: Option<String>,

@@ -41,6 +41,12 @@ pub struct Config {
     pub max_age: Duration,
     /// Language of the publication (RFC 5646).
     pub language: String,
+    /// Who owns the rights, for people.
+    pub copyright: Option<String>,
+    /// Small square picture of the publication: an absolute address.
+    pub icon: Option<String>,
+    /// Large picture of the publication, twice as wide as high: an absolute address.
+    pub logo: Option<String>,
     /// Largest seed, in bytes.
     pub max_seed_size: u64,
     /// Whether unpublished and removed records are shown.
@@ -105,6 +111,9 @@ struct File {
     frame_hosts: Option<Vec<String>>,
     max_age: Option<String>,
     language: Option<String>,
+    copyright: Option<String>,
+    icon: Option<String>,
+    logo: Option<String>,
     max_seed_size: Option<String>,
     unpublished: Option<String>,
 }
@@ -120,6 +129,9 @@ const KEYS: &[&str] = &[
     "frame_hosts",
     "max_age",
     "language",
+    "copyright",
+    "icon",
+    "logo",
     "max_seed_size",
     "unpublished",
 ];
@@ -172,7 +184,7 @@ impl Config {
         };
         let config = Self {
             title: setting("title", settings.title, file.title)
-                .read("text", |text| Some(plain(text)).filter(|title| !title.is_empty()))?
+                .read("text", some_text)?
                 .unwrap_or_else(|| "Feeds".to_owned()),
             url_given: url.is_some(),
             url: match url {
@@ -210,6 +222,9 @@ impl Config {
                     is_language_tag(text).then(|| text.to_owned())
                 })?
                 .unwrap_or_else(|| "en".to_owned()),
+            copyright: setting("copyright", settings.copyright, file.copyright).read("text", some_text)?,
+            icon: setting("icon", settings.icon, file.icon).read(PICTURE, picture)?,
+            logo: setting("logo", settings.logo, file.logo).read(PICTURE, picture)?,
             max_seed_size: setting("max-seed-size", settings.max_seed_size, file.max_seed_size)
                 .read("a size such as `1MiB`, `200KiB` or a number of bytes", size)?
                 .unwrap_or(1 << 20),
@@ -327,6 +342,17 @@ fn local_url(listen: SocketAddr) -> Url {
     Url::parse(&format!("http://{reached}/")).expect("a socket address is a valid authority")
 }
 
+fn some_text(text: &str) -> Option<String> {
+    Some(plain(text)).filter(|text| !text.is_empty())
+}
+
+const PICTURE: &str = "an http or https address, such as `https://example.org/icon.png`";
+
+fn picture(text: &str) -> Option<String> {
+    let url = Url::parse(text).ok()?;
+    matches!(url.scheme(), "http" | "https").then(|| url.into())
+}
+
 fn host_names(text: &str) -> Option<Vec<String>> {
     let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
     names.map(|name| url::Host::parse(name).ok().map(|host| host.to_string())).collect()
@@ -418,7 +444,7 @@ mod tests {
             ("title: A\ntitel: B\n", "sower.yaml:2:1: unknown key `titel`; did you mean `title`?"),
             (
                 "colour: red\n",
-                "sower.yaml:1:1: unknown key `colour`; the keys are title, url, listen, seeds, feeds, entries, content, frame_hosts, max_age, language, max_seed_size, unpublished",
+                "sower.yaml:1:1: unknown key `colour`; the keys are title, url, listen, seeds, feeds, entries, content, frame_hosts, max_age, language, copyright, icon, logo, max_seed_size, unpublished",
             ),
             ("title: A\ntitle: B\n", "sower.yaml:2:1: this key stands here twice"),
             ("entries: many\n", "sower.yaml:1:10: `entries`: `many` should be a number from 1 to 100000"),

@@ -4,6 +4,7 @@
 //! in which it does: each uses only what stands above it.
 
 pub mod text;
+pub mod slug;
 pub mod yaml;
 pub mod fault;
 pub mod args;

@@ -156,6 +156,9 @@ mod tests {
                 url: "https://a.example/".parse().unwrap(),
                 language: "en".to_owned(),
                 max_age: Duration::from_secs(900),
+                copyright: None,
+                icon: None,
+                logo: None,
             };
             let publisher = Publisher::new(publication, 50, mirror.map(|root| Mirror::new(root.to_owned())));
             Self { catalog: Catalog::new(false), publisher }

@@ -13,6 +13,7 @@ use url::Url;
 
 use crate::config::Config;
 use crate::feed::{Feed, Selection};
+use crate::seed::Month;
 
 /// What every feed says of where it comes from.
 #[derive(Debug, Clone)]
@@ -25,6 +26,12 @@ pub struct Publication {
     pub language: String,
     /// How long readers may keep a feed.
     pub max_age: Duration,
+    /// Who owns the rights, for people.
+    pub copyright: Option<String>,
+    /// Its small square picture: an absolute address.
+    pub icon: Option<String>,
+    /// Its large picture, twice as wide as high: an absolute address.
+    pub logo: Option<String>,
 }
 
 /// A way of writing feeds.
@@ -83,6 +90,11 @@ impl RenderError {
     }
 }
 
+/// The path of an archive document, without the ending of a format: `topics/SLUG/2024-03`.
+pub fn archive_path(selection: &Selection, month: Month) -> String {
+    format!("{}/{month}", selection.path())
+}
+
 /// The path of an address under the publication's, percent-encoded.
 pub fn encoded(path: &str) -> String {
     // Of what a path cannot hold (RFC 3986 §3.3), a slug has characters outside ASCII alone.
@@ -97,19 +109,33 @@ impl Publication {
             url: config.url.clone(),
             language: config.language.clone(),
             max_age: config.max_age,
+            copyright: config.copyright.clone(),
+            icon: config.icon.clone(),
+            logo: config.logo.clone(),
         }
     }
 
     /// The address of a feed in one format.
     pub fn feed_url(&self, selection: &Selection, format: Format) -> String {
-        format!("{}{}.{}", self.url, encoded(&selection.path()), format.ending())
+        let url = format!("{}{}.{}", self.url, encoded(&selection.path()), format.ending());
+        match selection {
+            Selection::Query(query) => format!("{url}?{query}"),
+            _ => url,
+        }
+    }
+
+    /// The address of an archive document of a feed.
+    pub fn archive_url(&self, selection: &Selection, month: Month, format: Format) -> String {
+        format!("{}{}.{}", self.url, encoded(&archive_path(selection, month)), format.ending())
     }
 
     /// The address of the page about a selection.
     fn page_url(&self, selection: &Selection) -> String {
         match selection {
-            Selection::All => self.url.to_string(),
-            Selection::Topic(_) => format!("{}{}", self.url, encoded(&selection.path())),
+            Selection::All | Selection::Query(_) => self.url.to_string(),
+            Selection::Topic(_) | Selection::Named(_) => {
+                format!("{}{}", self.url, encoded(&selection.path()))
+            }
         }
     }
 
@@ -120,18 +146,18 @@ impl Publication {
 
     /// The title of a feed.
     fn feed_title(&self, feed: &Feed) -> String {
-        match &feed.topic {
-            Some(topic) => format!("{} · {}", topic.name, self.title),
+        match &feed.about.name {
+            Some(name) => format!("{name} · {}", self.title),
             None => self.title.clone(),
         }
     }
 
     /// What a feed is, in a sentence.
     fn feed_description(&self, feed: &Feed) -> String {
-        match &feed.topic {
-            Some(topic) => format!("{} in {}, newest first", topic.name, self.title),
+        feed.about.description.clone().unwrap_or_else(|| match &feed.about.name {
+            Some(name) => format!("{name} in {}, newest first", self.title),
             None => format!("Everything in {}, newest first", self.title),
-        }
+        })
     }
 }
 

@@ -11,8 +11,9 @@ use super::content::{self, Parts};
 use super::front_matter::{self, FrontMatter, Given};
 use super::record::{Action, Hidden, Image, Provider, Record, Related, Topic};
 use super::time::{self, Timestamp};
-use super::{Body, Reading, Rules, link, slug};
+use super::{Body, Reading, Rules, link};
 use crate::fault::{Fault, Place, Severity};
+use crate::slug;
 use crate::text::{count, plain};
 use crate::yaml::{self, Position, Step};
 

@@ -9,7 +9,6 @@ mod content;
 mod front_matter;
 mod link;
 mod record;
-mod slug;
 mod time;
 
 use std::sync::Arc;
@@ -23,8 +22,7 @@ use check::Check;
 use front_matter::Cut;
 
 pub use record::{Action, Held, Hidden, Image, Provider, Record, Related, Standing, Topic};
-pub use slug::slug;
-pub use time::Timestamp;
+pub use time::{Month, Timestamp};
 
 /// What reading depends on besides the file.
 #[derive(Debug, Clone)]

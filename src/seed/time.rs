@@ -1,10 +1,32 @@
 //! Dates as people write them in front matter.
 
+use std::fmt;
+
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, Timelike, Utc};
 
 /// An instant to the second, in UTC, in the years 1 to 9999: what RFC 822 dates, RFC 3339 dates
 /// and everything that reads them have in common.
 pub type Timestamp = DateTime<Utc>;
+
+/// A month of the calendar, in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Month {
+    year: i32,
+    month: u32,
+}
+
+impl Month {
+    /// The month of an instant.
+    pub fn of(at: Timestamp) -> Self {
+        Self { year: at.year(), month: at.month() }
+    }
+}
+
+impl fmt::Display for Month {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}-{:02}", self.year, self.month)
+    }
+}
 
 /// A date as written.
 #[derive(Debug, PartialEq, Eq)]

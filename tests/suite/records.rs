@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde_yaml::Value;
 use sower::args::Settings;
-use sower::seed::{Timestamp, slug};
+use sower::seed::Timestamp;
+use sower::slug::slug;
 
 use crate::cold::{self, config, read_back};
 

@@ -48,8 +48,12 @@ fn is_word(c: char) -> bool {
     )
 }
 
-/// The slug of a name that may be a topic, or why it may not.
-pub(super) fn topic_slug(name: &str) -> Result<String, &'static str> {
+/// The slug of a name that may be a topic.
+///
+/// # Errors
+///
+/// Why the name cannot be a topic's.
+pub fn topic_slug(name: &str) -> Result<String, &'static str> {
     const TOO_LONG: &str = "this name is too long for an address (200 bytes at most)";
     if name.split(['/', '\\']).any(|part| part == "..") {
         return Err("a topic's name cannot lead out of the feeds directory");
