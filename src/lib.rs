@@ -7,6 +7,7 @@ pub mod text;
 pub mod slug;
 pub mod yaml;
 pub mod fault;
+pub mod criteria;
 pub mod args;
 pub mod config;
 pub mod watch;

@@ -33,9 +33,9 @@ pub fn value_at(yaml: &str, path: &[Step<'_>]) -> Option<Position> {
     refused(yaml, Walk { path, goal: Goal::Value })
 }
 
-/// Where a top-level key stands.
-pub fn key_at(yaml: &str, key: &str) -> Option<Position> {
-    refused(yaml, Walk { path: &[Step::Key(key)], goal: Goal::Key })
+/// Where the key at the end of a path stands.
+pub fn key_at(yaml: &str, path: &[Step<'_>]) -> Option<Position> {
+    refused(yaml, Walk { path, goal: Goal::Key })
 }
 
 /// The place of the first key that stands twice in one mapping, at any depth.
@@ -209,6 +209,38 @@ impl Visitor<'_> for Refuse {
     }
 }
 
+/// A list of names, or one name.
+#[derive(Debug, Default)]
+pub struct Names(pub Vec<Option<String>>);
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NamesVisitor)
+    }
+}
+
+struct NamesVisitor;
+
+impl<'de> Visitor<'de> for NamesVisitor {
+    type Value = Names;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of names, or one name")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Names, E> {
+        Ok(Names(vec![Some(name.to_owned())]))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Names, A::Error> {
+        let mut names = Vec::new();
+        while let Some(name) = items.next_element()? {
+            names.push(name);
+        }
+        Ok(Names(names))
+    }
+}
+
 /// Any value in which no mapping names a key twice. Nothing of it is kept.
 #[derive(Debug)]
 pub struct Unrepeated;
@@ -311,15 +343,15 @@ mod tests {
         ] {
             assert_eq!(value_at(SAMPLE, path), Some(Position { line, column }), "{path:?}");
         }
-        assert_eq!(key_at(SAMPLE, "images"), Some(Position { line: 2, column: 1 }));
+        assert_eq!(key_at(SAMPLE, &[Key("images")]), Some(Position { line: 2, column: 1 }));
         assert_eq!(value_at(SAMPLE, &[Key("nothing")]), None);
-        assert_eq!(key_at("[a, list]", "a"), None);
+        assert_eq!(key_at("[a, list]", &[Key("a")]), None);
     }
 
     #[test]
     fn lines_end_where_editors_end_them() {
         let yaml = "a: \"x\u{2028}y\u{85}z\"\r\nb: 1\r\nc: [d]\r\n";
-        assert_eq!(key_at(yaml, "b"), Some(Position { line: 2, column: 1 }));
+        assert_eq!(key_at(yaml, &[Step::Key("b")]), Some(Position { line: 2, column: 1 }));
         assert_eq!(value_at(yaml, &[Step::Key("c"), Step::Index(0)]), Some(Position { line: 3, column: 5 }));
     }
 

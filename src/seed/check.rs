@@ -15,7 +15,7 @@ use super::{Body, Reading, Rules, link};
 use crate::fault::{Fault, Place, Severity};
 use crate::slug;
 use crate::text::{count, plain};
-use crate::yaml::{self, Position, Step};
+use crate::yaml::{self, Names, Position, Step};
 
 /// Characters that a tag URI's specific part may have as they are (RFC 4151 §2.1).
 const TAG_ESCAPES: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -202,8 +202,8 @@ impl<'a> Check<'a> {
         Err(Lost)
     }
 
-    fn topics(&mut self, topics: Option<Given<front_matter::Topics>>) -> Result<Vec<Topic>, Lost> {
-        let Some(Given { value: front_matter::Topics(names), .. }) = topics else {
+    fn topics(&mut self, topics: Option<Given<Names>>) -> Result<Vec<Topic>, Lost> {
+        let Some(Given { value: Names(names), .. }) = topics else {
             if !self.refused.contains(&"topics") {
                 let help = "add `topics: …`: a name, or a list of names";
                 self.fault(
@@ -520,7 +520,7 @@ impl<'a> Check<'a> {
                 (false, None) => continue,
             };
             // What follows the key may be anything, a misspelt `secured` among it.
-            let at = if self.has_enough() { None } else { yaml::key_at(self.yaml, key) };
+            let at = if self.has_enough() { None } else { yaml::key_at(self.yaml, &[Step::Key(key)]) };
             let place = at.map(|at| {
                 let mut place = self.place(at).marking(key.chars().count());
                 place.excerpt = place.excerpt.chars().take(place.marked.end).collect();

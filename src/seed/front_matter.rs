@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
 
-use crate::yaml::{self, Position, Unrepeated};
+use crate::yaml::{self, Names, Position, Unrepeated};
 
 /// Largest front matter that is parsed, in bytes. YAML can be made to cost time that grows with
 /// the square of its length and memory that grows with its aliases; below this size neither can
@@ -137,7 +137,7 @@ front_matter! {
     web_url: String = "webUrl";
     original_url: String = "originalUrl";
     id: String = "id";
-    topics: Topics = "topics";
+    topics: Names = "topics";
     provider: Provider = "provider";
     images: Vec<Image> = "images";
     related: Vec<Related> = "related";
@@ -151,38 +151,6 @@ front_matter! {
     draft: String = "draft";
     removed: String = "removed";
     deleted: String = "deleted";
-}
-
-/// The names of the topics: a list, or one name.
-#[derive(Debug, Default)]
-pub(super) struct Topics(pub(super) Vec<Option<String>>);
-
-impl<'de> Deserialize<'de> for Topics {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TopicsVisitor)
-    }
-}
-
-struct TopicsVisitor;
-
-impl<'de> Visitor<'de> for TopicsVisitor {
-    type Value = Topics;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of names, or one name")
-    }
-
-    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Topics, E> {
-        Ok(Topics(vec![Some(name.to_owned())]))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Topics, A::Error> {
-        let mut names = Vec::new();
-        while let Some(name) = items.next_element()? {
-            names.push(name);
-        }
-        Ok(Topics(names))
-    }
 }
 
 /// Who published something elsewhere.

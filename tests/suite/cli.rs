@@ -205,7 +205,7 @@ fn init_writes_a_start_that_works_and_overwrites_nothing() {
     let uncommented: String = written
         .lines()
         .filter_map(|line| line.strip_prefix('#'))
-        .filter(|line| !line.starts_with(' '))
+        .filter(|line| !line.starts_with(' ') || line.starts_with("  "))
         .fold(String::new(), |text, line| text + line + "\n");
     std::fs::write(site.join("all.yaml"), uncommented).unwrap();
     let (code, _, said) = run(&site, &["build", "--config", "all.yaml"]);

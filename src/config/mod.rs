@@ -1,17 +1,26 @@
 //! Configuration: flags, then `SOWER_*` variables, then `sower.yaml`, then defaults, resolved once
 //! into values that need no further checking.
 
+mod nested;
+mod topics;
+
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
 use url::Url;
 
 use crate::args::Settings;
+use crate::criteria::is_language_tag;
 use crate::text::plain;
 use crate::yaml::{self, Position, Step};
+use nested::{SelectionLines, TopicLines};
+
+pub use nested::SelectionSettings;
+pub use topics::{TopicSettings, Topics};
 
 /// The file that is read when none is named.
 const DEFAULT_FILE: &str = "sower.yaml";
@@ -35,6 +44,10 @@ pub struct Config {
     pub entries: usize,
     /// How much of a record its entries show.
     pub content: ContentLength,
+    /// Topics that need more than their name.
+    pub topics: Arc<Topics>,
+    /// Selections with a name, by name.
+    pub selections: Vec<SelectionSettings>,
     /// Hosts whose frames, video players that is, are shown in content.
     pub frame_hosts: Vec<String>,
     /// How long readers may keep a feed.
@@ -116,6 +129,8 @@ struct File {
     logo: Option<String>,
     max_seed_size: Option<String>,
     unpublished: Option<String>,
+    topics: Option<Vec<TopicLines>>,
+    selections: Option<Vec<SelectionLines>>,
 }
 
 const KEYS: &[&str] = &[
@@ -134,6 +149,8 @@ const KEYS: &[&str] = &[
     "logo",
     "max_seed_size",
     "unpublished",
+    "topics",
+    "selections",
 ];
 
 impl Config {
@@ -182,6 +199,8 @@ impl Config {
             None if unpublished => None,
             _ => Some(directory(&feeds, "feeds")),
         };
+        let topics = nested::topics(&file.topics.unwrap_or_default(), &source)?;
+        let selections = nested::selections(&file.selections.unwrap_or_default(), &topics, &source)?;
         let config = Self {
             title: setting("title", settings.title, file.title)
                 .read("text", some_text)?
@@ -192,17 +211,9 @@ impl Config {
                 None => local_url(listen),
             },
             listen,
-            entries: setting("entries", settings.entries, file.entries)
-                .read("a number from 1 to 100000", |text| {
-                    text.parse().ok().filter(|number| (1..=100_000).contains(number))
-                })?
-                .unwrap_or(50),
+            entries: setting("entries", settings.entries, file.entries).read(ENTRIES, entries)?.unwrap_or(50),
             content: setting("content", settings.content, file.content)
-                .read("`full` or `excerpt`", |text| match text {
-                    "full" => Some(ContentLength::Full),
-                    "excerpt" => Some(ContentLength::Excerpt),
-                    _ => None,
-                })?
+                .read(CONTENT, content)?
                 .unwrap_or(ContentLength::Full),
             frame_hosts: setting(
                 "frame-hosts",
@@ -228,6 +239,8 @@ impl Config {
             max_seed_size: setting("max-seed-size", settings.max_seed_size, file.max_seed_size)
                 .read("a size such as `1MiB`, `200KiB` or a number of bytes", size)?
                 .unwrap_or(1 << 20),
+            topics: Arc::new(topics),
+            selections,
             unpublished,
             seeds,
             feeds,
@@ -261,9 +274,17 @@ fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
         let mut at = yaml::position(text, &error).unwrap_or(Position { line: 1, column: 1 });
         let reason = if let Some((_, rest)) = said.split_once("unknown field `") {
             let key = rest.split('`').next().unwrap_or_default();
-            at = yaml::key_at(text, key).unwrap_or(at);
-            let meant = yaml::nearest(key, KEYS).map_or_else(
-                || format!("the keys are {}", KEYS.join(", ")),
+            let item = list_item(&said);
+            let path: Vec<_> = item.iter().flatten().copied().chain([Step::Key(key)]).collect();
+            at = yaml::key_at(text, &path).unwrap_or(at);
+            let keys: Vec<_> = match item {
+                Some(_) => {
+                    rest.split('`').skip(1).filter(|key| key.starts_with(char::is_alphabetic)).collect()
+                }
+                None => KEYS.to_vec(),
+            };
+            let meant = yaml::nearest(key, &keys).map_or_else(
+                || format!("the keys are {}", keys.join(", ")),
                 |meant| format!("did you mean `{meant}`?"),
             );
             format!("unknown key `{key}`; {meant}")
@@ -277,10 +298,27 @@ fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
     })
 }
 
+/// The item of a list that an error of the parser is about: `topics[1]: …`.
+fn list_item(said: &str) -> Option<[Step<'_>; 2]> {
+    let (list, rest) = said.split_once('[')?;
+    let (index, _) = rest.split_once(']')?;
+    let index = index.parse().ok()?;
+    ["topics", "selections"].contains(&list).then_some([Step::Key(list), Step::Index(index)])
+}
+
 /// The configuration file and its text, to point into it.
 struct Source<'a> {
     path: &'a Path,
     text: &'a str,
+}
+
+impl Source<'_> {
+    /// What is wrong with the value at the end of a path, or with the nearest that is there.
+    fn wrong(&self, path: &[Step<'_>], reason: String) -> ConfigError {
+        let at = (1..=path.len()).rev().find_map(|length| yaml::value_at(self.text, &path[..length]));
+        let at = at.unwrap_or(Position { line: 1, column: 1 });
+        ConfigError::File { path: self.path.to_owned(), at, reason }
+    }
 }
 
 /// One value and where it was set.
@@ -304,12 +342,10 @@ impl Setting<'_> {
         }
         let reason = format!("`{text}` should be {expected}");
         let key = self.key.replace('-', "_");
-        let Source { path, text } = self.source;
-        Err(match yaml::value_at(text, &[Step::Key(&key)]).filter(|_| self.from_file) {
-            Some(at) => {
-                ConfigError::File { path: path.to_path_buf(), at, reason: format!("`{key}`: {reason}") }
-            }
-            None => ConfigError::Flag { flag: self.key.to_owned(), reason },
+        Err(if self.from_file {
+            self.source.wrong(&[Step::Key(&key)], format!("`{key}`: {reason}"))
+        } else {
+            ConfigError::Flag { flag: self.key.to_owned(), reason }
         })
     }
 }
@@ -346,6 +382,24 @@ fn some_text(text: &str) -> Option<String> {
     Some(plain(text)).filter(|text| !text.is_empty())
 }
 
+/// Most entries of a feed.
+const MOST_ENTRIES: usize = 100_000;
+const ENTRIES: &str = "a number from 1 to 100000";
+
+fn entries(text: &str) -> Option<usize> {
+    text.parse().ok().filter(|number| (1..=MOST_ENTRIES).contains(number))
+}
+
+const CONTENT: &str = "`full` or `excerpt`";
+
+fn content(text: &str) -> Option<ContentLength> {
+    match text {
+        "full" => Some(ContentLength::Full),
+        "excerpt" => Some(ContentLength::Excerpt),
+        _ => None,
+    }
+}
+
 const PICTURE: &str = "an http or https address, such as `https://example.org/icon.png`";
 
 fn picture(text: &str) -> Option<String> {
@@ -356,12 +410,6 @@ fn picture(text: &str) -> Option<String> {
 fn host_names(text: &str) -> Option<Vec<String>> {
     let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
     names.map(|name| url::Host::parse(name).ok().map(|host| host.to_string())).collect()
-}
-
-fn is_language_tag(text: &str) -> bool {
-    text.split('-')
-        .all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric()))
-        && text.starts_with(|c: char| c.is_ascii_alphabetic())
 }
 
 fn size(text: &str) -> Option<u64> {
@@ -444,7 +492,7 @@ mod tests {
             ("title: A\ntitel: B\n", "sower.yaml:2:1: unknown key `titel`; did you mean `title`?"),
             (
                 "colour: red\n",
-                "sower.yaml:1:1: unknown key `colour`; the keys are title, url, listen, seeds, feeds, entries, content, frame_hosts, max_age, language, copyright, icon, logo, max_seed_size, unpublished",
+                "sower.yaml:1:1: unknown key `colour`; the keys are title, url, listen, seeds, feeds, entries, content, frame_hosts, max_age, language, copyright, icon, logo, max_seed_size, unpublished, topics, selections",
             ),
             ("title: A\ntitle: B\n", "sower.yaml:2:1: this key stands here twice"),
             ("entries: many\n", "sower.yaml:1:10: `entries`: `many` should be a number from 1 to 100000"),
@@ -460,6 +508,127 @@ mod tests {
         let settings = Settings { max_age: Some("soon".to_owned()), ..Settings::default() };
         let expected = "--max-age (or SOWER_MAX_AGE): `soon` should be a time of at most a year, such as `15m`, `2h` or `90s`";
         assert_eq!(resolved("", settings).unwrap_err(), expected);
+    }
+
+    #[test]
+    fn topics_hang_together() {
+        let yaml = "\
+topics:
+  - name: Artificial Intelligence
+    slug: ai
+    aliases: [machine-intelligence, KI]
+  - name: Deep Learning
+    parent: Machine Learning
+    entries: 5
+    content: excerpt
+  - name: Machine Learning
+    parent: Artificial Intelligence
+    description: Learning &amp; machines
+    icon: https://a.example/ml.png
+    language: de
+  - {name: Robots, parent: Engineering}
+  - {slug: flash, retired: true}
+";
+        let topics = resolved(yaml, Settings::default()).unwrap().topics;
+        let slugs: Vec<_> = topics.iter().map(|topic| &*topic.slug).collect();
+        assert_eq!(slugs, ["ai", "deep-learning", "engineering", "flash", "machine-learning", "robots"]);
+        let ancestors: Vec<_> = topics.ancestors("deep-learning").map(|slug| &**slug).collect();
+        assert_eq!(ancestors, ["machine-learning", "ai"]);
+        for old in ["artificial-intelligence", "machine-intelligence", "ki"] {
+            assert_eq!(topics.moved(old).map(|slug| &**slug), Some("ai"), "{old}");
+        }
+        let learning = topics.get("machine-learning").unwrap();
+        assert_eq!(learning.description.as_deref(), Some("Learning & machines"));
+        assert_eq!(
+            (topics.get("deep-learning").unwrap().entries, &*topics.get("engineering").unwrap().name),
+            (Some(5), "Engineering")
+        );
+        assert!(topics.is_retired("flash") && !topics.is_retired("ai"));
+    }
+
+    #[test]
+    fn selections_are_picked_by_criteria() {
+        let yaml = "\
+topics: [{name: AI, aliases: [KI]}]
+selections:
+  - name: Best videos
+    title: The best videos
+    any: [ki, Robots]
+    none: Sport
+    type: video
+    providers: [forbes.com]
+    min_quality: 60
+    order: heat
+    age: 30d
+    entries: 20
+  - name: all-news
+    categories: news
+    language: en
+";
+        let selections = resolved(yaml, Settings::default()).unwrap().selections;
+        let told: Vec<_> = selections
+            .iter()
+            .map(|selection| (&*selection.name, &*selection.title, selection.criteria.query()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("all-news", "all-news", "category=news&language=en".to_owned()),
+                (
+                    "best-videos",
+                    "The best videos",
+                    "any=ai,robots&none=sport&type=video&provider=forbes.com&min_quality=60&order=heat&age=30d&limit=20"
+                        .to_owned()
+                ),
+            ]
+        );
+    }
+
+    #[test]
+    fn mistakes_in_topics_and_selections_are_named_with_their_place() {
+        for (yaml, expected) in [
+            ("topics:\n  - nmae: A\n", "2:5: unknown key `nmae`; did you mean `name`?"),
+            (
+                "topics:\n  - name: A\n    color: red\n",
+                "3:5: unknown key `color`; the keys are name, slug, parent, description, icon, language, entries, content, aliases, retired",
+            ),
+            ("topics:\n  - parent: A\n", "2:5: a topic needs a `name`"),
+            (
+                "topics:\n  - name: '!!'\n",
+                "2:11: `name`: a topic needs a letter or a digit in its name to have an address",
+            ),
+            (
+                "topics:\n  - name: A\n    slug: A B\n",
+                "3:11: `slug`: `A B` should be a slug, such as `power-apps`",
+            ),
+            (
+                "topics:\n  - name: A\n    entries: 0\n",
+                "3:14: `entries`: `0` should be a number from 1 to 100000",
+            ),
+            ("topics:\n  - name: A\n  - name: a\n", "3:5: the topic `a` stands here twice"),
+            ("topics:\n  - name: A\n  - {name: B, aliases: [a]}\n", "3:5: `a` is another topic's already"),
+            (
+                "topics:\n  - {name: A, parent: B}\n  - {name: B, parent: a}\n",
+                "2:5: the topic `a` cannot be its own ancestor",
+            ),
+            ("topics: AI\n", "1:9: `topics` should be a list, but is text"),
+            ("selections:\n  - title: x\n", "2:5: a selection needs a `name`"),
+            (
+                "selections:\n  - name: x\n    order: random\n",
+                "3:12: `order`: `random`: this should be `date` or `heat`",
+            ),
+            (
+                "selections:\n  - name: x\n    any: [a, '!']\n",
+                "3:10: `any`: `!`: a topic needs a letter or a digit in its name to have an address",
+            ),
+            ("selections:\n  - name: x\n  - name: X\n", "3:11: the selection `x` stands here twice"),
+            (
+                "selections:\n  - name: x\n    min-quality: 3\n",
+                "3:5: unknown key `min-quality`; did you mean `min_quality`?",
+            ),
+        ] {
+            assert_eq!(resolved(yaml, Settings::default()).unwrap_err(), format!("sower.yaml:{expected}"));
+        }
     }
 
     #[test]
