@@ -8,8 +8,11 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use chrono::TimeDelta;
+
+use crate::config::Topics;
 use crate::fault::{Fault, Severity};
-use crate::seed::{Change, Held, Reading, Record, Timestamp, Topic};
+use crate::seed::{Change, Held, Month, Reading, Record, Timestamp, Topic};
 
 /// One element of a feed: what is shown of all the records that have the same id.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +23,8 @@ pub struct Entry {
     pub published: Timestamp,
     /// The topics of all the records, each slug once, those of the best record first.
     pub topics: Vec<Topic>,
+    /// The slugs of the topics in whose feeds it is: its own and their ancestors.
+    pub within: BTreeSet<Arc<str>>,
 }
 
 impl Entry {
@@ -29,28 +34,32 @@ impl Entry {
     }
 }
 
-/// The feeds that a change may have changed.
+/// The months whose entries a change may have changed, by feed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Touched {
-    /// Whether the feed of all entries is among them.
-    pub all: bool,
-    /// The slugs of the topics among them.
-    pub topics: BTreeSet<Arc<str>>,
+    /// In the feed of all entries, and so in any.
+    pub all: BTreeSet<Month>,
+    /// In the feed of each topic, by slug.
+    pub topics: BTreeMap<Arc<str>, BTreeSet<Month>>,
 }
 
 /// The place of an entry in every feed that it is in: newest first, then by id.
 type Rank = (Reverse<Timestamp>, Arc<str>);
 
+/// Entries in the order of feeds.
+type Ranked = BTreeMap<Rank, Arc<Entry>>;
+
 /// Every seed that was read, and the entries that are shown of them.
 #[derive(Debug, Default)]
 pub struct Catalog {
     unpublished: bool,
+    hierarchy: Arc<Topics>,
     now: Timestamp,
     seeds: BTreeMap<Arc<str>, Seed>,
     groups: HashMap<Arc<str>, Group>,
     /// When the standing of which group changes by itself.
     due: BTreeSet<(Timestamp, Arc<str>)>,
-    all: BTreeSet<Rank>,
+    all: Ranked,
     topics: BTreeMap<Arc<str>, TopicEntries>,
 }
 
@@ -73,7 +82,7 @@ struct Group {
 
 #[derive(Debug, Default)]
 struct TopicEntries {
-    ranks: BTreeSet<Rank>,
+    ranks: Ranked,
     spellings: BTreeMap<Arc<str>, usize>,
 }
 
@@ -115,8 +124,8 @@ pub struct Duplicates {
 
 impl Catalog {
     /// An empty catalog. With `unpublished`, records are shown that their writers hide.
-    pub fn new(unpublished: bool) -> Self {
-        Self { unpublished, ..Self::default() }
+    pub fn new(unpublished: bool, hierarchy: Arc<Topics>) -> Self {
+        Self { unpublished, hierarchy, ..Self::default() }
     }
 
     /// Takes in what changed, and what time changed: scheduled and expired records up to `now`.
@@ -140,10 +149,7 @@ impl Catalog {
         let mut names_before: HashMap<Arc<str>, String> = HashMap::new();
         let mut touched = Touched::default();
         for id in ids {
-            for slug in self.settle(&id, &mut names_before) {
-                touched.all = true;
-                touched.topics.insert(slug);
-            }
+            self.settle(&id, &mut names_before, &mut touched);
         }
         self.touch_renamed(&names_before, &mut touched);
         touched
@@ -190,10 +196,10 @@ impl Catalog {
         self.seeds.insert(path, seed);
     }
 
-    /// Makes the entry of one id what its records say it is, in every feed. Returns the slugs of
-    /// the topics whose feeds change with it, and notes what they were called before.
-    fn settle(&mut self, id: &Arc<str>, names_before: &mut HashMap<Arc<str>, String>) -> Vec<Arc<str>> {
-        let Some(mut group) = self.groups.remove(id) else { return Vec::new() };
+    /// Makes the entry of one id what its records say it is, in every feed. Notes the feeds that
+    /// change with it, and what its topics were called before.
+    fn settle(&mut self, id: &Arc<str>, names_before: &mut HashMap<Arc<str>, String>, touched: &mut Touched) {
+        let Some(mut group) = self.groups.remove(id) else { return };
         let records = group.paths.iter().filter_map(|path| self.seeds.get(path)?.record.as_ref());
         let (mut shown, mut due) = (Vec::new(), None);
         for record in records {
@@ -203,20 +209,21 @@ impl Catalog {
                 shown.push((record, published));
             }
         }
-        let entry = merge(shown);
+        let entry = merge(shown, &self.hierarchy);
         if let Some(due) = std::mem::replace(&mut group.due, due) {
             self.due.remove(&(due, id.clone()));
         }
         if let Some(due) = due {
             self.due.insert((due, id.clone()));
         }
-        let mut slugs = Vec::new();
         if group.entry.as_deref() != entry.as_ref() {
             let old = std::mem::replace(&mut group.entry, entry.map(Arc::new));
-            for topic in old.iter().chain(&group.entry).flat_map(|entry| &entry.topics) {
-                let name = || self.topic_name(&topic.slug).unwrap_or_default().to_owned();
-                names_before.entry(topic.slug.clone()).or_insert_with(name);
-                slugs.push(topic.slug.clone());
+            for entry in old.iter().chain(&group.entry) {
+                touched.add(entry);
+                for topic in &entry.topics {
+                    let name = || self.topic_name(&topic.slug).unwrap_or_default().to_owned();
+                    names_before.entry(topic.slug.clone()).or_insert_with(name);
+                }
             }
             if let Some(old) = &old {
                 self.withdraw(old, id);
@@ -228,18 +235,19 @@ impl Catalog {
         if !group.paths.is_empty() {
             self.groups.insert(id.clone(), group);
         }
-        slugs
     }
 
     /// Puts an entry into the feeds that it belongs to.
-    fn show(&mut self, entry: &Entry, id: &Arc<str>) {
+    fn show(&mut self, entry: &Arc<Entry>, id: &Arc<str>) {
         let rank = (Reverse(entry.published), id.clone());
+        for slug in &entry.within {
+            self.topics.entry(slug.clone()).or_default().ranks.insert(rank.clone(), entry.clone());
+        }
         for topic in &entry.topics {
             let entries = self.topics.entry(topic.slug.clone()).or_default();
             *entries.spellings.entry(topic.name.clone()).or_default() += 1;
-            entries.ranks.insert(rank.clone());
         }
-        self.all.insert(rank);
+        self.all.insert(rank, entry.clone());
     }
 
     /// Takes an entry out of the feeds that it is in.
@@ -247,15 +255,18 @@ impl Catalog {
         let rank = (Reverse(entry.published), id.clone());
         for topic in &entry.topics {
             let Some(entries) = self.topics.get_mut(&topic.slug) else { continue };
-            entries.ranks.remove(&rank);
             if let Some(spelled) = entries.spellings.get_mut(&topic.name) {
                 *spelled -= 1;
                 if *spelled == 0 {
                     entries.spellings.remove(&topic.name);
                 }
             }
+        }
+        for slug in &entry.within {
+            let Some(entries) = self.topics.get_mut(slug) else { continue };
+            entries.ranks.remove(&rank);
             if entries.ranks.is_empty() {
-                self.topics.remove(&topic.slug);
+                self.topics.remove(slug);
             }
         }
         self.all.remove(&rank);
@@ -265,35 +276,73 @@ impl Catalog {
     fn touch_renamed(&self, names_before: &HashMap<Arc<str>, String>, touched: &mut Touched) {
         for (slug, before) in names_before {
             if self.topic_name(slug).is_some_and(|name| name != before) {
-                let named = self.topic(slug).flat_map(|entry| &entry.topics);
-                touched.topics.extend(named.map(|topic| topic.slug.clone()));
+                self.topic(slug).for_each(|entry| touched.add(entry));
             }
         }
     }
 
     /// All entries, in order.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Entry>> {
-        self.all.iter().filter_map(|rank| self.entry(rank))
+        self.all.values()
     }
 
     /// The entries of a topic, in order.
     pub fn topic(&self, slug: &str) -> impl Iterator<Item = &Arc<Entry>> {
-        let entries = self.topics.get(slug);
-        entries.into_iter().flat_map(|entries| &entries.ranks).filter_map(|rank| self.entry(rank))
+        self.ranked(Some(slug)).into_iter().flat_map(BTreeMap::values)
     }
 
-    fn entry(&self, (_, id): &Rank) -> Option<&Arc<Entry>> {
-        self.groups.get(id)?.entry.as_ref()
+    /// How many entries a topic has, or how many there are if none is given.
+    pub fn count(&self, topic: Option<&str>) -> usize {
+        self.ranked(topic).map_or(0, BTreeMap::len)
     }
 
-    /// Every topic with an entry: its slug, its most frequent spelling, and how many entries.
+    fn ranked(&self, topic: Option<&str>) -> Option<&Ranked> {
+        match topic {
+            Some(slug) => self.topics.get(slug).map(|entries| &entries.ranks),
+            None => Some(&self.all),
+        }
+    }
+
+    /// The months of a topic's entries, or of all entries if none is given, the newest first.
+    pub fn months(&self, topic: Option<&str>) -> Vec<Month> {
+        let Some(ranked) = self.ranked(topic) else { return Vec::new() };
+        let month_of = |(rank, _): (&Rank, _)| Month::of(rank.0.0);
+        let before = |month: Month| {
+            let rank = (Reverse(month.first_second() - TimeDelta::seconds(1)), Arc::from(""));
+            ranked.range(rank..).next().map(month_of)
+        };
+        std::iter::successors(ranked.first_key_value().map(month_of), |month| before(*month)).collect()
+    }
+
+    /// The entries of one month, in order: a topic's, or all if none is given.
+    pub fn month(&self, topic: Option<&str>, month: Month) -> impl Iterator<Item = &Arc<Entry>> {
+        let newest = (Reverse(month.last_second()), Arc::from(""));
+        let entries = self.ranked(topic).into_iter().flat_map(move |ranked| ranked.range(newest.clone()..));
+        entries.map(|(_, entry)| entry).take_while(move |entry| Month::of(entry.published) == month)
+    }
+
+    /// Every topic with an entry: its slug, its name, and how many entries. A retired one has no
+    /// feed, and is not among them.
     pub fn topics(&self) -> impl Iterator<Item = (&Arc<str>, &str, usize)> {
-        self.topics.iter().map(|(slug, entries)| (slug, entries.name(), entries.ranks.len()))
+        let shown = self.topics.iter().filter(|(slug, _)| !self.hierarchy.is_retired(slug));
+        shown.map(|(slug, entries)| (slug, self.topic_name(slug).unwrap_or(slug), entries.ranks.len()))
     }
 
-    /// How a topic is spelled most often; the smallest spelling, if several are.
+    /// What a topic is called: as the configuration says, else as it is spelled most often; the
+    /// smallest spelling, if several are.
     pub fn topic_name(&self, slug: &str) -> Option<&str> {
-        self.topics.get(slug).map(TopicEntries::name)
+        let configured = self.hierarchy.get(slug).map(|topic| &*topic.name);
+        configured.or_else(|| self.topics.get(slug).map(TopicEntries::name))
+    }
+
+    /// What every topic with an entry is called, by slug.
+    pub fn topic_names(&self) -> impl Iterator<Item = (&Arc<str>, &str)> {
+        self.topics.keys().map(|slug| (slug, self.topic_name(slug).unwrap_or(slug)))
+    }
+
+    /// The instant that the catalog speaks of.
+    pub fn now(&self) -> Timestamp {
+        self.now
     }
 
     /// When something will change by itself.
@@ -381,7 +430,15 @@ impl Catalog {
 impl Touched {
     /// Whether no feed can have changed.
     pub fn is_empty(&self) -> bool {
-        !self.all && self.topics.is_empty()
+        self.all.is_empty()
+    }
+
+    fn add(&mut self, entry: &Entry) {
+        let month = Month::of(entry.published);
+        self.all.insert(month);
+        for slug in &entry.within {
+            self.topics.entry(slug.clone()).or_default().insert(month);
+        }
     }
 }
 
@@ -393,18 +450,21 @@ impl TopicEntries {
 }
 
 /// The entry of the records that are shown and have one id.
-fn merge(mut records: Vec<(&Arc<Record>, Timestamp)>) -> Option<Entry> {
+fn merge(mut records: Vec<(&Arc<Record>, Timestamp)>, hierarchy: &Topics) -> Option<Entry> {
     records.sort_by(|(a, a_published), (b, b_published)| {
         b.quality.total_cmp(&a.quality).then(b_published.cmp(a_published)).then(a.path.cmp(&b.path))
     });
     let &(best, published) = records.first()?;
     let mut topics: Vec<Topic> = Vec::new();
     for topic in records.iter().flat_map(|(record, _)| &record.topics) {
-        if topics.iter().all(|known| known.slug != topic.slug) {
-            topics.push(topic.clone());
+        let slug = hierarchy.now(&topic.slug);
+        if topics.iter().all(|known| known.slug != slug) {
+            topics.push(Topic { slug, name: topic.name.clone() });
         }
     }
-    Some(Entry { record: best.clone(), published, topics })
+    let above = topics.iter().flat_map(|topic| hierarchy.ancestors(&topic.slug));
+    let within = topics.iter().map(|topic| &topic.slug).chain(above).cloned().collect();
+    Some(Entry { record: best.clone(), published, topics, within })
 }
 
 #[cfg(test)]
@@ -448,7 +508,7 @@ mod tests {
 
     #[test]
     fn records_with_one_id_are_one_entry() {
-        let mut catalog = Catalog::new(false);
+        let mut catalog = Catalog::new(false, Arc::default());
         let same = "id: urn:x:1\n";
         catalog.apply(
             [
@@ -473,16 +533,18 @@ mod tests {
 
     #[test]
     fn only_feeds_with_a_change_are_touched() {
-        let mut catalog = Catalog::new(false);
+        let mut catalog = Catalog::new(false, Arc::default());
         catalog.apply([good("a.md", "One", ""), good("b.md", "Two", "")], now());
         let touched = catalog.apply([good("a.md", "[One, Three]", "")], now());
-        assert_eq!((touched.all, touched.topics), (true, BTreeSet::from(["one".into(), "three".into()])));
+        let january = BTreeSet::from([Month::of("2024-01-01T00:00:00Z".parse().unwrap())]);
+        let topics = ["one", "three"].map(|slug| (slug.into(), january.clone()));
+        assert_eq!(touched, Touched { all: january, topics: topics.into() });
         assert_eq!(catalog.apply([good("a.md", "[One, Three]", "")], now()), Touched::default());
     }
 
     #[test]
     fn a_broken_seed_keeps_its_last_good_record() {
-        let mut catalog = Catalog::new(false);
+        let mut catalog = Catalog::new(false, Arc::default());
         catalog.apply([good("a.md", "One", "")], now());
         for broken in [read("a.md", "title: [\n"), ("a.md".into(), Change::Read(Reading::Blank))] {
             assert_eq!(catalog.apply([broken], now()), Touched::default());
@@ -502,13 +564,13 @@ mod tests {
 
     #[test]
     fn time_alone_shows_and_withdraws() {
-        let mut catalog = Catalog::new(false);
+        let mut catalog = Catalog::new(false, Arc::default());
         let at = |day: i64| now() + chrono::Duration::days(day);
         let seed =
             format!("title: A\ntopics: t\ndate: {}\nexpires: {}\n", at(1).to_rfc3339(), at(3).to_rfc3339());
         catalog.apply([read("a.md", &seed)], now());
         assert_eq!((catalog.all().count(), catalog.next_due()), (0, Some(at(1))));
-        assert!(catalog.apply([], at(1)).all);
+        assert!(!catalog.apply([], at(1)).is_empty());
         assert_eq!((catalog.all().count(), catalog.next_due()), (1, Some(at(3))));
         catalog.apply([], at(0));
         assert_eq!(catalog.all().count(), 1, "a clock set back takes nothing away");
@@ -518,13 +580,13 @@ mod tests {
 
     #[test]
     fn the_most_frequent_spelling_is_shown() {
-        let mut catalog = Catalog::new(false);
+        let mut catalog = Catalog::new(false, Arc::default());
         catalog.apply([good("a.md", "json feed", ""), good("b.md", "JSON Feed", "")], now());
         assert_eq!(catalog.topic_name("json-feed"), Some("JSON Feed"));
         catalog.apply([good("d.md", "[JSON Feed, Other]", ""), good("e.md", "json feed", "")], now());
         let touched = catalog.apply([good("c.md", "json feed", "")], now());
         assert_eq!(catalog.topic_name("json-feed"), Some("json feed"));
-        assert!(touched.topics.contains("other"), "a feed whose entries name the topic changes with it");
+        assert!(touched.topics.contains_key("other"), "a feed whose entries name the topic changes with it");
         catalog.apply(["a.md", "c.md"].map(|path| (path.into(), Change::Gone)), now());
         assert_eq!(catalog.topic_name("json-feed"), Some("JSON Feed"));
     }
@@ -535,7 +597,7 @@ mod tests {
         fn histories_leave_no_trace(
             steps in proptest::collection::vec((0..6_u8, 0..4_u8, 0..3_u8, 0..3_u8, 0..8_u8), 1..60),
         ) {
-            let mut catalog = Catalog::new(false);
+            let mut catalog = Catalog::new(false, Arc::default());
             let mut last = BTreeMap::new();
             let mut hours = 0;
             for (path, kind, id, topic, day) in steps {
@@ -554,7 +616,7 @@ mod tests {
                 catalog.apply([change], now() + chrono::Duration::hours(hours));
                 last.insert(path, seed);
             }
-            let mut cold = Catalog::new(false);
+            let mut cold = Catalog::new(false, Arc::default());
             let seeds = last.iter().filter_map(|(path, yaml)| Some(read(path, yaml.as_ref()?)));
             cold.apply(seeds, catalog.now);
             catalog.apply([], cold.now);

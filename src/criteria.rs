@@ -124,16 +124,17 @@ impl Word {
 }
 
 impl Criteria {
-    /// The criteria in the query of an address; everything in it that is no criterion means nothing.
+    /// The criteria in the query of an address, if it has any; everything else in it means nothing.
     /// A selection has at most `most` entries.
     ///
     /// # Errors
     ///
     /// The first value that cannot be meant.
-    pub fn from_query(query: &str, most: usize) -> Result<Self, BadValue> {
-        let mut criteria = Self::default();
+    pub fn from_query(query: &str, most: usize) -> Result<Option<Self>, BadValue> {
+        let (mut criteria, mut spelled) = (Self::default(), false);
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let Some(word) = Word::named(&name) else { continue };
+            spelled = true;
             for value in value.split(',').map(str::trim).filter(|value| !value.is_empty()) {
                 criteria.add(word, value, most).map_err(|reason| BadValue {
                     word: name.clone().into_owned(),
@@ -145,7 +146,7 @@ impl Criteria {
         if criteria.entries == Some(most) {
             criteria.entries = None;
         }
-        Ok(criteria)
+        Ok(spelled.then_some(criteria))
     }
 
     /// Adds one value of one criterion.
@@ -320,7 +321,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn canonical(query: &str) -> Result<String, String> {
-        Criteria::from_query(query, 50).map(|criteria| criteria.query()).map_err(|error| error.to_string())
+        Criteria::from_query(query, 50)
+            .map(|criteria| criteria.unwrap_or_default().query())
+            .map_err(|error| error.to_string())
     }
 
     #[test]
@@ -373,8 +376,9 @@ mod tests {
 
     #[test]
     fn what_is_picked_is_told_in_words() {
-        let criteria =
-            Criteria::from_query("any=a,b&none=c&type=video&min_quality=60&order=heat&age=2d", 50).unwrap();
+        let criteria = Criteria::from_query("any=a,b&none=c&type=video&min_quality=60&order=heat&age=2d", 50)
+            .unwrap()
+            .unwrap();
         assert_eq!(
             criteria.in_words(str::to_uppercase),
             "A or B, not C, video, quality 60 or more, of the last 2d, what is talked about most first"

@@ -13,7 +13,6 @@ use crate::config::Config;
 use crate::fault::{Fault, Severity};
 use crate::mirror::{Mirror, MirrorError, Mirrored};
 use crate::publish::{Published, Publisher};
-use crate::render::Publication;
 use crate::report;
 use crate::scan::{Scan, ScanError};
 use crate::seed::{Change, Rules};
@@ -41,7 +40,8 @@ pub async fn run(
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
-    let max_age = config.max_age;
+    let config = Arc::new(config);
+    let served = config.clone();
     let mut shutdown = pin!(shutdown);
     let begun = on_a_thread(move || Daemon::begin(&config));
     let daemon = tokio::select! {
@@ -51,7 +51,7 @@ pub async fn run(
     let (current, stopper) = (daemon.publisher.current(), daemon.watch.stopper());
     let mut reloads = pin!(on_a_thread(move || daemon.keep_up()));
     let mut reloads_ended = None;
-    serve::serve(listener, current, max_age, async {
+    serve::serve(listener, current, served, async {
         tokio::select! {
             ended = &mut reloads => reloads_ended = Some(ended),
             () = shutdown => {}
@@ -108,16 +108,16 @@ enum MirrorHealth {
 impl Daemon {
     /// Reads every seed and publishes the first edition. The watch begins first, so that nothing
     /// is missed between the two.
-    fn begin(config: &Config) -> Result<Self, ScanError> {
+    fn begin(config: &Arc<Config>) -> Result<Self, ScanError> {
         let began = Instant::now();
         let mut scan = Scan::new(&config.seeds, config.feeds.as_deref(), Rules::new(config, false));
         scan.check_root()?;
         let watch = Watch::new(scan.root());
-        let mut catalog = Catalog::new(config.unpublished);
+        let mut catalog = Catalog::new(config.unpublished, config.topics.clone());
         let changes = scan.look(&Hint::everywhere())?;
         let touched = catalog.apply(changes, Utc::now());
         let mirror = config.feeds.clone().map(Mirror::new);
-        let mut publisher = Publisher::new(Publication::new(config), config.entries, mirror);
+        let mut publisher = Publisher::new(config.clone(), mirror);
         let published = publisher.publish(&catalog, &touched, SystemTime::now());
 
         let census = catalog.census();
@@ -138,7 +138,7 @@ impl Daemon {
     /// Follows the seed directory and the clock until the watch is stopped.
     fn keep_up(mut self) {
         loop {
-            let wait = self.catalog.next_due().map_or(LONGEST_WAIT, |due| {
+            let wait = self.publisher.next_due(&self.catalog).map_or(LONGEST_WAIT, |due| {
                 (due - Utc::now()).to_std().unwrap_or_default().min(LONGEST_WAIT)
             });
             let Some(hint) = self.watch.next(wait) else { return };
@@ -147,7 +147,7 @@ impl Daemon {
             let told = report::changes(&self.catalog, &changes);
             let paths: Vec<_> = changes.iter().map(|(path, _)| path.clone()).collect();
             let touched = self.catalog.apply(changes, Utc::now());
-            if told.is_some() || !touched.is_empty() {
+            if told.is_some() || !touched.is_empty() || self.publisher.is_due(&self.catalog) {
                 self.publish(&touched, told.as_deref(), began);
                 self.tell_seeds(&paths);
             } else {

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::feed::Entries;
 use crate::seed::Timestamp;
 
 /// The bytes of one feed in one format, with what describes and validates them (RFC 9110 §3.2).
@@ -23,6 +24,17 @@ pub struct Representation {
     pub last_modified: SystemTime,
     /// Its own address.
     pub url: String,
+    /// What is known of it if it is an archive document (RFC 5005 §4).
+    pub archive: Option<Archive>,
+}
+
+/// What is known of an archive document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Archive {
+    /// Whether a newer month is archived, so that no new entry is expected in this one.
+    pub settled: bool,
+    /// When the first of its entries expires.
+    pub until: Option<Timestamp>,
 }
 
 impl Representation {
@@ -30,7 +42,7 @@ impl Representation {
     pub fn new(body: Vec<u8>, media_type: &'static str, url: String, last_modified: SystemTime) -> Self {
         let entity_tag = format!("\"{:032x}\"", xxh3_128(&body));
         let last_modified = whole_seconds(last_modified);
-        Self { body: Bytes::from(body), media_type, entity_tag, last_modified, url }
+        Self { body: Bytes::from(body), media_type, entity_tag, last_modified, url, archive: None }
     }
 }
 
@@ -41,7 +53,7 @@ fn whole_seconds(at: SystemTime) -> SystemTime {
 }
 
 /// Everything that is served at one instant: immutable, and swapped as a whole.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Edition {
     /// 1 for the first edition of a process, then one more for each with other bytes or addresses.
     pub number: u64,
@@ -49,6 +61,25 @@ pub struct Edition {
     pub representations: BTreeMap<String, Arc<Representation>>,
     /// When another edition is due although no seed has changed.
     pub next_due: Option<Timestamp>,
+    /// What queries in addresses pick from.
+    pub entries: Arc<Entries>,
+    /// One more each time the entries may be others.
+    pub generation: u64,
+    /// Since when the entries are what they are.
+    pub since: SystemTime,
+}
+
+impl Default for Edition {
+    fn default() -> Self {
+        Self {
+            number: 0,
+            representations: BTreeMap::new(),
+            next_due: None,
+            entries: Arc::default(),
+            generation: 0,
+            since: SystemTime::UNIX_EPOCH,
+        }
+    }
 }
 
 impl Edition {

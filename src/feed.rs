@@ -1,18 +1,22 @@
-//! Feeds: the entries of one selection, in order.
+//! Feeds: the entries of one selection, in order, and the documents that carry them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use chrono::TimeDelta;
+
 use crate::catalog::{Catalog, Entry};
-use crate::config::ContentLength;
+use crate::config::{Config, ContentLength, SelectionSettings};
+use crate::criteria::{Criteria, Order};
 use crate::seed::{Month, Timestamp};
+use crate::slug::slug;
 
 /// What picks the entries of a feed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Selection {
     /// Every entry.
     All,
-    /// The entries of the topic with this slug.
+    /// The entries of the topic with this slug, and of its descendants.
     Topic(Arc<str>),
     /// The entries of the selection with this name in the configuration.
     Named(Arc<str>),
@@ -20,7 +24,18 @@ pub enum Selection {
     Query(Arc<str>),
 }
 
-/// The entries of one selection, newest first, then by id.
+impl Selection {
+    /// The path of the feed, without the ending of a format: `all`, `topics/SLUG`.
+    pub fn path(&self) -> String {
+        match self {
+            Self::All | Self::Query(_) => "all".to_owned(),
+            Self::Topic(slug) => format!("topics/{slug}"),
+            Self::Named(name) => format!("selections/{name}"),
+        }
+    }
+}
+
+/// One document of a feed: the entries of a selection, or of a month of it, in order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Feed {
     /// What picked them.
@@ -32,7 +47,7 @@ pub struct Feed {
     /// The archive document with the entries before these, or, of a subscription document, with
     /// the newest.
     pub prev_archive: Option<Month>,
-    /// The newest entries.
+    /// The entries.
     pub entries: Vec<Arc<Entry>>,
     /// What the topics of the entries are called, by slug.
     names: BTreeMap<Arc<str>, Arc<str>>,
@@ -53,27 +68,19 @@ pub struct About {
     pub content: ContentLength,
 }
 
-impl Feed {
-    /// Grows the feed of a selection, with at most `limit` entries. None if it has no topic to be
-    /// the feed of.
-    pub fn grow(catalog: &Catalog, selection: Selection, limit: usize) -> Option<Self> {
-        let (name, entries): (_, Vec<_>) = match &selection {
-            Selection::Topic(slug) => {
-                let name = catalog.topic_name(slug)?.to_owned();
-                (Some(name), catalog.topic(slug).take(limit).cloned().collect())
-            }
-            _ => (None, catalog.all().take(limit).cloned().collect()),
-        };
-        let about =
-            About { name, description: None, icon: None, language: None, content: ContentLength::Full };
-        let slugs: BTreeSet<_> =
-            entries.iter().flat_map(|entry| &entry.topics).map(|topic| &topic.slug).collect();
-        let named =
-            slugs.into_iter().filter_map(|slug| Some((slug.clone(), catalog.topic_name(slug)?.into())));
-        let names = named.collect();
-        Some(Self { selection, about, archive: None, prev_archive: None, entries, names })
+impl About {
+    fn of(config: &Config, selection: &SelectionSettings) -> Self {
+        Self {
+            name: Some(selection.title.clone()),
+            description: selection.description.clone(),
+            icon: selection.icon.clone(),
+            language: selection.criteria.language.as_deref().map(str::to_owned),
+            content: selection.content.unwrap_or(config.content),
+        }
     }
+}
 
+impl Feed {
     /// What the topics of an entry are called, however it spells them itself.
     pub fn topic_names<'a>(&'a self, entry: &'a Entry) -> impl Iterator<Item = &'a str> {
         entry.topics.iter().map(|topic| &**self.names.get(&topic.slug).unwrap_or(&topic.name))
@@ -85,19 +92,287 @@ impl Feed {
         self.entries.iter().map(|entry| entry.updated()).max()
     }
 
+    /// When the first of the entries expires.
+    pub fn expiry(&self) -> Option<Timestamp> {
+        self.entries.iter().filter_map(|entry| entry.record.expires).min()
+    }
+
     /// When the newest entry was published.
     pub fn published(&self) -> Option<Timestamp> {
-        self.entries.first().map(|entry| entry.published)
+        self.entries.iter().map(|entry| entry.published).max()
     }
 }
 
-impl Selection {
-    /// The path of the feed, without the ending of a format: `all`, `topics/SLUG`.
-    pub fn path(&self) -> String {
-        match self {
-            Self::All | Self::Query(_) => "all".to_owned(),
-            Self::Topic(slug) => format!("topics/{slug}"),
-            Self::Named(name) => format!("selections/{name}"),
+/// Every entry at one instant, for selections that no index of the catalog answers.
+#[derive(Debug, Default)]
+pub struct Entries {
+    all: Vec<Arc<Entry>>,
+    names: BTreeMap<Arc<str>, Arc<str>>,
+}
+
+impl Entries {
+    /// The entries of a catalog.
+    pub fn of(catalog: &Catalog) -> Self {
+        let names = catalog.topic_names().map(|(slug, name)| (slug.clone(), name.into())).collect();
+        Self { all: catalog.all().cloned().collect(), names }
+    }
+
+    /// What criteria pick, in their order.
+    fn picked(&self, criteria: &Criteria, language: &str, now: Timestamp) -> Vec<Arc<Entry>> {
+        let since = criteria.age.map(|hours| now - TimeDelta::hours(hours.into()));
+        let young = |entry: &Entry| since.is_none_or(|since| entry.published > since);
+        let picked = self.all.iter().take_while(|entry| young(entry));
+        let mut picked: Vec<_> = picked.filter(|entry| picks(criteria, entry, language)).cloned().collect();
+        if criteria.order == Order::Heat {
+            picked.sort_by(|a, b| b.record.heat.total_cmp(&a.record.heat));
+        }
+        picked
+    }
+}
+
+/// Whether criteria pick an entry, whatever its age. What says nothing of its language has the
+/// publication's.
+fn picks(criteria: &Criteria, entry: &Entry, publication_language: &str) -> bool {
+    let record = &entry.record;
+    let within =
+        |slugs: &BTreeSet<Arc<str>>| slugs.iter().filter(|slug| entry.within.contains(*slug)).count();
+    let named = |slugs: &BTreeSet<Arc<str>>, name: Option<&String>| {
+        slugs.is_empty() || name.is_some_and(|name| slugs.contains(&*slug(name)))
+    };
+    let provided = || {
+        record.provider.as_ref().is_some_and(|provider| {
+            let host = provider.site.as_deref().and_then(|site| site.strip_prefix("https://"));
+            host.is_some_and(|host| criteria.providers.contains(host))
+                || criteria.providers.contains(&*slug(&provider.name))
+        })
+    };
+    let spoken = |wanted: &str| {
+        let language = publication_language.to_ascii_lowercase();
+        language.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    };
+    (criteria.any.is_empty() || within(&criteria.any) > 0)
+        && within(&criteria.all) == criteria.all.len()
+        && within(&criteria.none) == 0
+        && criteria.min_quality.is_none_or(|lowest| record.quality >= lowest)
+        && named(&criteria.types, record.kind.as_ref())
+        && named(&criteria.categories, record.category.as_ref())
+        && (criteria.providers.is_empty() || provided())
+        && criteria.language.as_deref().is_none_or(spoken)
+}
+
+/// All the documents of one selection's feed, which is what RFC 5005 §1.2 calls a logical feed: the
+/// subscription document, and archive documents if it cannot hold every entry.
+#[derive(Debug)]
+pub struct LogicalFeed<'a> {
+    selection: Selection,
+    about: About,
+    /// Most entries of the subscription document.
+    limit: usize,
+    /// Whether what the subscription document cannot hold is archived.
+    archived: bool,
+    /// How long an entry stays, if that is what picks entries.
+    age: Option<TimeDelta>,
+    source: Source<'a>,
+}
+
+/// Where the entries of a feed come from.
+#[derive(Debug)]
+enum Source<'a> {
+    /// All entries, or a topic's, by the catalog's index.
+    Index(&'a Catalog, Option<Arc<str>>),
+    /// Picked one by one, and what topics are called.
+    Picked(Vec<Arc<Entry>>, &'a BTreeMap<Arc<str>, Arc<str>>),
+}
+
+impl<'a> LogicalFeed<'a> {
+    /// The feed of everything.
+    pub fn all(config: &Config, catalog: &'a Catalog) -> Self {
+        let about =
+            About { name: None, description: None, icon: None, language: None, content: config.content };
+        let source = Source::Index(catalog, None);
+        Self { selection: Selection::All, about, limit: config.entries, archived: true, age: None, source }
+    }
+
+    /// The feed of a topic. One without entries is an empty feed: those who subscribed to it when
+    /// it had some are still there.
+    pub fn topic(config: &Config, catalog: &'a Catalog, slug: &Arc<str>) -> Self {
+        let topic = config.topics.get(slug);
+        let name = catalog.topic_name(slug).map_or_else(|| slug.replace('-', " "), str::to_owned);
+        let about = About {
+            name: Some(name),
+            description: topic.and_then(|topic| topic.description.clone()),
+            icon: topic.and_then(|topic| topic.icon.clone()),
+            language: topic.and_then(|topic| topic.language.clone()),
+            content: topic.and_then(|topic| topic.content).unwrap_or(config.content),
+        };
+        Self {
+            selection: Selection::Topic(slug.clone()),
+            about,
+            limit: topic.and_then(|topic| topic.entries).unwrap_or(config.entries),
+            archived: true,
+            age: None,
+            source: Source::Index(catalog, Some(slug.clone())),
         }
     }
+
+    /// The feed of a selection of the configuration, at an instant.
+    pub fn named(
+        config: &Config,
+        entries: &'a Entries,
+        selection: &SelectionSettings,
+        now: Timestamp,
+    ) -> Self {
+        let key = Selection::Named(selection.name.clone());
+        Self::selected(config, entries, key, About::of(config, selection), &selection.criteria, now)
+    }
+
+    /// The feed of criteria in an address, at an instant.
+    pub fn query(config: &Config, entries: &'a Entries, criteria: &Criteria, now: Timestamp) -> Self {
+        let name = |slug: &str| entries.names.get(slug).map_or_else(|| slug.to_owned(), ToString::to_string);
+        let about = About {
+            name: Some(criteria.in_words(name)),
+            description: None,
+            icon: None,
+            language: criteria.language.as_deref().map(str::to_owned),
+            content: config.content,
+        };
+        let key = Selection::Query(criteria.query().into());
+        Self { archived: false, ..Self::selected(config, entries, key, about, criteria, now) }
+    }
+
+    fn selected(
+        config: &Config,
+        entries: &'a Entries,
+        selection: Selection,
+        about: About,
+        criteria: &Criteria,
+        now: Timestamp,
+    ) -> Self {
+        let picked = entries.picked(criteria, &config.language, now);
+        Self {
+            selection,
+            about,
+            limit: criteria.entries.unwrap_or(config.entries),
+            // What comes and goes, or has another order than that of months, is not archived.
+            archived: criteria.age.is_none() && criteria.order == Order::Date,
+            age: criteria.age.map(|hours| TimeDelta::hours(hours.into())),
+            source: Source::Picked(picked, &entries.names),
+        }
+    }
+
+    /// What picks the entries.
+    pub fn selection(&self) -> &Selection {
+        &self.selection
+    }
+
+    /// The document that people subscribe to, with the first of the entries.
+    pub fn subscription(&self) -> Feed {
+        let entries = match &self.source {
+            Source::Index(catalog, Some(topic)) => catalog.topic(topic).take(self.limit).cloned().collect(),
+            Source::Index(catalog, None) => catalog.all().take(self.limit).cloned().collect(),
+            Source::Picked(entries, _) => entries.iter().take(self.limit).cloned().collect(),
+        };
+        self.document(entries, None, self.archives().first().copied())
+    }
+
+    /// The months with an archive document, the newest first; none if the subscription document
+    /// holds every entry, or the feed is not archived. Together they hold every entry once.
+    pub fn archives(&self) -> Vec<Month> {
+        if !self.archived {
+            return Vec::new();
+        }
+        match &self.source {
+            Source::Index(catalog, topic) if catalog.count(topic.as_deref()) > self.limit => {
+                catalog.months(topic.as_deref())
+            }
+            Source::Picked(entries, _) if entries.len() > self.limit => {
+                let months: BTreeSet<_> = entries.iter().map(|entry| Month::of(entry.published)).collect();
+                months.into_iter().rev().collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The archive document of a month, which follows that of another.
+    pub fn archive(&self, month: Month, prev_archive: Option<Month>) -> Feed {
+        let entries = match &self.source {
+            Source::Index(catalog, topic) => catalog.month(topic.as_deref(), month).cloned().collect(),
+            Source::Picked(entries, _) => {
+                entries.iter().filter(|entry| Month::of(entry.published) == month).cloned().collect()
+            }
+        };
+        self.document(entries, Some(month), prev_archive)
+    }
+
+    fn document(
+        &self,
+        entries: Vec<Arc<Entry>>,
+        archive: Option<Month>,
+        prev_archive: Option<Month>,
+    ) -> Feed {
+        let slugs: BTreeSet<_> =
+            entries.iter().flat_map(|entry| &entry.topics).map(|topic| &topic.slug).collect();
+        let name = |slug: &Arc<str>| match &self.source {
+            Source::Index(catalog, _) => catalog.topic_name(slug).map(Arc::from),
+            Source::Picked(_, names) => names.get(slug).cloned(),
+        };
+        let names = slugs.into_iter().filter_map(|slug| Some((slug.clone(), name(slug)?))).collect();
+        let (selection, about) = (self.selection.clone(), self.about.clone());
+        Feed { selection, about, archive, prev_archive, entries, names }
+    }
+
+    /// When the first of these entries is too old to stay, if age picks them.
+    pub fn due(&self, entries: &[Arc<Entry>]) -> Option<Timestamp> {
+        entries.iter().map(|entry| entry.published).min()?.checked_add_signed(self.age?)
+    }
+}
+
+/// A feed in the list of all feeds, with those of the topics below it.
+#[derive(Debug, Clone)]
+pub struct Outline {
+    /// What picks its entries.
+    pub selection: Selection,
+    /// What it says of itself.
+    pub about: About,
+    /// The feeds of its topic's children.
+    pub children: Vec<Outline>,
+}
+
+/// Every feed, nested as the topics are: the feed of everything, these topics' by name, and the
+/// selections'.
+pub fn outlines<'a>(
+    config: &Config,
+    catalog: &Catalog,
+    topics: impl Iterator<Item = &'a Arc<str>>,
+) -> Vec<Outline> {
+    let listed: BTreeSet<&Arc<str>> = topics.collect();
+    let mut below: BTreeMap<Option<&Arc<str>>, Vec<&Arc<str>>> = BTreeMap::new();
+    for &slug in &listed {
+        let parent = config.topics.ancestors(slug).find(|ancestor| listed.contains(ancestor));
+        below.entry(parent).or_default().push(slug);
+    }
+    let outline =
+        |feed: LogicalFeed<'_>, children| Outline { selection: feed.selection, about: feed.about, children };
+    let everything = outline(LogicalFeed::all(config, catalog), Vec::new());
+    let topics = outlines_below(None, &below, &|slug, children| {
+        outline(LogicalFeed::topic(config, catalog, slug), children)
+    });
+    let selections = config.selections.iter().map(|selection| Outline {
+        selection: Selection::Named(selection.name.clone()),
+        about: About::of(config, selection),
+        children: Vec::new(),
+    });
+    [everything].into_iter().chain(topics).chain(selections).collect()
+}
+
+fn outlines_below(
+    parent: Option<&Arc<str>>,
+    below: &BTreeMap<Option<&Arc<str>>, Vec<&Arc<str>>>,
+    outline: &impl Fn(&Arc<str>, Vec<Outline>) -> Outline,
+) -> Vec<Outline> {
+    let children = below.get(&parent).into_iter().flatten();
+    let mut outlines: Vec<_> =
+        children.map(|&slug| outline(slug, outlines_below(Some(slug), below, outline))).collect();
+    outlines.sort_by_cached_key(|outline| outline.about.name.as_deref().map(str::to_lowercase));
+    outlines
 }

@@ -71,6 +71,12 @@ impl Mirror {
         Self { root, listed: BTreeSet::new(), in_step: BTreeMap::new(), cleared: false }
     }
 
+    /// The paths of the files that sower wrote, as the list has them now; none if it cannot be read.
+    pub fn listed(&mut self) -> impl Iterator<Item = &str> {
+        let _ = self.read_list();
+        self.listed.iter().map(String::as_str)
+    }
+
     /// When a file got the bytes it holds, if they are these.
     pub fn last_modified(&self, path: &str, bytes: &[u8]) -> Option<SystemTime> {
         let file = self.root.join(path);
@@ -274,7 +280,7 @@ mod tests {
             |body: &str| Arc::new(Representation::new(body.into(), "a/b", String::new(), at));
         let representations =
             feeds.iter().map(|(path, body)| ((*path).to_owned(), representation(body))).collect();
-        Edition { number: 1, representations, next_due: None }
+        Edition { number: 1, representations, ..Edition::default() }
     }
 
     fn files(root: &Path) -> BTreeMap<String, String> {

@@ -1,6 +1,7 @@
 //! Publishing: the next edition, of which only what changed is rendered; then the swap; then the
 //! mirror.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -8,10 +9,13 @@ use arc_swap::ArcSwap;
 use rayon::prelude::*;
 
 use crate::catalog::{Catalog, Touched};
-use crate::edition::{Edition, Representation};
-use crate::feed::{Feed, Selection};
+use crate::config::Config;
+use crate::edition::{Archive, Edition, Representation};
+use crate::feed::{self, Entries, LogicalFeed};
 use crate::mirror::{Mirror, MirrorError, Mirrored};
-use crate::render::{Format, Publication, RenderError};
+use crate::render::{self, Format, Publication, RenderError, opml};
+use crate::seed::{Month, Timestamp};
+use crate::slug::slug;
 
 /// The edition that is served, for whoever serves it.
 pub type Current = Arc<ArcSwap<Edition>>;
@@ -19,10 +23,15 @@ pub type Current = Arc<ArcSwap<Edition>>;
 /// Makes editions, one after the other.
 #[derive(Debug)]
 pub struct Publisher {
+    config: Arc<Config>,
     publication: Publication,
-    entries: usize,
     mirror: Option<Mirror>,
     current: Current,
+    /// The slugs of all topics that have a feed: who subscribed to it keeps it, though nothing may
+    /// be left in it.
+    topics: BTreeSet<Arc<str>>,
+    /// When an entry becomes too old for a selection, by the selection's name.
+    due: BTreeMap<Arc<str>, Timestamp>,
 }
 
 /// What an edition brought.
@@ -40,10 +49,39 @@ pub struct Published {
     pub mirror: Result<Mirrored, MirrorError>,
 }
 
+/// A feed that may have changed, and the months whose entries may have.
+struct Changed<'a> {
+    feed: LogicalFeed<'a>,
+    /// None if all may have.
+    months: Option<&'a BTreeSet<Month>>,
+}
+
+/// One document of a changed feed.
+struct Document<'a> {
+    feed: &'a LogicalFeed<'a>,
+    /// The month that it archives, and the one before that; none for the subscription document.
+    archive: Option<(Month, Option<Month>)>,
+    /// Whether a newer month is archived.
+    settled: bool,
+}
+
+/// A document in one format.
+struct Rendered {
+    path: String,
+    media_type: &'static str,
+    url: String,
+    archive: Option<Archive>,
+    body: Result<Vec<u8>, RenderError>,
+}
+
 impl Publisher {
-    /// A publisher that has published nothing, with feeds of at most so many entries.
-    pub fn new(publication: Publication, entries: usize, mirror: Option<Mirror>) -> Self {
-        Self { publication, entries, mirror, current: Current::default() }
+    /// A publisher that has published nothing.
+    pub fn new(config: Arc<Config>, mut mirror: Option<Mirror>) -> Self {
+        let mirrored = mirror.iter_mut().flat_map(Mirror::listed).filter_map(topic_at);
+        let configured = config.topics.iter().map(|topic| &*topic.slug);
+        let topics: BTreeSet<Arc<str>> = mirrored.chain(configured).map(Arc::from).collect();
+        let publication = Publication::new(&config);
+        Self { config, publication, mirror, current: Current::default(), topics, due: BTreeMap::new() }
     }
 
     /// The edition that is served, now and later.
@@ -51,42 +89,138 @@ impl Publisher {
         self.current.clone()
     }
 
+    /// When another edition is due although no seed changes.
+    pub fn next_due(&self, catalog: &Catalog) -> Option<Timestamp> {
+        self.due.values().copied().chain(catalog.next_due()).min()
+    }
+
+    /// Whether a selection lost an entry to age since the last edition.
+    pub fn is_due(&self, catalog: &Catalog) -> bool {
+        self.due.values().any(|due| *due <= catalog.now())
+    }
+
     /// Publishes what a catalog says now, given the feeds that may have changed. The first edition
     /// takes up the times at which the feeds last changed from the mirror.
     pub fn publish(&mut self, catalog: &Catalog, touched: &Touched, now: SystemTime) -> Published {
         let before = self.current.load_full();
         let first = before.number == 0;
-        let mut next = Edition { next_due: catalog.next_due(), ..Edition::clone(&before) };
-        let (mut changed, mut removed, mut failed) = (0, 0, Vec::new());
+        let mut next = Edition::clone(&before);
+        if first || !touched.is_empty() {
+            next.entries = Arc::new(Entries::of(catalog));
+            next.generation += 1;
+            next.since = now.max(before.since + Duration::from_secs(1));
+        }
+        self.topics.extend(touched.topics.keys().cloned());
+        let entries = next.entries.clone();
+        let changed_feeds = self.changed(catalog, &entries, touched, first);
+        let documents: Vec<_> =
+            changed_feeds.iter().flat_map(|changed| documents(changed, &before)).collect();
+        let mut rendered: Vec<_> =
+            documents.par_iter().flat_map_iter(|document| self.render(document)).collect();
+        if first || !touched.is_empty() {
+            rendered.push(self.list(catalog));
+        }
 
-        let all = (touched.all || first).then_some(Selection::All);
-        let topics = touched.topics.iter().cloned().map(Selection::Topic);
-        let selections: Vec<_> = all.into_iter().chain(topics).collect();
-        let rendered: Vec<_> =
-            selections.par_iter().flat_map_iter(|selection| self.render(catalog, selection)).collect();
-        for Rendered { path, media_type, url, body } in rendered {
+        let (mut changed, mut failed) = (0, Vec::new());
+        for Rendered { path, media_type, url, archive, body } in rendered {
             let old = next.representations.get(&path);
             match body {
-                Some(Ok(body)) if old.is_some_and(|old| old.body == body) => {}
-                Some(Ok(body)) => {
-                    changed += 1;
-                    let last_modified =
-                        self.last_modified(&path, &body, old.map(|old| old.last_modified), now);
+                Ok(body) if old.is_some_and(|old| old.body == body && old.archive == archive) => {}
+                Ok(body) => {
+                    let same = old.filter(|old| old.body == body).map(|old| old.last_modified);
+                    changed += usize::from(same.is_none());
+                    let last_modified = same.unwrap_or_else(|| {
+                        self.last_modified(&path, &body, old.map(|old| old.last_modified), now)
+                    });
                     let representation = Representation::new(body, media_type, url, last_modified);
-                    next.representations.insert(path, Arc::new(representation));
+                    next.representations.insert(path, Arc::new(Representation { archive, ..representation }));
                 }
-                Some(Err(error)) => failed.push(error),
-                None => removed += usize::from(next.representations.remove(&path).is_some()),
+                Err(error) => failed.push(error),
             }
         }
+        let mut removed = 0;
+        for Changed { feed, .. } in &changed_feeds {
+            for path in stale_archives(feed, &next) {
+                next.representations.remove(&path);
+                removed += 1;
+            }
+        }
+        drop(changed_feeds);
 
         // Without a change the number stays, though the time at which the next is due may not.
         if first || changed + removed > 0 {
             next.number += 1;
         }
+        next.next_due = self.next_due(catalog);
         let edition = next.number;
         self.current.store(Arc::new(next));
         Published { edition, changed, removed, failed, mirror: self.update_mirror() }
+    }
+
+    /// The feeds that may have changed. Notes when age changes them next.
+    fn changed<'a>(
+        &mut self,
+        catalog: &'a Catalog,
+        entries: &'a Entries,
+        touched: &'a Touched,
+        first: bool,
+    ) -> Vec<Changed<'a>> {
+        let mut changed = Vec::new();
+        let topics: Vec<_> =
+            if first { self.topics.iter().collect() } else { touched.topics.keys().collect() };
+        for slug in topics.into_iter().filter(|slug| has_feed(&self.config, slug)) {
+            let months = if first { None } else { touched.topics.get(slug) };
+            changed.push(Changed { feed: LogicalFeed::topic(&self.config, catalog, slug), months });
+        }
+        let months = if first { None } else { Some(&touched.all) };
+        if first || !touched.is_empty() {
+            changed.push(Changed { feed: LogicalFeed::all(&self.config, catalog), months });
+        }
+        for selection in &self.config.selections {
+            let due = self.due.get(&selection.name).is_some_and(|due| *due <= catalog.now());
+            if !(first || due || !touched.is_empty()) {
+                continue;
+            }
+            let feed = LogicalFeed::named(&self.config, entries, selection, catalog.now());
+            match feed.due(&feed.subscription().entries) {
+                Some(due) => drop(self.due.insert(selection.name.clone(), due)),
+                None => drop(self.due.remove(&selection.name)),
+            }
+            changed.push(Changed { feed, months });
+        }
+        changed
+    }
+
+    fn render(&self, document: &Document<'_>) -> Vec<Rendered> {
+        let selection = document.feed.selection();
+        let (feed, path) = match document.archive {
+            None => (document.feed.subscription(), selection.path()),
+            Some((month, before)) => {
+                (document.feed.archive(month, before), render::archive_path(selection, month))
+            }
+        };
+        let rendered = Format::ALL.iter().map(|&format| Rendered {
+            path: format!("{path}.{}", format.ending()),
+            media_type: format.media_type(),
+            url: self.publication.document_url(&feed, format),
+            archive: feed.archive.map(|_| Archive { settled: document.settled, until: feed.expiry() }),
+            body: format.render(&feed, &self.publication),
+        });
+        rendered.collect()
+    }
+
+    /// The list of all feeds.
+    fn list(&self, catalog: &Catalog) -> Rendered {
+        let listed = |slug: &str| catalog.count(Some(slug)) > 0 || self.config.topics.get(slug).is_some();
+        let topics = self.topics.iter().filter(|slug| has_feed(&self.config, slug) && listed(slug));
+        let outlines = feed::outlines(&self.config, catalog, topics);
+        Rendered {
+            path: opml::PATH.to_owned(),
+            media_type: opml::MEDIA_TYPE,
+            url: self.publication.list_url(),
+            archive: None,
+            body: opml::render(&outlines, &self.publication),
+        }
     }
 
     /// When new bytes were first published: now, unless a process before this one did. Always after
@@ -102,8 +236,9 @@ impl Publisher {
     /// Takes note of when the next edition is due, which may change while no feed does.
     pub fn note_due(&self, catalog: &Catalog) {
         let before = self.current.load();
-        if before.next_due != catalog.next_due() {
-            self.current.store(Arc::new(Edition { next_due: catalog.next_due(), ..Edition::clone(&before) }));
+        let next_due = self.next_due(catalog);
+        if before.next_due != next_due {
+            self.current.store(Arc::new(Edition { next_due, ..Edition::clone(&before) }));
         }
     }
 
@@ -116,26 +251,59 @@ impl Publisher {
         let current = self.current.load_full();
         self.mirror.as_mut().map_or(Ok(Mirrored::default()), |mirror| mirror.update(&current))
     }
-
-    fn render(&self, catalog: &Catalog, selection: &Selection) -> Vec<Rendered> {
-        let feed = Feed::grow(catalog, selection.clone(), self.entries);
-        let rendered = Format::ALL.iter().map(|&format| Rendered {
-            path: format!("{}.{}", selection.path(), format.ending()),
-            media_type: format.media_type(),
-            url: self.publication.feed_url(selection, format),
-            body: feed.as_ref().map(|feed| format.render(feed, &self.publication)),
-        });
-        rendered.collect()
-    }
 }
 
-/// A feed in one format.
-struct Rendered {
-    path: String,
-    media_type: &'static str,
-    url: String,
-    /// None if there is no such feed any more.
-    body: Option<Result<Vec<u8>, RenderError>>,
+/// The slug of the topic whose feed is at a path: `topics/SLUG.atom`.
+fn topic_at(path: &str) -> Option<&str> {
+    let (topic, ending) = path.strip_prefix("topics/")?.rsplit_once('.')?;
+    let known = Format::ALL.iter().any(|format| format.ending() == ending);
+    (known && slug(topic) == topic).then_some(topic)
+}
+
+/// Whether a topic has a feed at its slug: it is not retired, and has not moved.
+fn has_feed(config: &Config, slug: &str) -> bool {
+    !config.topics.is_retired(slug) && config.topics.moved(slug).is_none()
+}
+
+/// The documents of a changed feed that may have other bytes than before.
+fn documents<'a>(changed: &'a Changed<'a>, before: &Edition) -> Vec<Document<'a>> {
+    let feed = &changed.feed;
+    let months = feed.archives();
+    let mut documents = vec![Document { feed, archive: None, settled: false }];
+    for (place, &month) in months.iter().enumerate() {
+        let previous = months.get(place + 1).copied();
+        // The month itself changed, or one between it and the one it leads to, which may be another
+        // than before.
+        let touched = changed.months.is_none_or(|touched| match previous {
+            Some(previous) => touched.range(previous..=month).next().is_some(),
+            None => touched.range(..=month).next().is_some(),
+        });
+        let path = format!("{}.{}", render::archive_path(feed.selection(), month), Format::Rss.ending());
+        // Whether a month is settled is decided by there being a newer one.
+        if touched || place < 2 || !before.representations.contains_key(&path) {
+            documents.push(Document { feed, archive: Some((month, previous)), settled: place > 0 });
+        }
+    }
+    documents
+}
+
+/// The archive documents of a feed that are served and that it does not have any more.
+fn stale_archives(feed: &LogicalFeed<'_>, edition: &Edition) -> Vec<String> {
+    let selection = feed.selection();
+    let months = feed.archives();
+    let paths = months.iter().flat_map(|&month| {
+        let path = render::archive_path(selection, month);
+        Format::ALL.iter().map(move |format| format!("{path}.{}", format.ending()))
+    });
+    let archived: BTreeSet<String> = paths.collect();
+    let below = format!("{}/", selection.path());
+    let served = edition.representations.range(below.clone()..).map(|(path, _)| path);
+    // Below `all/` and `topics/SLUG/` there are archive documents only.
+    served
+        .take_while(|path| path.starts_with(&below))
+        .filter(|path| !archived.contains(*path))
+        .cloned()
+        .collect()
 }
 
 #[cfg(test)]
@@ -151,17 +319,9 @@ mod tests {
 
     impl Run {
         fn new(mirror: Option<&Path>) -> Self {
-            let publication = Publication {
-                title: "Feeds".to_owned(),
-                url: "https://a.example/".parse().unwrap(),
-                language: "en".to_owned(),
-                max_age: Duration::from_secs(900),
-                copyright: None,
-                icon: None,
-                logo: None,
-            };
-            let publisher = Publisher::new(publication, 50, mirror.map(|root| Mirror::new(root.to_owned())));
-            Self { catalog: Catalog::new(false), publisher }
+            let config = Arc::new(Config::sample(""));
+            let publisher = Publisher::new(config, mirror.map(|root| Mirror::new(root.to_owned())));
+            Self { catalog: Catalog::new(false, Arc::default()), publisher }
         }
 
         /// Publishes one change at a second of the clock.

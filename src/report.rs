@@ -241,7 +241,7 @@ help: write a number";
     fn changes_are_told_in_a_few_words() {
         let seed = || Change::Read(Reading::Seed { record: None, faults: Vec::new() });
         let at = |path: &str, change| (Arc::<str>::from(path), change);
-        let mut catalog = Catalog::new(false);
+        let mut catalog = Catalog::new(false, Arc::default());
         catalog.apply([at("known.md", seed()), at("old.md", seed())], crate::seed::Timestamp::UNIX_EPOCH);
         for (given, expected) in [
             (vec![], None),

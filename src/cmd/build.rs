@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use anyhow::bail;
@@ -10,7 +11,6 @@ use super::{Harvest, is_styled, read_all};
 use crate::config::Config;
 use crate::mirror::Mirror;
 use crate::publish::Publisher;
-use crate::render::Publication;
 use crate::report;
 use crate::text::count;
 
@@ -22,8 +22,7 @@ pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
         bail!("there is nowhere to build to, since {why}; name a directory with `--feeds`");
     };
     let Harvest { catalog, touched, .. } = read_all(config, false)?;
-    let mut publisher =
-        Publisher::new(Publication::new(config), config.entries, Some(Mirror::new(feeds.clone())));
+    let mut publisher = Publisher::new(Arc::new(config.clone()), Some(Mirror::new(feeds.clone())));
     let published = publisher.publish(&catalog, &touched, SystemTime::now());
 
     let mut stderr = std::io::stderr().lock();

@@ -49,7 +49,7 @@ struct Harvest {
 
 fn read_all(config: &Config, strict: bool) -> anyhow::Result<Harvest> {
     let mut scan = Scan::new(&config.seeds, config.feeds.as_deref(), Rules::new(config, strict));
-    let mut catalog = Catalog::new(config.unpublished);
+    let mut catalog = Catalog::new(config.unpublished, config.topics.clone());
     let changes = scan.look(&Hint::everywhere())?;
     let no_seeds = changes.iter().filter(|(_, change)| matches!(change, Change::Read(Reading::NotASeed)));
     let mut passed_over: Vec<_> = no_seeds.map(|(path, _)| path.clone()).collect();

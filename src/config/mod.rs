@@ -425,6 +425,18 @@ fn size(text: &str) -> Option<u64> {
 }
 
 #[cfg(test)]
+impl Config {
+    /// A configuration for a test: this file's text, and nothing else.
+    pub(crate) fn sample(yaml: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sower.yaml");
+        std::fs::write(&path, format!("url: https://a.example/\nfeeds: off\n{yaml}")).unwrap();
+        let config = Some(path.display().to_string());
+        Self::resolve(Settings { config, ..Settings::default() }).unwrap()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

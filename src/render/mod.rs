@@ -4,6 +4,7 @@
 //! order of a hash map.
 
 mod atom;
+pub mod opml;
 mod rss;
 
 use std::time::Duration;
@@ -121,6 +122,19 @@ impl Publication {
         match selection {
             Selection::Query(query) => format!("{url}?{query}"),
             _ => url,
+        }
+    }
+
+    /// The address of the list of all feeds.
+    pub fn list_url(&self) -> String {
+        format!("{}{}", self.url, opml::PATH)
+    }
+
+    /// A document's own address.
+    pub fn document_url(&self, feed: &Feed, format: Format) -> String {
+        match feed.archive {
+            Some(month) => self.archive_url(&feed.selection, month, format),
+            None => self.feed_url(&feed.selection, format),
         }
     }
 

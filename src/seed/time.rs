@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, Timelike, Utc};
+use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike, Utc};
 
 /// An instant to the second, in UTC, in the years 1 to 9999: what RFC 822 dates, RFC 3339 dates
 /// and everything that reads them have in common.
@@ -19,6 +19,17 @@ impl Month {
     /// The month of an instant.
     pub fn of(at: Timestamp) -> Self {
         Self { year: at.year(), month: at.month() }
+    }
+
+    /// Its first instant.
+    pub fn first_second(self) -> Timestamp {
+        let day = NaiveDate::from_ymd_opt(self.year, self.month, 1).unwrap_or_default();
+        day.and_time(NaiveTime::MIN).and_utc()
+    }
+
+    /// Its last instant.
+    pub fn last_second(self) -> Timestamp {
+        self.first_second() + Months::new(1) - TimeDelta::seconds(1)
     }
 }
 

@@ -1,4 +1,4 @@
-//! From the head of a request to an answer: a pure function of the edition and the instant.
+//! Answers: pure functions of what is found, the edition and the instant.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,55 +6,114 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
-    LAST_MODIFIED, LINK, VARY, X_CONTENT_TYPE_OPTIONS,
+    LAST_MODIFIED, LINK, LOCATION, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{HeaderMap, Method, Response, StatusCode, Uri};
 use percent_encoding::percent_decode_str;
 
 use super::precondition::{self, Outcome};
+use crate::criteria::BadValue;
 use crate::edition::{Edition, Representation};
+use crate::seed::Timestamp;
 use crate::text::printable;
 
 /// The methods that every address answers.
 const METHODS: &str = "GET, HEAD, OPTIONS";
+/// What explanations are.
+const PLAIN: &str = "text/plain; charset=utf-8";
+/// How long an archive document may be kept to which no new entry is expected: those who follow a
+/// feed back through its archives need not ask for them again (RFC 5005 §4).
+const SETTLED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Most addresses that an answer lists.
 const MOST_ADDRESSES: usize = 200;
 /// How long a reader may show an old feed while the server cannot be reached, in seconds.
 const STALE_IF_ERROR: u64 = 24 * 60 * 60;
 
-/// The answer to a request, from one edition. Its query, and any body, mean nothing here.
-pub(super) fn respond(
+/// What a request asks for, if its method is one that asks for something.
+pub(super) fn refused(method: &Method) -> Option<Response<Full<Bytes>>> {
+    match *method {
+        Method::GET | Method::HEAD => None,
+        Method::OPTIONS => Some(answer(StatusCode::NO_CONTENT, [(ALLOW, METHODS.to_owned())], Bytes::new())),
+        _ => {
+            let text = format!("This address answers {METHODS}\n");
+            Some(explain(StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, METHODS.to_owned())], text))
+        }
+    }
+}
+
+/// The answer with what an edition has at an address.
+pub(super) fn found(
+    representation: &Representation,
     edition: &Edition,
     max_age: Duration,
     now: SystemTime,
-    method: &Method,
-    uri: &Uri,
     headers: &HeaderMap,
 ) -> Response<Full<Bytes>> {
-    let path = percent_decode_str(uri.path()).decode_utf8().ok();
-    match *method {
-        Method::OPTIONS => answer(StatusCode::NO_CONTENT, [(ALLOW, METHODS.to_owned())], Bytes::new()),
-        Method::GET | Method::HEAD => match path.as_deref().and_then(|path| edition.get(path)) {
-            Some(representation) => {
-                let max_age = until_due(edition, max_age, now);
-                represent(representation, max_age, now, headers)
-            }
-            None => {
-                let path = path.unwrap_or_else(|| uri.path().into());
-                let mut text =
-                    format!("Nothing is published at {}. These are the feeds:\n\n", printable(&path));
-                for representation in edition.representations.values().take(MOST_ADDRESSES) {
-                    text.push_str(&representation.url);
-                    text.push('\n');
-                }
-                explain(StatusCode::NOT_FOUND, [], text)
-            }
-        },
-        _ => {
-            let text = format!("This address answers {METHODS}\n");
-            explain(StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, METHODS.to_owned())], text)
-        }
+    let (longest, due) = match representation.archive {
+        Some(archive) if archive.settled => (SETTLED, archive.until),
+        _ => (max_age, edition.next_due),
+    };
+    represent(representation, until_due(due, longest, now), now, headers)
+}
+
+/// The answer with a selection that the address spells, which changes when one of its entries is too
+/// old, or when the edition does.
+pub(super) fn selected(
+    representation: &Representation,
+    edition: &Edition,
+    until: Option<Timestamp>,
+    max_age: Duration,
+    now: SystemTime,
+    headers: &HeaderMap,
+) -> Response<Full<Bytes>> {
+    let due = edition.next_due.into_iter().chain(until).min();
+    represent(representation, until_due(due, max_age, now), now, headers)
+}
+
+/// The answer for an address that leads to another for good.
+pub(super) fn moved(to: String, max_age: Duration) -> Response<Full<Bytes>> {
+    let text = format!("This is at {to}\n");
+    let keep = format!("public, max-age={}", max_age.as_secs());
+    let described = [(CONTENT_TYPE, PLAIN.to_owned()), (LOCATION, to), (CACHE_CONTROL, keep)];
+    answer(StatusCode::MOVED_PERMANENTLY, described, text.into())
+}
+
+/// The answer for the feeds of a retired topic.
+pub(super) fn gone(uri: &Uri) -> Response<Full<Bytes>> {
+    let text = format!("{} was here, and is gone for good. Unsubscribe from it.\n", shown(uri));
+    explain(StatusCode::GONE, [], text)
+}
+
+/// The answer for a selection that cannot be meant.
+pub(super) fn bad(value: &BadValue) -> Response<Full<Bytes>> {
+    explain(StatusCode::BAD_REQUEST, [], format!("{}\n", printable(&value.to_string())))
+}
+
+/// The answer when too many selections are being made.
+pub(super) fn busy() -> Response<Full<Bytes>> {
+    let again = [(RETRY_AFTER, "10".to_owned())];
+    explain(
+        StatusCode::SERVICE_UNAVAILABLE,
+        again,
+        "Too many selections are asked for; try again\n".to_owned(),
+    )
+}
+
+/// The answer for an address at which there is nothing: the feeds that there are.
+pub(super) fn nothing(edition: &Edition, uri: &Uri) -> Response<Full<Bytes>> {
+    let mut text = format!("Nothing is published at {}. These are the feeds:\n\n", shown(uri));
+    let listed = edition.representations.values().filter(|representation| representation.archive.is_none());
+    for representation in listed.take(MOST_ADDRESSES) {
+        text.push_str(&representation.url);
+        text.push('\n');
     }
+    explain(StatusCode::NOT_FOUND, [], text)
+}
+
+/// The path that was asked for, as people read it.
+fn shown(uri: &Uri) -> String {
+    let path = percent_decode_str(uri.path()).decode_utf8().unwrap_or_else(|_| uri.path().into());
+    printable(&path).into_owned()
 }
 
 fn represent(
@@ -94,12 +153,9 @@ fn represent(
     }
 }
 
-/// How long an answer may be kept: no longer than until the edition after it is due.
-fn until_due(edition: &Edition, max_age: Duration, now: SystemTime) -> Duration {
-    edition.next_due.map_or(max_age, |due| {
-        let until = SystemTime::from(due).duration_since(now).unwrap_or_default();
-        max_age.min(until)
-    })
+/// How long an answer may be kept: no longer than until it is due to be another.
+fn until_due(due: Option<Timestamp>, longest: Duration, now: SystemTime) -> Duration {
+    due.map_or(longest, |due| longest.min(SystemTime::from(due).duration_since(now).unwrap_or_default()))
 }
 
 fn explain(
@@ -108,7 +164,7 @@ fn explain(
     text: String,
 ) -> Response<Full<Bytes>> {
     let described = [
-        (CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),
+        (CONTENT_TYPE, PLAIN.to_owned()),
         (CACHE_CONTROL, "no-cache".to_owned()),
         (VARY, "Accept-Encoding".to_owned()),
     ];
@@ -137,7 +193,8 @@ fn answer(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::seed::Timestamp;
+    use crate::config::Config;
+    use crate::serve::route::{Route, route};
     use std::sync::Arc;
 
     const MAX_AGE: Duration = Duration::from_secs(900);
@@ -148,7 +205,7 @@ mod tests {
         let representation =
             Representation::new(b"<feed/>".to_vec(), "application/atom+xml; charset=utf-8", url, at);
         let representations = [("topics/机.atom".to_owned(), Arc::new(representation))].into();
-        Edition { number: 1, representations, next_due: None }
+        Edition { number: 1, representations, ..Edition::default() }
     }
 
     fn get(
@@ -163,7 +220,11 @@ mod tests {
             headers.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
         }
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(now);
-        respond(edition, MAX_AGE, now, method, &path.parse().unwrap(), &headers)
+        let uri = path.parse().unwrap();
+        refused(method).unwrap_or_else(|| match route(edition, &Config::sample(""), &uri) {
+            Route::Found(representation) => found(representation, edition, MAX_AGE, now, &headers),
+            _ => nothing(edition, &uri),
+        })
     }
 
     fn field<'a>(response: &'a Response<Full<Bytes>>, name: &str) -> &'a str {

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use sower::args::Settings;
 use sower::catalog::{Catalog, Touched};
 use sower::config::Config;
 use sower::publish::Publisher;
-use sower::render::Publication;
 use sower::scan::Scan;
 use sower::seed::{Rules, Timestamp};
 use sower::watch::Hint;
@@ -34,7 +34,7 @@ pub(crate) fn catalog(config: &Config, now: Timestamp) -> Catalog {
 
 fn read(config: &Config, now: Timestamp) -> (Catalog, Touched) {
     let mut scan = Scan::new(&config.seeds, config.feeds.as_deref(), Rules::new(config, false));
-    let mut catalog = Catalog::new(config.unpublished);
+    let mut catalog = Catalog::new(config.unpublished, config.topics.clone());
     let touched = catalog.apply(scan.look(&Hint::everywhere()).unwrap(), now);
     (catalog, touched)
 }
@@ -42,7 +42,7 @@ fn read(config: &Config, now: Timestamp) -> (Catalog, Touched) {
 /// The public tree that a directory of seeds grows into.
 pub(crate) fn tree(config: &Config, now: Timestamp) -> Tree {
     let (catalog, touched) = read(config, now);
-    let mut publisher = Publisher::new(Publication::new(config), config.entries, None);
+    let mut publisher = Publisher::new(Arc::new(config.clone()), None);
     publisher.publish(&catalog, &touched, SystemTime::now());
     published(&publisher)
 }

@@ -1,0 +1,132 @@
+//! Selections that addresses spell: made when they are asked for, and kept for a while.
+//!
+//! Anyone may ask for anything, so what is kept is bounded by its weight, and how much is made at
+//! once by a number.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use chrono::Utc;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
+use tokio::sync::Semaphore;
+use tracing::error;
+
+use crate::config::Config;
+use crate::criteria::Criteria;
+use crate::edition::{Edition, Representation};
+use crate::feed::LogicalFeed;
+use crate::render::{Format, Publication};
+use crate::seed::Timestamp;
+
+/// Most bytes that are kept.
+const CAPACITY: u64 = 32 << 20;
+/// What one thing that is kept costs beside its bytes.
+const OVERHEAD: u64 = 1 << 10;
+/// How much is made at once: serving goes on beside it.
+const AT_ONCE: usize = 2;
+/// How long somebody waits for a turn.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Selections that addresses spell.
+pub(super) struct Queries {
+    config: Arc<Config>,
+    publication: Publication,
+    kept: Cache<Key, Made, Weight>,
+    turns: Arc<Semaphore>,
+}
+
+/// The generation of the entries, the canonical query, the format.
+type Key = (u64, Arc<str>, Format);
+
+#[derive(Debug, Clone)]
+pub(super) struct Made {
+    pub(super) representation: Arc<Representation>,
+    /// When its first entry is too old to stay.
+    pub(super) until: Option<Timestamp>,
+}
+
+#[derive(Clone)]
+struct Weight;
+
+impl Weighter<Key, Made> for Weight {
+    fn weight(&self, (_, query, _): &Key, made: &Made) -> u64 {
+        (made.representation.body.len() + query.len()) as u64 + OVERHEAD
+    }
+}
+
+/// Too much is being made already.
+#[derive(Debug)]
+pub(super) struct Busy;
+
+impl Queries {
+    pub(super) fn new(config: Arc<Config>) -> Self {
+        let publication = Publication::new(&config);
+        #[expect(clippy::expect_used, reason = "the options that the builder needs are all given")]
+        let options = OptionsBuilder::new()
+            .shards(4)
+            .estimated_items_capacity(1024)
+            .weight_capacity(CAPACITY)
+            .build()
+            .expect("the options are complete");
+        let kept =
+            Cache::with_options(options, Weight, DefaultHashBuilder::default(), DefaultLifecycle::default());
+        Self { config, publication, kept, turns: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+
+    /// What criteria pick of an edition's entries, in one format.
+    pub(super) async fn get(
+        &self,
+        edition: &Edition,
+        criteria: &Criteria,
+        format: Format,
+        now: SystemTime,
+    ) -> Result<Made, Busy> {
+        let key = (edition.generation, criteria.query().into(), format);
+        if self.kept.get(&key).is_some_and(|made| made.is_over(now)) {
+            self.kept.remove(&key);
+        }
+        let make = self.make(edition, criteria.clone(), format, now);
+        self.kept.get_or_insert_async(&key, make).await
+    }
+
+    async fn make(
+        &self,
+        edition: &Edition,
+        criteria: Criteria,
+        format: Format,
+        now: SystemTime,
+    ) -> Result<Made, Busy> {
+        let turn = self.turns.clone().acquire_owned();
+        let turn = tokio::time::timeout(PATIENCE, turn).await.map_err(|_| Busy)?.map_err(|_| Busy)?;
+        let (config, publication) = (self.config.clone(), self.publication.clone());
+        let (entries, since) = (edition.entries.clone(), edition.since);
+        let made = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            let logical =
+                LogicalFeed::query(&config, &entries, &criteria, chrono::DateTime::<Utc>::from(now));
+            let feed = logical.subscription();
+            let until = logical.due(&feed.entries);
+            // What time alone changes was others' a moment ago.
+            let last_modified = if criteria.age.is_some() { now } else { since };
+            let body = format.render(&feed, &publication)?;
+            let url = publication.document_url(&feed, format);
+            let representation = Representation::new(body, format.media_type(), url, last_modified);
+            Ok::<_, crate::render::RenderError>(Made { representation: Arc::new(representation), until })
+        });
+        match made.await {
+            Ok(Ok(made)) => Ok(made),
+            Ok(Err(failed)) => {
+                error!("{failed}");
+                Err(Busy)
+            }
+            Err(_) => Err(Busy),
+        }
+    }
+}
+
+impl Made {
+    fn is_over(&self, now: SystemTime) -> bool {
+        self.until.is_some_and(|until| SystemTime::from(until) <= now)
+    }
+}
