@@ -351,13 +351,13 @@ mod tests {
         run.publish("a.md", Some("one"), 0);
         let before = run.publisher.current().load_full();
         let published = run.publish("b.md", Some("two"), 5);
-        assert_eq!((published.edition, published.changed, published.removed), (2, 4, 0));
+        assert_eq!((published.edition, published.changed, published.removed), (2, 7, 0));
         let after = run.publisher.current().load_full();
         let same = |path: &str| Arc::ptr_eq(&before.representations[path], &after.representations[path]);
         assert!(same("topics/one.rss") && !same("all.rss"));
         assert_eq!((run.modified("topics/one.rss"), run.modified("all.rss")), (at(0), at(5)));
         let published = run.publish("b.md", None, 9);
-        assert_eq!((published.edition, published.changed, published.removed), (3, 2, 2));
+        assert_eq!((published.edition, published.changed, published.removed), (3, 7, 0));
         assert_eq!(run.publish("b.md", None, 10).edition, 3, "no change is no edition");
     }
 
@@ -366,7 +366,10 @@ mod tests {
         let mut run = Run::new(None);
         assert_eq!(run.publish("a.md", None, 0).edition, 1);
         let edition = run.publisher.current().load_full();
-        assert_eq!(edition.representations.keys().collect::<Vec<_>>(), ["all.atom", "all.rss"]);
+        assert_eq!(
+            edition.representations.keys().collect::<Vec<_>>(),
+            ["all.atom", "all.json", "all.rss", "feeds.opml"]
+        );
     }
 
     #[test]

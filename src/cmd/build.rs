@@ -43,7 +43,7 @@ pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     writeln!(
         stderr,
         "{} in {}: {} written, {} removed, {} ms",
-        count(files, "feed"),
+        count(files, "file"),
         feeds.display(),
         mirrored.written,
         mirrored.removed,

@@ -23,10 +23,9 @@ pub fn render(outlines: &[Outline], publication: &Publication) -> Result<Vec<u8>
         writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("utf-8"), None))).and_then(|()| {
             writer.create_element("opml").with_attribute(("version", "2.0")).write_inner_content(|opml| {
                 opml.create_element("head").write_inner_content(|head| {
-                    head.create_element("title").write_text_content(BytesText::new(&publication.title))?;
-                    head.create_element("docs")
-                        .write_text_content(BytesText::new("http://opml.org/spec2.opml"))?;
-                    Ok(())
+                    head.create_element("title")
+                        .write_text_content(BytesText::new(&publication.title))
+                        .map(drop)
                 })?;
                 opml.create_element("body").write_inner_content(|body| {
                     outlines.iter().try_for_each(|outline| write(body, outline, publication))

@@ -63,8 +63,10 @@ fn a_module_uses_only_what_stands_above_it() {
 fn pure_modules_touch_no_disk_no_socket_and_no_clock() {
     let sources = sources();
     for module in PURE {
+        // What a library's writer returns, into memory too.
+        let source = sources[*module].replace("std::io::Result", "");
         for what in IMPURE {
-            assert!(!sources[*module].contains(what), "{module} uses {what}");
+            assert!(!source.contains(what), "{module} uses {what}");
         }
     }
 }

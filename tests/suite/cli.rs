@@ -107,15 +107,24 @@ fn build_writes_the_tree_and_only_what_changed() {
     let work = workspace(&[("good.md", GOOD)]);
     let (code, _, said) = run(work.path(), &["build"]);
     assert_eq!(code, 0, "{said}");
-    assert!(said.contains("1 seed: 1 entry in 1 topic\n4 feeds in feeds: 4 written, 0 removed"), "{said}");
-    for feed in ["all.rss", "all.atom", "topics/news.rss", "topics/news.atom"] {
+    let feeds = [
+        "all.rss",
+        "all.atom",
+        "all.json",
+        "topics/news.rss",
+        "topics/news.atom",
+        "topics/news.json",
+        "feeds.opml",
+    ];
+    assert!(said.contains("1 seed: 1 entry in 1 topic\n7 files in feeds: 7 written, 0 removed"), "{said}");
+    for feed in feeds {
         assert!(work.path().join("feeds").join(feed).is_file(), "{feed}");
     }
     let (_, _, said) = run(work.path(), &["build"]);
     assert!(said.contains("0 written, 0 removed"), "{said}");
     std::fs::remove_file(work.path().join("seeds/good.md")).unwrap();
     let (_, _, said) = run(work.path(), &["build"]);
-    assert!(said.contains("2 written, 2 removed"), "{said}");
+    assert!(said.contains("7 written, 0 removed"), "{said}");
 }
 
 #[test]
@@ -123,7 +132,7 @@ fn build_publishes_the_rest_and_fails_when_a_seed_is_at_fault() {
     let work = workspace(&[("good.md", GOOD), ("bad.md", "---\ntitle: Bad\n")]);
     let (code, _, said) = run(work.path(), &["build"]);
     assert_eq!(code, 1);
-    assert!(said.contains("bad.md:1:1") && said.contains("4 written"), "{said}");
+    assert!(said.contains("bad.md:1:1") && said.contains("7 written"), "{said}");
 }
 
 #[test]
