@@ -13,3 +13,4 @@ mod records;
 mod samples;
 mod shapes;
 mod support;
+mod valid;

@@ -174,7 +174,7 @@ fn no_ciphertext_of_real_records_is_in_any_feed() {
     }
 }
 
-fn real_records() -> Option<PathBuf> {
+pub(crate) fn real_records() -> Option<PathBuf> {
     let records = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?.join("shared/records");
     if !records.is_dir() {
         println!("skipped: there are no real records at {}", records.display());

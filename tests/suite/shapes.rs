@@ -12,7 +12,7 @@ use crate::cold::{self, Tree, config, files, read_back};
 const SEEDS: &str = "tests/fixtures/shapes/seeds";
 const FEEDS: &str = "tests/fixtures/shapes/feeds";
 
-fn grown() -> Tree {
+pub(crate) fn grown() -> Tree {
     let settings = Settings {
         url: Some("https://feeds.example.org/".to_owned()),
         title: Some("Shapes & <Sizes>".to_owned()),

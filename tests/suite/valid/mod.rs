@@ -1,0 +1,173 @@
+//! What the specifications, and the validator of the W3C, ask of published feeds.
+//!
+//! Feeds are read by parsers that sower does not use, so that it cannot agree with its own mistakes.
+
+mod agree;
+mod atom;
+mod html;
+mod json;
+mod opml;
+mod rss;
+mod value;
+mod xml;
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::path::Path;
+
+use sower::args::Settings;
+
+use self::value::Rule;
+use crate::cold::{self, Tree, config};
+use crate::records::real_records;
+use crate::shapes;
+
+/// What is wrong with a published document: one sentence each, which begins with the place.
+pub(crate) fn faults(path: &str, bytes: &[u8], publication_url: &str) -> Vec<String> {
+    let Ok(text) = std::str::from_utf8(bytes) else { return vec!["the document is not UTF-8".to_owned()] };
+    let own = own_address(path, publication_url);
+    let mut faults = Faults::default();
+    match path.rsplit_once('.') {
+        Some((_, "rss")) => rss::check(text, &own, &mut faults),
+        Some((_, "atom")) => atom::check(text, &own, &mut faults),
+        Some((_, "json")) => json::check(text, &own, &mut faults),
+        Some((_, "opml")) => opml::check(text, &mut faults),
+        _ => faults.add("the document", "has no ending that tells its format"),
+    }
+    faults.0
+}
+
+/// The address of a document, which a URI spells in ASCII (RFC 3986 §2.1).
+fn own_address(path: &str, publication_url: &str) -> String {
+    let mut address = publication_url.to_owned();
+    for byte in path.bytes() {
+        match byte {
+            b'!'..=b'~' => address.push(char::from(byte)),
+            _ => address.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    address
+}
+
+#[derive(Default)]
+struct Faults(Vec<String>);
+
+impl Faults {
+    fn add(&mut self, place: &str, what: impl Display) {
+        self.0.push(format!("{place} {what}"));
+    }
+
+    fn check(&mut self, place: &str, holds: bool, otherwise: impl Display) {
+        if !holds {
+            self.add(place, otherwise);
+        }
+    }
+
+    fn check_value(&mut self, place: &str, rule: Rule, value: &str) {
+        if let Err(otherwise) = rule(value) {
+            self.add(place, otherwise);
+        }
+    }
+
+    /// That no two things of one kind have the same name.
+    fn check_unique<'a>(&mut self, place: &str, values: impl Iterator<Item = &'a str>) {
+        let mut seen = BTreeSet::new();
+        for value in values {
+            self.check(place, seen.insert(value), format!("{value:?} is there more than once"));
+        }
+    }
+}
+
+/// Words of a good document, what breaks it when it stands there instead, and every fault that it is.
+type Breach = (&'static str, &'static str, &'static [&'static str]);
+
+fn each_breach_is_found(path: &str, good: &str, breaches: &[Breach]) {
+    // What a parser says after these words is its own affair.
+    let brief = |fault: String| fault.split_inclusive("well-formed").next().unwrap().to_owned();
+    let found = |document: &str| -> Vec<_> {
+        faults(path, document.as_bytes(), "https://feeds.example.org/").into_iter().map(brief).collect()
+    };
+    assert_eq!(found(good), Vec::<String>::new());
+    for (words, instead, expected) in breaches {
+        assert_eq!(good.matches(words).count(), 1, "{words}");
+        assert_eq!(found(&good.replace(words, instead)), *expected, "{instead} instead of {words}");
+    }
+}
+
+fn feeds(tree: &Tree) -> impl Iterator<Item = (&String, &Vec<u8>)> {
+    let known = |path: &str| path.rsplit_once('.').is_some_and(|(_, ending)| FORMATS.contains(&ending));
+    tree.iter().filter(move |(path, _)| known(path))
+}
+
+const FORMATS: [&str; 4] = ["rss", "atom", "json", "opml"];
+
+/// That a tree has no faults but those that have one of the accepted words, and that each of these
+/// is still found.
+fn check_tree(tree: &Tree, publication_url: &str, accepted: &[&str]) {
+    let found: Vec<_> = feeds(tree)
+        .flat_map(|(path, bytes)| {
+            faults(path, bytes, publication_url).into_iter().map(move |fault| format!("{path}: {fault}"))
+        })
+        .collect();
+    for words in accepted {
+        assert!(found.iter().any(|fault| fault.contains(words)), "no feed has this fault any more: {words}");
+    }
+    let new: Vec<_> =
+        found.iter().filter(|fault| !accepted.iter().any(|words| fault.contains(words))).collect();
+    let shown: Vec<_> = new.iter().take(20).map(|fault| fault.as_str()).collect();
+    assert!(new.is_empty(), "{} faults\n{}", new.len(), shown.join("\n"));
+}
+
+fn samples() -> Tree {
+    cold::tree(&config(Path::new("seeds"), Settings::default()), cold::now())
+}
+
+fn real() -> Option<Tree> {
+    let settings = Settings { entries: Some("1000".to_owned()), ..Settings::default() };
+    Some(cold::tree(&config(&real_records()?, settings), cold::now()))
+}
+
+const AT_HOME: &str = "http://127.0.0.1:8080/";
+
+#[test]
+fn the_samples_grow_into_valid_feeds() {
+    check_tree(&samples(), AT_HOME, &[]);
+}
+
+#[test]
+fn every_shape_grows_into_valid_feeds() {
+    let text_that_means_to_be_taken_for_html = [
+        "Shapes & <Sizes>",
+        "Shapes &amp; &lt;Sizes&gt;",
+        "<script>alert(1)</script>",
+        "<i>P</i> ]]> & Co",
+        "<Hostile> & ]]>",
+        "&quot;quoted&quot;",
+    ];
+    let faults_that_are_known = [
+        // RFC 3986 §3.4: a query has no brackets.
+        "is not made of what addresses are made of: \"https://hostile.example/?a=%3Cb%3E&c=%22d%22]]%3E\"",
+        // Of a record that is all title.
+        "atom:content is empty",
+        // Of a record with a body and no summary.
+        "has content without a description before it",
+    ];
+    let accepted = [&text_that_means_to_be_taken_for_html[..], &faults_that_are_known].concat();
+    check_tree(&shapes::grown(), "https://feeds.example.org/", &accepted);
+}
+
+#[test]
+fn real_records_grow_into_valid_feeds() {
+    if let Some(tree) = real() {
+        // An address that was written with a space, and an excerpt that was escaped twice.
+        check_tree(&tree, AT_HOME, &["href of a that has white space", "&quot;developer&quot;"]);
+    }
+}
+
+#[test]
+fn a_document_is_named_and_written_as_its_format() {
+    let found = |path: &str, bytes: &[u8]| faults(path, bytes, "https://feeds.example.org/").join("; ");
+    assert_eq!(found("all.txt", b""), "the document has no ending that tells its format");
+    assert_eq!(found("all.rss", b"<rss>\xFF</rss>"), "the document is not UTF-8");
+    assert_eq!(own_address("a/é b.rss", "https://x.example/y/"), "https://x.example/y/a/%C3%A9%20b.rss");
+}
