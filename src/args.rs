@@ -32,6 +32,15 @@ pub enum Command {
         #[command(flatten)]
         settings: Settings,
     },
+    /// Tell which feeds carry an entry, or why none does
+    Why {
+        /// Its address, its seed's path, its id, or its title or a part of it
+        #[arg(value_name = "ADDRESS, PATH OR TITLE")]
+        what: String,
+        /// Settings shared with the other commands.
+        #[command(flatten)]
+        settings: Settings,
+    },
     /// Write a starting sower.yaml and a first seed
     Init {
         /// Where to

@@ -376,6 +376,16 @@ impl Catalog {
         self.seeds.iter().filter(|(_, seed)| seed.record.is_none()).map(|(path, _)| path)
     }
 
+    /// Every record, held or not, by path.
+    pub fn records(&self) -> impl Iterator<Item = &Arc<Record>> {
+        self.seeds.values().filter_map(|seed| seed.record.as_ref())
+    }
+
+    /// The entry with an id, if one is shown.
+    pub fn entry(&self, id: &str) -> Option<&Arc<Entry>> {
+        self.groups.get(id)?.entry.as_ref()
+    }
+
     /// Every fault and warning, by path and place.
     pub fn faults(&self) -> impl Iterator<Item = &Fault> {
         self.seeds.values().flat_map(|seed| &seed.faults)

@@ -265,6 +265,35 @@ impl<'a> LogicalFeed<'a> {
         &self.selection
     }
 
+    /// What it is called; none if it is called what the publication is.
+    pub fn name(&self) -> Option<&str> {
+        self.about.name.as_deref()
+    }
+
+    /// Most entries of the document that people subscribe to.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// How many entries there are.
+    pub fn count(&self) -> usize {
+        match &self.source {
+            Source::Index(catalog, topic) => catalog.count(topic.as_deref()),
+            Source::Picked(entries, _) => entries.len(),
+        }
+    }
+
+    /// The place of the entry with an id, from 1.
+    pub fn place(&self, id: &str) -> Option<usize> {
+        let is_it = |entry: &Arc<Entry>| *entry.record.id == *id;
+        let index = match &self.source {
+            Source::Index(catalog, Some(topic)) => catalog.topic(topic).position(is_it),
+            Source::Index(catalog, None) => catalog.all().position(is_it),
+            Source::Picked(entries, _) => entries.iter().position(is_it),
+        };
+        index.map(|index| index + 1)
+    }
+
     /// The document that people subscribe to, with the first of the entries.
     pub fn subscription(&self) -> Feed {
         let entries = match &self.source {
@@ -278,18 +307,15 @@ impl<'a> LogicalFeed<'a> {
     /// The months with an archive document, the newest first; none if the subscription document
     /// holds every entry, or the feed is not archived. Together they hold every entry once.
     pub fn archives(&self) -> Vec<Month> {
-        if !self.archived {
+        if !self.archived || self.count() <= self.limit {
             return Vec::new();
         }
         match &self.source {
-            Source::Index(catalog, topic) if catalog.count(topic.as_deref()) > self.limit => {
-                catalog.months(topic.as_deref())
-            }
-            Source::Picked(entries, _) if entries.len() > self.limit => {
+            Source::Index(catalog, topic) => catalog.months(topic.as_deref()),
+            Source::Picked(entries, _) => {
                 let months: BTreeSet<_> = entries.iter().map(|entry| Month::of(entry.published)).collect();
                 months.into_iter().rev().collect()
             }
-            _ => Vec::new(),
         }
     }
 

@@ -4,6 +4,7 @@ mod build;
 mod check;
 mod init;
 mod serve;
+mod why;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -30,6 +31,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Check { settings, strict, format } => {
             check::run(&Config::resolve(settings)?, strict, format)
         }
+        Command::Why { what, settings } => why::run(&Config::resolve(settings)?, &what),
         Command::Init { directory } => init::run(&directory),
     }
 }

@@ -17,7 +17,7 @@ use url::Url;
 
 use crate::config::{Config, ContentLength};
 use crate::fault::{Fault, Place, Severity};
-use crate::yaml::Position;
+use crate::yaml::{self, Position, Step};
 use check::Check;
 use front_matter::Cut;
 
@@ -174,6 +174,23 @@ pub fn read(rules: &Rules, path: &Arc<str>, bytes: &[u8]) -> Reading {
             Check::new(rules, path, text, yaml, lines_before).seed(body.as_ref())
         }
     }
+}
+
+/// Where a field of a seed stands in it, with what is said there.
+pub fn place_of(rules: &Rules, path: &Arc<str>, bytes: &[u8], field: &str) -> Option<Place> {
+    let text = text(rules, path, Form::of(path)?, bytes).ok()?;
+    let Cut::Whole { yaml, lines_before, .. } = front_matter::cut(text, Form::of(path)? == Form::Yaml) else {
+        return None;
+    };
+    let at = yaml::key_at(yaml, &[Step::Key(field)])?;
+    let text = front_matter::without_secured(text);
+    Some(Place::in_text(&text, Position { line: at.line + lines_before, ..at }))
+}
+
+/// Whether a text stands in a file, whatever else the file is. What is `secured` does not count.
+pub fn mentions(bytes: &[u8], text: &str) -> bool {
+    let said = front_matter::without_secured(&String::from_utf8_lossy(bytes)).to_lowercase();
+    said.contains(&text.to_lowercase())
 }
 
 /// What has no front matter is passed over, unless it lacks no more than its opening line.

@@ -14,3 +14,4 @@ mod samples;
 mod shapes;
 mod support;
 mod valid;
+mod why;
