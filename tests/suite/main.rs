@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::case_sensitive_file_extension_comparisons, reason = "these names are sower's own")]
 
+mod addresses;
 mod architecture;
 mod cli;
 mod cold;

@@ -55,7 +55,7 @@ shown.md: Shown
         assert_eq!(why(&work, what), (0, expected.to_owned()), "{what}");
     }
     assert!(why(&work, "urn:x:over").1.starts_with("over.md: "));
-    let (_, told) = why(&work, "same.md");
+    let (_, told) = why(&work, "https://a.example/same");
     assert!(told.contains("same.md: Same\n") && told.contains("other/same.md: Double\n"), "{told}");
 }
 

@@ -27,7 +27,8 @@ pub(crate) fn faults(path: &str, bytes: &[u8], publication_url: &str) -> Vec<Str
     let Ok(text) = std::str::from_utf8(bytes) else { return vec!["the document is not UTF-8".to_owned()] };
     let own = own_address(path, publication_url);
     let mut faults = Faults::default();
-    match path.rsplit_once('.') {
+    let file = path.split('?').next().unwrap_or_default();
+    match file.rsplit_once('.') {
         Some((_, "rss")) => rss::check(text, &own, &mut faults),
         Some((_, "atom")) => atom::check(text, &own, &mut faults),
         Some((_, "json")) => json::check(text, &own, &mut faults),
