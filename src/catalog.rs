@@ -13,6 +13,7 @@ use chrono::TimeDelta;
 use crate::config::Topics;
 use crate::fault::{Fault, Severity};
 use crate::seed::{Change, Held, Month, Reading, Record, Timestamp, Topic};
+use crate::slug::slug;
 
 /// One element of a feed: what is shown of all the records that have the same id.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +26,34 @@ pub struct Entry {
     pub topics: Vec<Topic>,
     /// The slugs of the topics in whose feeds it is: its own and their ancestors.
     pub within: BTreeSet<Arc<str>>,
+    /// What else selections pick it by.
+    pub facets: Facets,
+}
+
+/// What selections pick an entry by, spelled as criteria spell it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facets {
+    /// Slug of its type.
+    pub kind: Option<String>,
+    /// Slug of its category.
+    pub category: Option<String>,
+    /// Host of its provider.
+    pub host: Option<String>,
+    /// Slug of its provider's name.
+    pub provider: Option<String>,
+}
+
+impl Facets {
+    fn of(record: &Record) -> Self {
+        let provider = record.provider.as_ref();
+        let site = provider.and_then(|provider| provider.site.as_deref());
+        Self {
+            kind: record.kind.as_deref().map(slug),
+            category: record.category.as_deref().map(slug),
+            host: site.and_then(|site| site.strip_prefix("https://")).map(str::to_owned),
+            provider: provider.map(|provider| slug(&provider.name)),
+        }
+    }
 }
 
 impl Entry {
@@ -474,7 +503,7 @@ fn merge(mut records: Vec<(&Arc<Record>, Timestamp)>, hierarchy: &Topics) -> Opt
     }
     let above = topics.iter().flat_map(|topic| hierarchy.ancestors(&topic.slug));
     let within = topics.iter().map(|topic| &topic.slug).chain(above).cloned().collect();
-    Some(Entry { record: best.clone(), published, topics, within })
+    Some(Entry { record: best.clone(), published, topics, within, facets: Facets::of(best) })
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ use crate::catalog::{Catalog, Entry};
 use crate::config::{Config, ContentLength, SelectionSettings};
 use crate::criteria::{Criteria, Order};
 use crate::seed::{Month, Timestamp};
-use crate::slug::slug;
 
 /// What picks the entries of a feed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -133,19 +132,13 @@ impl Entries {
 /// Whether criteria pick an entry, whatever its age. What says nothing of its language has the
 /// publication's.
 fn picks(criteria: &Criteria, entry: &Entry, publication_language: &str) -> bool {
-    let record = &entry.record;
+    let (record, facets) = (&entry.record, &entry.facets);
     let within =
         |slugs: &BTreeSet<Arc<str>>| slugs.iter().filter(|slug| entry.within.contains(*slug)).count();
-    let named = |slugs: &BTreeSet<Arc<str>>, name: Option<&String>| {
-        slugs.is_empty() || name.is_some_and(|name| slugs.contains(&*slug(name)))
+    let among = |slugs: &BTreeSet<Arc<str>>, facet: &Option<String>| {
+        facet.as_deref().is_some_and(|facet| slugs.contains(facet))
     };
-    let provided = || {
-        record.provider.as_ref().is_some_and(|provider| {
-            let host = provider.site.as_deref().and_then(|site| site.strip_prefix("https://"));
-            host.is_some_and(|host| criteria.providers.contains(host))
-                || criteria.providers.contains(&*slug(&provider.name))
-        })
-    };
+    let named = |slugs: &BTreeSet<Arc<str>>, facet| slugs.is_empty() || among(slugs, facet);
     let spoken = |wanted: &str| {
         let language = publication_language.to_ascii_lowercase();
         language.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
@@ -154,9 +147,9 @@ fn picks(criteria: &Criteria, entry: &Entry, publication_language: &str) -> bool
         && within(&criteria.all) == criteria.all.len()
         && within(&criteria.none) == 0
         && criteria.min_quality.is_none_or(|lowest| record.quality >= lowest)
-        && named(&criteria.types, record.kind.as_ref())
-        && named(&criteria.categories, record.category.as_ref())
-        && (criteria.providers.is_empty() || provided())
+        && named(&criteria.types, &facets.kind)
+        && named(&criteria.categories, &facets.category)
+        && (named(&criteria.providers, &facets.host) || among(&criteria.providers, &facets.provider))
         && criteria.language.as_deref().is_none_or(spoken)
 }
 
