@@ -1,6 +1,7 @@
 //! Text fit for feeds and for terminals: what each allows, and nothing that hides in it.
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 /// Whether XML 1.0 §2.2 (`Char`) allows a character. A feed with any other is not well-formed,
 /// however it is escaped.
@@ -18,20 +19,42 @@ pub fn clean(text: &str) -> Cow<'_, str> {
 }
 
 /// One line of plain text from what a seed or a configuration says: entities decoded once,
-/// forbidden characters taken out, white space folded.
+/// forbidden characters taken out, white space folded. Characters that turn the direction of
+/// writing are taken out too, unless each is closed: what follows the text would turn with it.
 ///
 /// Entities without a semicolon stay as they are, so that `AT&T` and `?a=1&copy=2` survive. A
 /// no-break space is a choice of the writer's and is kept.
 pub fn plain(text: &str) -> String {
     let decoded = htmlize::unescape_attribute(text);
     let mut folded = String::with_capacity(decoded.len());
-    for word in clean(&decoded).split(is_fold).filter(|word| !word.is_empty()) {
+    for word in level(clean(&decoded)).split(is_fold).filter(|word| !word.is_empty()) {
         if !folded.is_empty() {
             folded.push(' ');
         }
         folded.push_str(word);
     }
     folded
+}
+
+/// The text without characters that turn the direction of writing, if one of them is not closed
+/// (Unicode Standard Annex 9, 3.3.2).
+fn level(text: Cow<'_, str>) -> Cow<'_, str> {
+    const EMBED: RangeInclusive<char> = '\u{202A}'..='\u{202E}';
+    const ISOLATE: RangeInclusive<char> = '\u{2066}'..='\u{2069}';
+    let mut open = Vec::new();
+    let closed = text.chars().all(|c| match c {
+        '\u{202C}' | '\u{2069}' => open.pop() == Some(c),
+        _ => {
+            open.extend(EMBED.contains(&c).then_some('\u{202C}'));
+            open.extend(ISOLATE.contains(&c).then_some('\u{2069}'));
+            true
+        }
+    });
+    if closed && open.is_empty() {
+        text
+    } else {
+        Cow::Owned(text.replace(|c| EMBED.contains(&c) || ISOLATE.contains(&c), ""))
+    }
 }
 
 fn is_fold(c: char) -> bool {
@@ -72,6 +95,10 @@ mod tests {
             ("a&#10;&#9;b", "a b"),
             ("Pourquoi\u{A0}?", "Pourquoi\u{A0}?"),
             ("<b>bold</b>", "<b>bold</b>"),
+            ("a\u{202E}b", "ab"),
+            ("a\u{202C}b\u{2067}c", "abc"),
+            ("a\u{2067}b\u{202B}c\u{2069}", "abc"),
+            ("\u{2067}a\u{202B}b\u{202C}\u{2069}\u{200F}c", "\u{2067}a\u{202B}b\u{202C}\u{2069}\u{200F}c"),
             ("&nosuch; &", "&nosuch; &"),
             ("", ""),
         ] {

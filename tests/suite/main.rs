@@ -8,6 +8,7 @@ mod architecture;
 mod cli;
 mod cold;
 mod history;
+mod hostile;
 mod kill;
 mod live;
 mod records;

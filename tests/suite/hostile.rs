@@ -1,0 +1,419 @@
+//! Seeds that mean harm, or were damaged: each is shown harmlessly or is a fault, and none touches
+//! another.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use sower::args::Settings;
+
+use crate::cold::{self, Tree};
+use crate::valid;
+
+/// What becomes of a seed.
+enum Outcome {
+    /// Its entry has this title.
+    Title(&'static str),
+    /// Its summary is this.
+    Summary(&'static str),
+    /// Its content has this.
+    Has(&'static str),
+    /// Its content is this.
+    Content(&'static str),
+    /// It links to this.
+    Link(&'static str),
+    /// It is in a topic that is called this.
+    Topic(&'static str),
+    /// No entry, for this reason.
+    Fault(&'static str),
+    /// No entry, and no fault: it is no seed, or held.
+    Nothing,
+}
+use Outcome::{Content, Fault, Has, Link, Nothing, Summary, Title, Topic};
+
+struct Row {
+    name: String,
+    ending: &'static str,
+    bytes: Vec<u8>,
+    outcome: Outcome,
+}
+
+fn raw(ending: &'static str, bytes: impl Into<Vec<u8>>, outcome: Outcome) -> Row {
+    Row { name: String::new(), ending, bytes: bytes.into(), outcome }
+}
+
+/// A seed with these lines of front matter, and what it lacks of a title, a topic and a date.
+fn front(lines: &str, outcome: Outcome) -> Row {
+    seed("md", lines, "", outcome)
+}
+
+fn html(body: &str, outcome: Outcome) -> Row {
+    seed("html", "", body, outcome)
+}
+
+fn markdown(body: &str, outcome: Outcome) -> Row {
+    seed("md", "", body, outcome)
+}
+
+fn seed(ending: &'static str, lines: &str, body: &str, outcome: Outcome) -> Row {
+    raw(ending, format!("---\n{}---\n{body}", completed(lines)), outcome)
+}
+
+fn completed(lines: &str) -> String {
+    let mut text = String::new();
+    for (key, line) in [
+        ("title", "title: Row"),
+        ("topics", "topics: Hostile"),
+        ("date", "date: 2024-01-01"),
+        ("id", "id: urn:example:row:NAME"),
+    ] {
+        let there = lines.lines().any(|line| line.starts_with(&format!("{key}:")));
+        if !there {
+            text += line;
+            text.push('\n');
+        }
+    }
+    text + lines + if lines.is_empty() || lines.ends_with('\n') { "" } else { "\n" }
+}
+
+/// Fields of every kind with the same text in them.
+fn everywhere(text: &str) -> String {
+    format!(
+        "title: '{text}'\nexcerpt: '{text}'\ntopics: ['{text} x']\ntype: '{text}'\ncategory: '{text}'\nprovider: {{name: '{text}', domain: a.example, authors: [{{name: '{text}'}}], images: [{{url: '{text}'}}]}}\nimages: [{{url: 'https://a.example/i.png', title: '{text}'}}, {{url: '{text}'}}]\nrelated: [{{title: '{text}', webUrl: 'https://a.example/r', provider: {{name: '{text}'}}}}, {{title: a, webUrl: '{text}'}}]\nactions: [{{url: 'https://a.example/x.zip', title: '{text}', type: '{text}'}}, {{url: '{text}', title: a}}]\nfeaturedContent: '{text}'\nlength: '{text}'\nlanguage: '{text}'\n"
+    )
+}
+
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn rows() -> Vec<Row> {
+    let address = |address: &str| format!("webUrl: \"{address}\"\n");
+    let mut rows = vec![
+        // Text that ends or opens what surrounds it.
+        front(&everywhere("]]>"), Title("]]>")),
+        front(&everywhere("]]></title></item>"), Title("]]></title></item>")),
+        front(&everywhere("<![CDATA[x"), Title("<![CDATA[x")),
+        front(&everywhere("--><!--"), Title("--><!--")),
+        front(&everywhere("<?xml version=\"1.0\"?>"), Title("<?xml version=\"1.0\"?>")),
+        front(
+            &everywhere("<!DOCTYPE a [<!ENTITY b SYSTEM \"file:///etc/passwd\">]>&b;"),
+            Title("<!DOCTYPE a [<!ENTITY b SYSTEM \"file:///etc/passwd\">]>&b;"),
+        ),
+        front(&everywhere("\"><script>alert(1)</script>"), Title("\"><script>alert(1)</script>")),
+        front(&everywhere("<script>alert(1)</script>"), Title("<script>alert(1)</script>")),
+        front(&everywhere("\" onerror=\"alert(1)"), Title("\" onerror=\"alert(1)")),
+        front(&everywhere("javascript:alert(1)"), Title("javascript:alert(1)")),
+        front(
+            &everywhere("</textarea></style></script><svg onload=alert(1)>"),
+            Title("</textarea></style></script><svg onload=alert(1)>"),
+        ),
+        // Entities, once and twice.
+        front(&everywhere("&lt;script&gt;alert(1)&lt;/script&gt;"), Title("<script>alert(1)</script>")),
+        front(&everywhere("&amp;lt;script&amp;gt;"), Title("&lt;script&gt;")),
+        front(
+            "title: 'a &#x3C;b&#62; &quot;c&quot; &rsquo; &nosuch; &#0; &#xD800; &#x110000;'\n",
+            Title("a <b> \"c\" \u{2019} &nosuch; \u{FFFD} \u{FFFD} \u{FFFD}"),
+        ),
+        front(
+            "title: Row\nexcerpt: '&amp;quot;twice&amp;quot; &copy; R&D ?a=1&copy=2'\n",
+            Summary("&quot;twice&quot; © R&D ?a=1&copy=2"),
+        ),
+        // Characters that XML forbids, and those that steer.
+        front("title: \"a\\0b\\x01\\x08\\x0B\\x0C\\x0E\\x1F\\uFFFE\\uFFFFc\"\n", Title("abc")),
+        front("title: \"a\\x7Fb\"\n", Title("a\u{7F}b")),
+        front("title: \"a\\nb\\tc\\r\\nd\\u2028e\\u2029f\\x85g\"\n", Title("a b c d e f g")),
+        front("title: 'a&#x1;b&#xFFFF;c'\n", Title("abc")),
+        front("title: \"\u{FEFF}a\u{200B}b\u{200D}c\"\n", Title("\u{FEFF}a\u{200B}b\u{200D}c")),
+        front(
+            "title: '👩\u{200D}👩\u{200D}👧 family 🏳\u{FE0F}\u{200D}🌈'\n",
+            Title("👩\u{200D}👩\u{200D}👧 family 🏳\u{FE0F}\u{200D}🌈"),
+        ),
+        front("title: 'שלום עולם'\n", Title("שלום עולם")),
+        raw(
+            "md",
+            b"---\ntitle: a\xFFb\ntopics: t\ndate: 2024-01-01\n---\n".to_vec(),
+            Fault("this is not UTF-8"),
+        ),
+        raw(
+            "md",
+            b"---\ntitle: a\xED\xA0\x80b\ntopics: t\ndate: 2024-01-01\n---\n".to_vec(),
+            Fault("this is not UTF-8"),
+        ),
+        raw(
+            "md",
+            b"---\ntitle: a\xC0\xAFb\ntopics: t\ndate: 2024-01-01\n---\n".to_vec(),
+            Fault("this is not UTF-8"),
+        ),
+        raw("md", b"---\ntitle: a\0b\ntopics: t\ndate: 2024-01-01\n---\n".to_vec(), Fault("a NUL byte")),
+        raw(
+            "md",
+            "\u{FEFF}---\ntitle: Marked\ntopics: Hostile\ndate: 2024-01-01\nid: urn:example:row:NAME\n---\n",
+            Title("Marked"),
+        ),
+        raw(
+            "md",
+            "---\r\ntitle: Windows\r\ntopics: Hostile\r\ndate: 2024-01-01\r\nid: urn:example:row:NAME\r\n---\r\nbody\r\n",
+            Title("Windows"),
+        ),
+        raw(
+            "md",
+            "---\rtitle: Old Mac\rtopics: Hostile\rdate: 2024-01-01\rid: urn:example:row:NAME\r---\rbody\r",
+            Nothing,
+        ),
+        raw(
+            "md",
+            "---\ntitle: UTF-16\n---\n".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>(),
+            Nothing,
+        ),
+        raw(
+            "md",
+            [&[0xFF, 0xFE][..], &"---\n".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>()]
+                .concat(),
+            Fault("this is not UTF-8"),
+        ),
+        // Scripts and styles in bodies.
+        html("<p onclick='a()' onmouseover=\"b()\" style='color:red'>a</p>", Content("<p>a</p>")),
+        html("<script>alert(1)</script><SCRIPT SRC=//evil.example/x.js></SCRIPT>a", Content("a")),
+        html("<scr<script>ipt>alert(1)</scr</script>ipt>", Has("ipt&gt;alert(1)")),
+        html("<style>@import url(javascript:alert(1))</style><p>a</p>", Content("<p>a</p>")),
+        html("<svg onload=alert(1)><a xlink:href='javascript:alert(1)'>x</a></svg>b", Content("b")),
+        html("<math><maction xlink:href='javascript:alert(1)'>x</maction></math>b", Content("b")),
+        html(
+            "<form action='javascript:alert(1)'><input type=image src=x onerror=alert(1)><button formaction='javascript:x'>a</button></form>",
+            Has("a"),
+        ),
+        html(
+            "<object data='javascript:x'></object><embed src='javascript:x'><applet code=x></applet>a",
+            Has("a"),
+        ),
+        html(
+            "<meta http-equiv=refresh content='0;url=javascript:x'><link rel=stylesheet href=x><base href='//evil.example/'><a href='y'>a</a>",
+            Has("127.0.0.1"),
+        ),
+        html(
+            "<html><head><title>t</title><base href='https://evil.example/'></head><body onload=x><a href='/y'>a</a></body></html>",
+            Has("http://127.0.0.1:8080/y"),
+        ),
+        html(
+            "<iframe src='https://evil.example/'></iframe><iframe srcdoc='<script>x</script>'></iframe>a",
+            Content("a"),
+        ),
+        html("<iframe src='javascript:alert(1)//www.youtube.com/'></iframe>a", Content("a")),
+        html(
+            "<iframe src='https://www.youtube.com.evil.example/'></iframe><iframe src='https://www.youtube.com@evil.example/'></iframe>a",
+            Content("a"),
+        ),
+        html(
+            "<template><script>x</script></template><noscript><p title='</noscript><img src=x onerror=alert(1)>'></noscript>a",
+            Has("a"),
+        ),
+        html(
+            "<a href='data:text/html,x'>a</a><a href='vbscript:x'>b</a><img src='data:image/svg+xml,x'><a href='file:///etc/passwd'>c</a>",
+            Content("<a>a</a><a>b</a><a>c</a>"),
+        ),
+        html(
+            "<img srcset='javascript:x 1x, data:y 2x'><video poster='javascript:x'></video><source src='data:x'>a",
+            Has("a"),
+        ),
+        html(
+            "<p xml:base='https://evil.example/'><a href='x'>a</a></p>",
+            Has("<a href=\"http://127.0.0.1:8080/x\">a</a>"),
+        ),
+        html(
+            "<a href=\"https://a.example/\" ping=\"https://evil.example/\" target=_blank download>a</a>",
+            Content("<a href=\"https://a.example/\">a</a>"),
+        ),
+        html(
+            "<img src='https://t.example/p.gif' width=1 height=1><img src='https://t.example/q.gif' style='display:none'>a",
+            Content("a"),
+        ),
+        // HTML that is broken.
+        html("<p><b><i>a", Content("<p><b><i>a</i></b></p>")),
+        html("<!-- a <p>b", Content("")),
+        html("<![CDATA[<script>x</script>]]>a", Has("a")),
+        html("<a href='x\"><script>alert(1)</script>'>a</a>", Has("a</a>")),
+        html("<img alt=\"a\" src=\"https://a.example/x.png\" \"<script>\">b", Has("b")),
+        html("]]>&lt;script&gt;&amp;lt;", Content("]]&gt;&lt;script&gt;&amp;lt;")),
+        html("a\0b", Fault("a NUL byte")),
+        html("a&#0;b&#1;c\u{1}d\u{FFFE}e", Has("d")),
+        html(&"<b>".repeat(5000), Has("")),
+        html(&"<div>".repeat(200), Has("")),
+        html(&"x".repeat(900_000), Has("xxxx")),
+        html(&"x".repeat(2 << 20), Fault("larger than")),
+        html(&"<p>a</p>".repeat(20_000), Has("<p>a</p>")),
+        // Markdown.
+        markdown(
+            "[a](javascript:alert(1)) <javascript:alert(1)> [b](JaVaScRiPt:x) [c](&#106;avascript:x)",
+            Has("a"),
+        ),
+        markdown("[a][r]\n\n[r]: javascript:alert(1)\n", Content("<p><a>a</a></p>")),
+        markdown("![x](data:image/png;base64,AAAA \"a\\\" onerror=\\\"b\")c", Has("c")),
+        markdown("<div onclick='x'>\n\n**a**\n\n</div>", Has("<strong>a</strong>")),
+        markdown(&"[^1]".repeat(5000), Has("[^1]")),
+        markdown(&"a|b\n-|-\n".repeat(2000), Has("<table>")),
+        markdown(&"[".repeat(20_000), Has("[[[")),
+        markdown(&"*a".repeat(20_000), Has("a")),
+        markdown(&"> ".repeat(5000), Has("")),
+        markdown("```html\n<script>x</script>\n```", Has("&lt;script&gt;")),
+        // Addresses.
+        front(&address("javascript:alert(1)"), Title("Row")),
+        front(&format!("id: urn:example:row:NAME\n{}", address("JaVa\\tScRiPt:alert(1)")), Title("Row")),
+        front(&format!("id: urn:example:row:NAME\n{}", address("\\x01javascript:alert(1)")), Title("Row")),
+        front(
+            &format!("id: urn:example:row:NAME\n{}", address(" java\\nscript://a.example/%0Aalert(1)")),
+            Title("Row"),
+        ),
+        front(&format!("id: urn:example:row:NAME\n{}", address("&#106;avascript:alert(1)")), Title("Row")),
+        front(&address("https://me:secret@a.example/x"), Link("https://me:secret@a.example/x")),
+        front(&address("https://[::1]:0/x"), Link("https://[::1]:0/x")),
+        front(&address("https://例え.example/ü x"), Link("https://xn--r8jz45g.example/%C3%BC%20x")),
+        front(&address("//a.example/x"), Title("Row")),
+        front(&address("https://a.example/?a=\\\"<b>'"), Link("https://a.example/?a=%22%3Cb%3E%27")),
+        front(&address(&format!("https://a.example/{}", "x".repeat(8000))), Has("")),
+        front("id: 'not an iri'\n", Fault("`id`")),
+        front("id: \"urn:x:\\u0007\"\n", Fault("`id`")),
+        front("id: 'urn:x:<script>'\n", Fault("`id`")),
+        front(
+            "images: [{url: 'https://a.example/i.png?a=1&b=\"2\"<', width: -1, height: 1e9}, {url: 'data:x'}, {url: 'https://a.example/j.png', width: 99999999999999999999}]\n",
+            Has("https://a.example/i.png?a=1&amp;b=%222%22%3C"),
+        ),
+        front("length: P9999999999999999999Y\nheat: 1e999\nquality: .nan\n", Title("Row")),
+        // Topics.
+        front(
+            "topics: ['🚀', '🚀 Space', '../../etc/passwd', '..', 'a/../b', '.', 'index', '%2e%2e', 'con', 'nul']\n",
+            Topic("🚀 Space"),
+        ),
+        front("topics: ['👩\u{200D}💻 coding', 'שלום', 'e\u{301}clair', 'İ', 'ﬁ', '½']\n", Topic("שלום")),
+        front(&format!("topics: ['{}', ok]\n", "x".repeat(300)), Topic("ok")),
+        front("topics: ['../x']\n", Fault("this topic is left out")),
+        front("topics: ['<script>', \"a\\0b\", ']]>']\n", Topic("<script>")),
+        // YAML.
+        front(&format!("title: {}\n", "x".repeat(1 << 20)), Fault("larger than")),
+        front(&format!("title: {}\n", "x".repeat(16_000)), Has("")),
+        front("title: !!binary aGVsbG8=\n", Title("aGVsbG8=")),
+        front("title: !!python/object/apply:os.system [ls]\n", Fault("title")),
+        front("x: &a [1]\ny: *a\n", Fault("anchors and aliases")),
+        front("title: A\ntitle: B\n", Fault("twice")),
+        front("title: no\n", Title("no")),
+        front("title: 0o17\n", Title("0o17")),
+        front("title: 2024-01-01\n", Title("2024-01-01")),
+        front("title: |\n  a\n  <b>\n", Title("a <b>")),
+        front("title: {a: b}\n", Fault("title")),
+        front("title: [\n", Fault("")),
+        front("\ttitle: tab\n", Fault("")),
+        front("<<: {title: merged}\n", Title("Row")),
+        front("title: '%YAML 1.2'\n", Title("%YAML 1.2")),
+        front(&format!("x: {}\n", "[".repeat(4000)), Fault("deep")),
+        raw(
+            "yaml",
+            "%YAML 1.1\n---\ntitle: Directive\ntopics: Hostile\ndate: 2024-01-01\nid: urn:example:row:NAME\n",
+            Title("Directive"),
+        ),
+        raw(
+            "yaml",
+            "title: Two\ntopics: Hostile\ndate: 2024-01-01\nid: urn:example:row:NAME\n---\ntitle: Documents\n",
+            Nothing,
+        ),
+        // Dates.
+        front("date: 0000-01-01\n", Fault("is not a date")),
+        front("date: 10000-01-01\n", Fault("is not a date")),
+        front("date: 2024-06-30T23:59:60Z\n", Title("Row")),
+        front("date: 2024-01-01T00:00:00+99:99\n", Fault("is not a date")),
+        front("date: -1\n", Fault("is not a date")),
+        front("date: 9999-12-31T23:59:59-12:00\n", Fault("is not a date")),
+        front("date: 0001-01-01T00:00:00Z\nupdatedDateTime: 9999-12-31\n", Title("Row")),
+    ];
+    for (number, row) in rows.iter_mut().enumerate() {
+        row.name = format!("row{number}");
+        if let Ok(text) = std::str::from_utf8(&row.bytes) {
+            row.bytes =
+                text.replace("urn:example:row:NAME", &format!("urn:example:row:{number}")).into_bytes();
+        }
+    }
+    rows
+}
+
+/// What Atom says of one entry.
+struct Shown {
+    title: String,
+    summary: String,
+    content: String,
+    links: Vec<String>,
+    topics: Vec<String>,
+}
+
+fn shown(tree: &Tree) -> BTreeMap<String, Shown> {
+    let text = std::str::from_utf8(&tree["all.atom"]).unwrap();
+    let document = roxmltree::Document::parse(text).unwrap();
+    let entries =
+        document.descendants().filter(|node| node.has_tag_name(("http://www.w3.org/2005/Atom", "entry")));
+    let entries = entries.map(|entry| {
+        let children =
+            |name: &'static str| entry.children().filter(move |node| node.tag_name().name() == name);
+        let text = |name| children(name).next().and_then(|node| node.text()).unwrap_or_default().to_owned();
+        let values = |name, attribute: &str| {
+            children(name).filter_map(|node| node.attribute(attribute)).map(str::to_owned).collect()
+        };
+        let shown = Shown {
+            title: text("title"),
+            summary: text("summary"),
+            content: text("content"),
+            links: values("link", "href"),
+            topics: values("category", "term"),
+        };
+        (text("id"), shown)
+    });
+    entries.collect()
+}
+
+#[test]
+fn hostile_seeds_do_no_harm() {
+    let work = tempfile::tempdir().unwrap();
+    let seeds = work.path();
+    let rows = rows();
+    assert!(rows.len() >= 60);
+    for row in &rows {
+        fs::write(seeds.join(format!("{}.{}", row.name, row.ending)), &row.bytes).unwrap();
+    }
+    let good =
+        "---\ntitle: Good\ntopics: [Good, Hostile]\ndate: 2024-01-01\nid: urn:example:good\n---\nGood.\n";
+    fs::write(seeds.join("good.md"), good).unwrap();
+    let settings = Settings { entries: Some("1000".to_owned()), ..Settings::default() };
+    let config = cold::config(seeds, settings);
+    let (tree, catalog) = (cold::tree(&config, cold::now()), cold::catalog(&config, cold::now()));
+
+    let entries = shown(&tree);
+    assert_eq!(entries["urn:example:good"].content, "<p>Good.</p>\n".trim_end());
+    assert_eq!(cold::read_back("topics/good.rss", &tree["topics/good.rss"]).len(), 1);
+    let mut wrong = Vec::new();
+    for (number, row) in rows.iter().enumerate() {
+        let path = format!("{}.{}", row.name, row.ending);
+        let faults: Vec<_> = catalog.faults_of(&path).iter().map(ToString::to_string).collect();
+        let record = catalog.records().find(|record| *record.path == *path);
+        let entry = record.and_then(|record| entries.get(&*record.id));
+        let holds = match (&row.outcome, entry) {
+            (Title(title), Some(entry)) => entry.title == *title,
+            (Summary(summary), Some(entry)) => entry.summary == *summary,
+            (Has(part), Some(entry)) => entry.content.contains(part),
+            (Content(content), Some(entry)) => entry.content == *content,
+            (Link(link), Some(entry)) => entry.links.iter().any(|known| known == link),
+            (Topic(topic), Some(entry)) => entry.topics.iter().any(|known| known == topic),
+            (Fault(reason), None) => faults.iter().any(|fault| fault.contains(reason)),
+            (Nothing, None) => true,
+            _ => false,
+        };
+        if !holds {
+            let told = entry.map(|entry| {
+                format!("{:?} {:?} {:?} {:?}", entry.title, entry.content, entry.links, entry.topics)
+            });
+            let start: String = String::from_utf8_lossy(&row.bytes).chars().take(160).collect();
+            let told: String = told.unwrap_or_default().chars().take(300).collect();
+            wrong.push(format!("row {number}: {start:?}\n    {told}\n    {faults:?}"));
+        }
+    }
+    // What is text and looks like HTML, or like text that was decoded wrongly, is what was written.
+    let as_written = ["reads as HTML", "read as HTML", "wrong encoding"];
+    for (path, bytes) in &tree {
+        let faults = valid::faults(path, bytes, config.url.as_str());
+        let faults = faults.into_iter().filter(|fault| !as_written.iter().any(|words| fault.contains(words)));
+        wrong.extend(faults.map(|fault| format!("{path}: {}", fault.chars().take(300).collect::<String>())));
+    }
+    assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
+}
