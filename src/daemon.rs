@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::fault::{Fault, Severity};
 use crate::mirror::{Mirror, MirrorError, Mirrored};
 use crate::publish::{Published, Publisher};
+use crate::render::Format;
 use crate::report;
 use crate::scan::{Scan, ScanError};
 use crate::seed::{Change, Rules};
@@ -217,7 +218,9 @@ impl Daemon {
 
     fn tell_where(&self, config: &Config) {
         let url = &config.url;
-        info!("serving {url}all.atom and {url}all.rss");
+        let endings: Vec<_> = Format::ALL.iter().map(|format| format!(".{}", format.ending())).collect();
+        let endings = endings.join(", ");
+        info!("serving {url}all with {endings}; the list of all feeds is {url}feeds.opml");
         let topics = self.catalog.topics().map(|(slug, _, entries)| format!("{slug} ({entries})"));
         let mut topics: Vec<_> = topics.take(MOST_LINES + 1).collect();
         if topics.len() > MOST_LINES {
@@ -225,7 +228,11 @@ impl Daemon {
             topics.push("…".to_owned());
         }
         if !topics.is_empty() {
-            info!("each topic at {url}topics/TOPIC.atom and .rss: {}", topics.join(", "));
+            info!("each topic at {url}topics/TOPIC with {endings}: {}", topics.join(", "));
+        }
+        if !config.selections.is_empty() {
+            let names: Vec<_> = config.selections.iter().map(|selection| &*selection.name).collect();
+            info!("each selection at {url}selections/NAME with {endings}: {}", names.join(", "));
         }
         let root = self.scan.root().display();
         match &config.feeds {
