@@ -174,6 +174,7 @@ fn attribute_of<'v>(
 }
 
 const HIDDEN: &str = "display:none";
+const FRAME_END: &str = "</iframe>";
 
 /// Whether elements open so often without closing that sanitising would take long. Elements whose
 /// end may be left out do not count.
@@ -210,6 +211,16 @@ fn pruned(html: &str) -> String {
         let closes = tag.starts_with("</");
         let name = tag.trim_start_matches(['<', '/']).split(|c: char| !c.is_ascii_alphanumeric()).next();
         let name = name.unwrap_or_default();
+        if name == "iframe" && !closes {
+            // What stands in a frame is no HTML to a browser, but it would be to a reader that takes
+            // frames away.
+            rest = rest.split_once(FRAME_END).map_or("", |(_, after)| after);
+            if skipping.is_none() && !is_unwanted(name, tag) {
+                kept.push_str(tag);
+                kept.push_str(FRAME_END);
+            }
+            continue;
+        }
         let void = matches!(name, "img" | "br" | "hr" | "source" | "wbr" | "col" | "area");
         match &mut skipping {
             Some((skipped, depth)) if *skipped == name => {

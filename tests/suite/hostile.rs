@@ -195,6 +195,14 @@ fn rows() -> Vec<Row> {
             "<iframe src='https://evil.example/'></iframe><iframe srcdoc='<script>x</script>'></iframe>a",
             Content("a"),
         ),
+        html(
+            "<iframe src='https://www.youtube.com/embed/x'><script>x</script><a href='y'>z</a>",
+            Content("<iframe src=\"https://www.youtube.com/embed/x\"></iframe>"),
+        ),
+        html(
+            "<iframe src='https://www.youtube.com/embed/x'></iframe><div hidden><iframe></iframe>y</div>a",
+            Has("</iframe>a"),
+        ),
         html("<iframe src='javascript:alert(1)//www.youtube.com/'></iframe>a", Content("a")),
         html(
             "<iframe src='https://www.youtube.com.evil.example/'></iframe><iframe src='https://www.youtube.com@evil.example/'></iframe>a",
