@@ -4,6 +4,7 @@
 //! order of a hash map.
 
 mod atom;
+mod json;
 pub mod opml;
 mod rss;
 
@@ -42,25 +43,29 @@ pub enum Format {
     Rss,
     /// Atom (RFC 4287)
     Atom,
+    /// JSON Feed 1.1
+    Json,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 2] = [Self::Rss, Self::Atom];
+    pub const ALL: [Self; 3] = [Self::Rss, Self::Atom, Self::Json];
 
     /// The ending of its addresses and files.
     pub fn ending(self) -> &'static str {
         match self {
             Self::Rss => "rss",
             Self::Atom => "atom",
+            Self::Json => "json",
         }
     }
 
-    /// Its media type, with the encoding of characters.
+    /// Its media type, with the encoding of characters where there is a choice.
     pub fn media_type(self) -> &'static str {
         match self {
             Self::Rss => "application/rss+xml; charset=utf-8",
             Self::Atom => "application/atom+xml; charset=utf-8",
+            Self::Json => "application/feed+json",
         }
     }
 
@@ -73,6 +78,7 @@ impl Format {
         match self {
             Self::Rss => rss::render(feed, publication),
             Self::Atom => atom::render(feed, publication),
+            Self::Json => json::render(feed, publication),
         }
     }
 }
@@ -164,6 +170,11 @@ impl Publication {
             Some(name) => format!("{name} · {}", self.title),
             None => self.title.clone(),
         }
+    }
+
+    /// The language of a feed.
+    fn feed_language<'a>(&'a self, feed: &'a Feed) -> &'a str {
+        feed.about.language.as_ref().unwrap_or(&self.language)
     }
 
     /// What a feed is, in a sentence.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use feed_rs::model::FeedType;
 use sower::args::Settings;
 use sower::catalog::{Catalog, Touched};
 use sower::config::Config;
@@ -80,6 +81,7 @@ pub(crate) struct Seen {
 /// Reads a feed back.
 pub(crate) fn read_back(path: &str, bytes: &[u8]) -> Vec<Seen> {
     let feed = feed_rs::parser::parse(bytes).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let inherited = if feed.feed_type == FeedType::JSON { feed.authors } else { Vec::new() };
     let entries = feed.entries.into_iter().map(|entry| Seen {
         id: entry.id,
         link: entry
@@ -90,7 +92,12 @@ pub(crate) fn read_back(path: &str, bytes: &[u8]) -> Vec<Seen> {
         title: entry.title.unwrap().content,
         published: entry.published.unwrap(),
         updated: entry.updated.or(entry.published).unwrap(),
-        authors: entry.authors.into_iter().filter_map(|author| author.name).collect(),
+        authors: entry
+            .authors
+            .into_iter()
+            .filter(|author| !inherited.contains(author))
+            .filter_map(|author| author.name)
+            .collect(),
         categories: entry.categories.into_iter().map(|category| category.term).collect(),
         summary: entry.summary.map(|summary| summary.content),
     });

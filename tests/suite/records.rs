@@ -108,6 +108,8 @@ fn expected(root: &Path) -> (usize, usize, BTreeMap<String, Vec<Plain>>) {
     (seeds, held, topics)
 }
 
+const FORMATS: [&str; 3] = ["atom", "json", "rss"];
+
 fn feeds_say_what_the_seeds_say(root: &Path) {
     let settings = Settings { entries: Some("1000".to_owned()), ..Settings::default() };
     let config = config(root, settings);
@@ -117,13 +119,13 @@ fn feeds_say_what_the_seeds_say(root: &Path) {
     assert_eq!(census.seeds, census.entries + census.duplicates + held, "every seed is accounted for");
 
     let tree = cold::tree(&config, cold::now());
-    let paths: BTreeSet<_> =
-        expected.keys().flat_map(|path| [format!("{path}.atom"), format!("{path}.rss")]).collect();
+    let paths = expected.keys().flat_map(|path| FORMATS.map(|format| format!("{path}.{format}")));
+    let paths: BTreeSet<_> = paths.chain(["feeds.opml".to_owned()]).collect();
     assert_eq!(tree.keys().cloned().collect::<BTreeSet<_>>(), paths);
     for (path, entries) in expected {
         let said: Vec<_> =
             entries.into_iter().map(|plain| (plain.id, plain.link, plain.title, plain.published)).collect();
-        for format in ["atom", "rss"] {
+        for format in FORMATS {
             let path = format!("{path}.{format}");
             let seen = read_back(&path, &tree[&path]);
             let seen: Vec<_> =

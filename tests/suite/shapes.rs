@@ -47,12 +47,15 @@ fn every_shape_grows_into_the_same_feeds() {
 }
 
 #[test]
-fn both_formats_read_back_alike() {
+fn all_formats_read_back_alike() {
     let grown = grown();
     let mut feeds = 0;
     for (path, rss) in grown.iter().filter(|(path, _)| path.ends_with(".rss")) {
-        let atom = path.replace(".rss", ".atom");
-        let (rss, atom_entries) = (read_back(path, rss), read_back(&atom, &grown[&atom]));
+        let entries_in = |format: &str| {
+            let path = path.replace(".rss", format);
+            read_back(&path, &grown[&path])
+        };
+        let rss = read_back(path, rss);
         assert!(!rss.is_empty(), "{path}");
         // RSS holds a summary as HTML, and the parser does not read `atom:updated` there.
         let alike = |seen: &cold::Seen, html: bool| {
@@ -61,8 +64,10 @@ fn both_formats_read_back_alike() {
             cold::Seen { summary, updated: seen.published, ..seen.clone() }
         };
         let rss: Vec<_> = rss.iter().map(|seen| alike(seen, true)).collect();
-        let atom_entries: Vec<_> = atom_entries.iter().map(|seen| alike(seen, false)).collect();
-        assert_eq!(rss, atom_entries, "{path}");
+        let (atom, json) = (entries_in(".atom"), entries_in(".json"));
+        assert_eq!(atom, json, "{path}");
+        let atom: Vec<_> = atom.iter().map(|seen| alike(seen, false)).collect();
+        assert_eq!(rss, atom, "{path}");
         feeds += 1;
     }
     assert!(feeds > 10);
@@ -78,7 +83,7 @@ fn hostile_text_reads_back_as_it_was_written() {
             .find(|entry| entry.link.as_deref().is_some_and(|link| link.contains("hostile")))
             .unwrap()
     };
-    for path in ["all.atom", "all.rss"] {
+    for path in ["all.atom", "all.json", "all.rss"] {
         let seen = hostile(path);
         assert_eq!(seen.title, "]]> </title><script>alert(1)</script> <b> &amp; x", "{path}");
         assert_eq!(seen.authors, ["<i>P</i> ]]> & Co"], "{path}");

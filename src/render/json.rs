@@ -1,0 +1,106 @@
+//! JSON Feed 1.1.
+
+use serde::Serialize;
+
+use super::{Format, Publication, RenderError};
+use crate::catalog::Entry;
+use crate::feed::Feed;
+use crate::seed::{Record, Timestamp};
+
+/// A feed, in the order in which the specification lists its keys.
+#[derive(Serialize)]
+struct Document<'a> {
+    version: &'static str,
+    title: String,
+    home_page_url: String,
+    feed_url: String,
+    description: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    icon: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    favicon: Option<&'a str>,
+    authors: [Author<'a>; 1],
+    language: &'a str,
+    items: Vec<Item<'a>>,
+}
+
+#[derive(Serialize)]
+struct Item<'a> {
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    external_url: Option<&'a str>,
+    title: &'a str,
+    content_html: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<&'a str>,
+    date_published: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    date_modified: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    authors: Vec<Author<'a>>,
+    tags: Vec<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Author<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    avatar: Option<&'a str>,
+}
+
+pub(super) fn render(feed: &Feed, publication: &Publication) -> Result<Vec<u8>, RenderError> {
+    let older = feed.prev_archive.map(|month| publication.archive_url(&feed.selection, month, Format::Json));
+    let icon = publication.icon.as_deref();
+    let document = Document {
+        version: "https://jsonfeed.org/version/1.1",
+        title: publication.feed_title(feed),
+        home_page_url: publication.page_url(&feed.selection),
+        feed_url: publication.document_url(feed, Format::Json),
+        description: publication.feed_description(feed),
+        next_url: older,
+        icon: feed.about.icon.as_deref().or(icon),
+        favicon: icon,
+        authors: [Author { name: &publication.title, url: Some(publication.url.as_str()), avatar: None }],
+        language: publication.feed_language(feed),
+        items: feed.entries.iter().map(|entry| item(entry, feed)).collect(),
+    };
+    serde_json::to_vec(&document).map_err(|error| RenderError::new(feed, Format::Json, &error))
+}
+
+fn item<'a>(entry: &'a Entry, feed: &'a Feed) -> Item<'a> {
+    let record = &*entry.record;
+    let modified = Some(entry.updated()).filter(|updated| *updated != entry.published);
+    Item {
+        id: &record.id,
+        url: record.link.as_deref(),
+        external_url: record.via.as_deref(),
+        title: &record.title,
+        // An item without content is invalid, and one with none to show is not.
+        content_html: &record.content,
+        summary: record.summary.as_deref(),
+        image: record.images.first().map(|image| &*image.url),
+        date_published: rfc3339(entry.published),
+        date_modified: modified.map(rfc3339),
+        authors: authors(record),
+        tags: feed.topic_names(entry).collect(),
+    }
+}
+
+fn authors(record: &Record) -> Vec<Author<'_>> {
+    let provider = record.provider.as_ref();
+    let url = provider.and_then(|provider| provider.site.as_deref());
+    let avatar = provider.and_then(|provider| provider.image.as_deref());
+    record.author_names().map(|name| Author { name, url, avatar }).collect()
+}
+
+fn rfc3339(at: Timestamp) -> String {
+    at.to_rfc3339()
+}
