@@ -1,0 +1,122 @@
+//! What has fields of its own: providers, images, related entries, actions.
+
+use super::{Check, some_text};
+use crate::seed::front_matter::{self, Given};
+use crate::seed::link;
+use crate::seed::record::{Action, Image, Provider, Related};
+use crate::yaml::Step;
+
+impl Check<'_> {
+    /// An address of something that is left out without it.
+    fn asset(&mut self, url: Option<&str>, what: &str, path: &[Step<'_>]) -> Option<String> {
+        let given = url.map(str::trim).filter(|url| !url.is_empty());
+        let url = given.and_then(|url| link::web(url, &self.rules.url));
+        if url.is_none() {
+            let within = [path, &[Step::Key("url")]].concat();
+            let place = self.place_of(if given.is_some() { &within } else { path });
+            let reason = format!("this {what} is left out: its `url` is not an http or https address");
+            let none = format!("this {what} is left out: it has no `url`");
+            self.fault(place, if given.is_some() { reason } else { none }, None);
+        }
+        url
+    }
+
+    pub(super) fn provider(
+        &mut self,
+        provider: Option<front_matter::Provider>,
+        path: &[Step<'_>],
+    ) -> (Option<Provider>, Vec<String>) {
+        let Some(provider) = provider else { return (None, Vec::new()) };
+        let authors =
+            provider.authors.iter().filter_map(|author| some_text(author.name.as_deref()?)).collect();
+        let domain = provider.domain.as_deref().map(str::trim).filter(|domain| !domain.is_empty());
+        let site = domain.and_then(|domain| {
+            let site = link::site(domain);
+            if site.is_none() {
+                let place = self.place_of(&[path, &[Step::Key("domain")]].concat());
+                self.fault(place, "`domain` is left out: it is not the name of a host".to_owned(), None);
+            }
+            site
+        });
+        let image = match provider.images.first() {
+            Some(image) => {
+                let path = [path, &[Step::Key("images"), Step::Index(0)]].concat();
+                self.asset(image.url.as_deref(), "image", &path)
+            }
+            None => None,
+        };
+        let name = provider
+            .name
+            .as_deref()
+            .and_then(some_text)
+            .or_else(|| site.as_ref().and(domain).and_then(some_text));
+        (name.map(|name| Provider { name, site, image }), authors)
+    }
+
+    pub(super) fn images(&mut self, images: Option<Given<Vec<front_matter::Image>>>) -> Vec<Image> {
+        let given = images.map(|images| images.value).unwrap_or_default();
+        let mut images = Vec::with_capacity(given.len());
+        for (index, image) in given.into_iter().enumerate() {
+            let path = [Step::Key("images"), Step::Index(index)];
+            let Some(url) = self.asset(image.url.as_deref(), "image", &path) else { continue };
+            let width = self.pixels(image.width.as_deref(), index, "width");
+            let height = self.pixels(image.height.as_deref(), index, "height");
+            let title = image.title.as_deref().and_then(some_text);
+            images.push(Image { url, width, height, title });
+        }
+        images
+    }
+
+    fn pixels(&mut self, text: Option<&str>, index: usize, key: &str) -> Option<u32> {
+        let text = text?.trim();
+        let pixels = text.trim_end_matches("px").trim_end().parse().ok().filter(|&pixels| pixels > 0);
+        if pixels.is_none() {
+            let place = self.place_of(&[Step::Key("images"), Step::Index(index), Step::Key(key)]);
+            self.fault(place, format!("`{key}` is left out: it is not a number of pixels"), None);
+        }
+        pixels
+    }
+
+    pub(super) fn related(&mut self, related: Option<Given<Vec<front_matter::Related>>>) -> Vec<Related> {
+        let given = related.map(|related| related.value).unwrap_or_default();
+        let mut related = Vec::with_capacity(given.len());
+        for (index, item) in given.into_iter().enumerate() {
+            let path = [Step::Key("related"), Step::Index(index)];
+            let title = item.title.as_deref().and_then(some_text);
+            let link = item.web_url.as_deref().or(item.original_url.as_deref());
+            let link = link.and_then(|link| link::page(link, &self.rules.url));
+            let (Some(title), Some(link)) = (title, link) else {
+                let place = self.place_of(&path);
+                let reason = "this related entry is left out: it needs a `title` and a `webUrl`".to_owned();
+                self.fault(place, reason, None);
+                continue;
+            };
+            let date = item.published_date_time.as_deref().filter(|date| !date.trim().is_empty());
+            let key = "publishedDateTime";
+            let published = date.and_then(|date| self.date(date, key, &[path[0], path[1], Step::Key(key)]));
+            let (provider, _) = self.provider(item.provider, &[path[0], path[1], Step::Key("provider")]);
+            related.push(Related {
+                title,
+                link,
+                summary: item.excerpt.as_deref().and_then(some_text),
+                published,
+                provider,
+                kind: item.kind.as_deref().and_then(some_text),
+            });
+        }
+        related
+    }
+
+    pub(super) fn actions(&mut self, actions: Option<Given<Vec<front_matter::Action>>>) -> Vec<Action> {
+        let given = actions.map(|actions| actions.value).unwrap_or_default();
+        let mut actions = Vec::with_capacity(given.len());
+        for (index, action) in given.into_iter().enumerate() {
+            let path = [Step::Key("actions"), Step::Index(index)];
+            if let Some(url) = self.asset(action.url.as_deref(), "action", &path) {
+                let text = |text: Option<String>| text.as_deref().and_then(some_text);
+                actions.push(Action { url, title: text(action.title), kind: text(action.kind) });
+            }
+        }
+        actions
+    }
+}
