@@ -2,7 +2,7 @@
 
 use atom_syndication::{Category, Content, Entry, Feed, Generator, Link, Person, Text, WriteConfig};
 
-use super::{Format, GENERATOR, Publication, RenderError};
+use super::{Format, GENERATOR, Publication, RenderError, content};
 use crate::catalog;
 use crate::feed;
 use crate::seed::{Record, Timestamp};
@@ -59,7 +59,7 @@ fn entry(entry: &catalog::Entry, feed: &feed::Feed, publication: &Publication) -
         summary: record.summary.clone().map(Text::plain),
         // §4.1.2: an entry without an alternate link has content.
         content: Some(Content {
-            value: Some(record.content.clone()),
+            value: Some(content(feed, record)),
             content_type: Some("html".to_owned()),
             ..Content::default()
         }),

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Format, Publication, RenderError};
+use super::{Format, Publication, RenderError, content};
 use crate::catalog::Entry;
 use crate::feed::Feed;
 use crate::seed::{Record, Timestamp};
@@ -34,7 +34,7 @@ struct Item<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     external_url: Option<&'a str>,
     title: &'a str,
-    content_html: &'a str,
+    content_html: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     summary: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,7 +84,7 @@ fn item<'a>(entry: &'a Entry, feed: &'a Feed) -> Item<'a> {
         external_url: record.via.as_deref(),
         title: &record.title,
         // An item without content is invalid, and one with none to show is not.
-        content_html: &record.content,
+        content_html: content(feed, record),
         summary: record.summary.as_deref(),
         image: record.images.first().map(|image| &*image.url),
         date_published: rfc3339(entry.published),

@@ -13,9 +13,9 @@ use std::time::Duration;
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 use url::Url;
 
-use crate::config::Config;
+use crate::config::{Config, ContentLength};
 use crate::feed::{Feed, Selection};
-use crate::seed::Month;
+use crate::seed::{Month, Record};
 
 /// What every feed says of where it comes from.
 #[derive(Debug, Clone)]
@@ -80,6 +80,14 @@ impl Format {
             Self::Atom => atom::render(feed, publication),
             Self::Json => json::render(feed, publication),
         }
+    }
+}
+
+/// The HTML that a feed shows of a record.
+fn content(feed: &Feed, record: &Record) -> String {
+    match feed.about.content {
+        ContentLength::Full => record.content.full(),
+        ContentLength::Excerpt => record.content.excerpt(),
     }
 }
 

@@ -8,7 +8,7 @@ use rss::extension::dublincore::DublinCoreExtension;
 use rss::extension::{Extension, ExtensionMap};
 use rss::{Category, Channel, Guid, Item};
 
-use super::{Format, GENERATOR, Publication, RenderError};
+use super::{Format, GENERATOR, Publication, RenderError, content};
 use crate::catalog::Entry;
 use crate::feed::Feed;
 use crate::seed::Timestamp;
@@ -52,7 +52,7 @@ fn item(entry: &Entry, feed: &Feed, publication: &Publication) -> Item {
         title: Some(record.title.clone()),
         link: record.link.clone(),
         description: record.summary.as_ref().map(|text| as_html(text)),
-        content: Some(record.content.clone()).filter(|content| !content.is_empty()),
+        content: Some(content(feed, record)).filter(|content| !content.is_empty()),
         categories,
         guid: Some(Guid {
             value: record.id.to_string(),

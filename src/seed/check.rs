@@ -9,7 +9,7 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
-use super::content::{self, Parts};
+use super::content::{self, Content, Parts};
 use super::front_matter::{self, FrontMatter, Given};
 use super::record::{Hidden, Record, Topic};
 use super::time::{self, Timestamp};
@@ -145,7 +145,7 @@ impl<'a> Check<'a> {
             summary: summary.as_deref(),
             image: images.first(),
             embed,
-            body: body.filter(|_| self.rules.bodies),
+            body,
             actions: &actions,
             related: &related,
         });
@@ -177,11 +177,11 @@ impl<'a> Check<'a> {
     }
 
     /// The content, or what is left of it without the parts that cannot be shown.
-    fn content(&mut self, parts: &Parts<'_>) -> String {
-        content::html(parts).unwrap_or_else(|content::TooDeep| {
+    fn content(&mut self, parts: &Parts<'_>) -> Content {
+        content::content(parts).unwrap_or_else(|content::TooDeep| {
             let reason = "the body is left out: its elements are nested too deeply".to_owned();
             self.fault(None, reason, Some("see whether every element in it is closed"));
-            content::html(&Parts { body: None, embed: None, ..*parts }).unwrap_or_default()
+            content::content(&Parts { body: None, embed: None, ..*parts }).unwrap_or_default()
         })
     }
 

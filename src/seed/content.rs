@@ -19,6 +19,35 @@ use crate::text::clean;
 /// Deepest nesting of HTML that is sanitised: the time that takes grows with depth times length.
 const DEEPEST: usize = 256;
 
+/// What a reader shows of a record, in its parts: sanitised HTML, every address in it absolute.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Content {
+    picture: String,
+    embed: String,
+    body: String,
+    summary: String,
+    links: String,
+    /// Whether the body shows the leading picture too.
+    body_has_picture: bool,
+}
+
+impl Content {
+    /// The leading picture, the embed, the body or else the summary, what can be done, and coverage
+    /// elsewhere. The picture is not shown twice.
+    pub fn full(&self) -> String {
+        if self.body.is_empty() {
+            return self.excerpt();
+        }
+        let picture = if self.body_has_picture { "" } else { &self.picture };
+        [picture, &self.embed, &self.body, &self.links].concat()
+    }
+
+    /// The same with the summary in place of the body.
+    pub fn excerpt(&self) -> String {
+        [&*self.picture, &self.embed, &self.summary, &self.links].concat()
+    }
+}
+
 /// Everything that content is made of.
 pub(super) struct Parts<'a> {
     /// What relative addresses are relative to.
@@ -37,48 +66,48 @@ pub(super) struct Parts<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TooDeep;
 
-/// The leading picture, the embed, the body or else the summary, what can be done, and coverage
-/// elsewhere.
-pub(super) fn html(parts: &Parts<'_>) -> Result<String, TooDeep> {
+/// The content that is made of these parts.
+pub(super) fn content(parts: &Parts<'_>) -> Result<Content, TooDeep> {
     let embed = parts.embed.map(|embed| sanitised(embed, parts)).transpose()?.unwrap_or_default();
     let body = match parts.body {
         Some(Body { markup: Markup::Html, text }) => sanitised(text, parts)?,
         Some(Body { markup: Markup::Markdown, text }) => sanitised(&from_markdown(text), parts)?,
         None => String::new(),
     };
-    let mut content = String::with_capacity(body.len() + 512);
-    if let Some(image) = parts.image.filter(|image| !body.contains(&*escaped(&image.url))) {
-        picture(&mut content, image);
-    }
-    content.push_str(embed.trim());
-    match body.trim() {
-        "" => content.extend(parts.summary.map(|summary| format!("<p>{}</p>", escaped(summary)))),
-        body => content.push_str(body),
-    }
-    let links = parts.actions.iter().map(|action| {
-        format!(
-            "<a href=\"{}\">{}</a>",
-            escaped(&action.url),
-            escaped(action.title.as_ref().unwrap_or(&action.url))
-        )
+    let actions = parts.actions.iter().map(|action| {
+        let title = action.title.as_ref().unwrap_or(&action.url);
+        format!("<a href=\"{}\">{}</a>", escaped(&action.url), escaped(title))
     });
-    list(&mut content, None, links);
-    list(&mut content, Some("Related"), parts.related.iter().map(coverage));
+    let mut links = list(actions);
+    let related = list(parts.related.iter().map(coverage));
+    if !related.is_empty() {
+        links.push_str("<h3>Related</h3>");
+        links.push_str(&related);
+    }
     // Entities may stand for characters that XML forbids.
-    Ok(match clean(&content) {
-        Cow::Borrowed(_) => content,
-        Cow::Owned(cleaned) => cleaned,
+    let cleaned = |html: String| match clean(html.trim()) {
+        Cow::Borrowed(same) if same.len() == html.len() => html,
+        cleaned => cleaned.into_owned(),
+    };
+    Ok(Content {
+        body_has_picture: parts.image.is_some_and(|image| body.contains(&*escaped(&image.url))),
+        picture: parts.image.map(picture).unwrap_or_default(),
+        embed: cleaned(embed),
+        body: cleaned(body),
+        summary: parts.summary.map(|summary| format!("<p>{}</p>", escaped(summary))).unwrap_or_default(),
+        links,
     })
 }
 
-fn picture(content: &mut String, image: &Image) {
-    let _ = write!(content, "<p><img src=\"{}\"", escaped(&image.url));
+fn picture(image: &Image) -> String {
+    let mut picture = format!("<p><img src=\"{}\"", escaped(&image.url));
     for (name, pixels) in [("width", image.width), ("height", image.height)] {
         if let Some(pixels) = pixels {
-            let _ = write!(content, " {name}=\"{pixels}\"");
+            let _ = write!(picture, " {name}=\"{pixels}\"");
         }
     }
-    let _ = write!(content, " alt=\"{}\"></p>", escaped(image.title.as_deref().unwrap_or_default()));
+    let _ = write!(picture, " alt=\"{}\"></p>", escaped(image.title.as_deref().unwrap_or_default()));
+    picture
 }
 
 fn coverage(related: &Related) -> String {
@@ -92,15 +121,9 @@ fn coverage(related: &Related) -> String {
     item
 }
 
-fn list(content: &mut String, heading: Option<&str>, items: impl Iterator<Item = String>) {
-    let items: String = items.fold(String::new(), |items, item| items + "<li>" + &item + "</li>");
-    if items.is_empty() {
-        return;
-    }
-    if let Some(heading) = heading {
-        let _ = write!(content, "<h3>{heading}</h3>");
-    }
-    let _ = write!(content, "<ul>{items}</ul>");
+fn list(items: impl Iterator<Item = String>) -> String {
+    let items = items.fold(String::new(), |items, item| items + "<li>" + &item + "</li>");
+    if items.is_empty() { items } else { format!("<ul>{items}</ul>") }
 }
 
 /// Text as HTML, for an attribute as well.
@@ -272,7 +295,7 @@ mod tests {
 
     fn shown(text: &str, markup: Markup) -> Result<String, TooDeep> {
         let body = Body { markup, text: text.to_owned() };
-        html(&Parts {
+        content(&Parts {
             base: &Url::parse("https://a.example/b/c").unwrap(),
             frame_hosts: &["www.youtube.com".to_owned()],
             summary: None,
@@ -282,6 +305,43 @@ mod tests {
             actions: &[],
             related: &[],
         })
+        .map(|content| content.full())
+    }
+
+    #[test]
+    fn full_and_excerpt_differ_in_the_body() {
+        let image = |url: &str| Image { url: url.to_owned(), width: None, height: None, title: None };
+        for (text, picture, full, excerpt) in [
+            ("", None, "<p>S</p>", "<p>S</p>"),
+            ("B", None, "B", "<p>S</p>"),
+            (
+                "B",
+                Some("https://a.example/b/i?1&2"),
+                "<p><img src=\"https://a.example/b/i?1&amp;2\" alt=\"\"></p>B",
+                "<p><img src=\"https://a.example/b/i?1&amp;2\" alt=\"\"></p><p>S</p>",
+            ),
+            (
+                "<img src='i?1&amp;2'>",
+                Some("https://a.example/b/i?1&2"),
+                "<img src=\"https://a.example/b/i?1&amp;2\">",
+                "<p><img src=\"https://a.example/b/i?1&amp;2\" alt=\"\"></p><p>S</p>",
+            ),
+        ] {
+            let body = Body { markup: Markup::Html, text: text.to_owned() };
+            let image = picture.map(image);
+            let content = content(&Parts {
+                base: &Url::parse("https://a.example/b/c").unwrap(),
+                frame_hosts: &[],
+                summary: Some("S"),
+                image: image.as_ref(),
+                embed: None,
+                body: Some(&body),
+                actions: &[],
+                related: &[],
+            })
+            .unwrap();
+            assert_eq!((content.full().as_str(), content.excerpt().as_str()), (full, excerpt), "{text}");
+        }
     }
 
     #[test]

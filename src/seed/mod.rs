@@ -15,12 +15,13 @@ use std::sync::Arc;
 
 use url::Url;
 
-use crate::config::{Config, ContentLength};
+use crate::config::Config;
 use crate::fault::{Fault, Place, Severity};
 use crate::yaml::{self, Position, Step};
 use check::Check;
 use front_matter::Cut;
 
+pub use content::Content;
 pub use record::{Action, Held, Hidden, Image, Provider, Record, Related, Standing, Topic};
 pub use time::{Month, Timestamp};
 
@@ -35,8 +36,6 @@ pub struct Rules {
     pub strict: bool,
     /// Hosts whose frames may be shown.
     pub frame_hosts: Vec<String>,
-    /// Whether content has the body, or an excerpt alone.
-    pub bodies: bool,
 }
 
 impl Rules {
@@ -47,7 +46,6 @@ impl Rules {
             largest: config.max_seed_size,
             strict,
             frame_hosts: config.frame_hosts.clone(),
-            bodies: config.content == ContentLength::Full,
         }
     }
 }
@@ -58,7 +56,7 @@ impl Rules {
     pub(crate) fn sample() -> Self {
         let frame_hosts = vec!["www.youtube.com".to_owned()];
         let url = Url::parse("https://a.example/").unwrap();
-        Self { url, largest: 1 << 20, strict: false, frame_hosts, bodies: true }
+        Self { url, largest: 1 << 20, strict: false, frame_hosts }
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::content::Content;
 use super::time::Timestamp;
 
 /// A seed, read and checked. Every text is free of characters that XML forbids; every address is
@@ -54,8 +55,8 @@ pub struct Record {
     pub related: Vec<Related>,
     /// Things to do with it, such as downloads.
     pub actions: Vec<Action>,
-    /// What a reader shows of it: sanitised HTML, every address in it absolute.
-    pub content: String,
+    /// What a reader shows of it.
+    pub content: Content,
 }
 
 /// What records are grouped by.

@@ -37,12 +37,12 @@ fn the_samples_show_every_kind_of_field() {
     let records: Vec<_> = catalog.all().map(|entry| entry.record.clone()).collect();
     has(
         "a video",
-        records
-            .iter()
-            .any(|record| record.kind.as_deref() == Some("video") && record.content.contains("<iframe")),
+        records.iter().any(|record| {
+            record.kind.as_deref() == Some("video") && record.content.full().contains("<iframe")
+        }),
     );
     has("a length", records.iter().any(|record| record.length.is_some()));
-    has("a body in Markdown", records.iter().any(|record| record.content.contains("<table>")));
+    has("a body in Markdown", records.iter().any(|record| record.content.full().contains("<table>")));
     has("a body in HTML", records.iter().any(|record| &*record.path == "2005-12-14-feed-icon.html"));
     has("related entries", records.iter().any(|record| !record.related.is_empty()));
     has("an action", records.iter().any(|record| !record.actions.is_empty()));
