@@ -195,7 +195,8 @@ impl Workspace {
 /// subscribed to them, and a cold start knows nothing of them.
 pub(crate) fn with_entries(mut tree: Tree, expected: &Tree) -> Tree {
     tree.retain(|path, body| {
-        let is_topic = path.starts_with("topics/") && path.matches('/').count() == 1;
+        let name = path.strip_prefix("topics/").unwrap_or("/");
+        let is_topic = !name.contains('/') && !name.starts_with('.');
         expected.contains_key(path) || !is_topic || !parse(body).entries.is_empty()
     });
     tree
