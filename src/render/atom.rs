@@ -1,17 +1,27 @@
 //! Atom: RFC 4287.
 
-use atom_syndication::{Category, Content, Entry, Feed, Generator, Link, Person, Text, WriteConfig};
+use std::collections::BTreeMap;
 
+use atom_syndication::extension::{Extension, ExtensionMap};
+use atom_syndication::{Category, Content, Entry, Feed, Generator, Link, Person, Text, WriteConfig};
+use quick_xml::escape::escape;
+
+use super::media::{self, Element};
 use super::{Format, GENERATOR, Publication, RenderError, content};
 use crate::catalog;
 use crate::feed;
-use crate::seed::{Record, Timestamp};
+use crate::seed::{Record, Source, Timestamp, media_type};
 
 /// RFC 4287 §4.1.1 wants a date even of a feed in which nothing has ever changed.
 const NEVER: Timestamp = Timestamp::UNIX_EPOCH;
 
 pub(super) fn render(feed: &feed::Feed, publication: &Publication) -> Result<Vec<u8>, RenderError> {
     let own = publication.feed_url(&feed.selection, Format::Atom);
+    let entries: Vec<_> = feed.entries.iter().map(|found| entry(found, feed, publication)).collect();
+    let mut namespaces = BTreeMap::new();
+    if entries.iter().any(|entry| !entry.extensions.is_empty()) {
+        namespaces.insert(media::PREFIX.to_owned(), media::NAMESPACE.to_owned());
+    }
     let atom = Feed {
         title: Text::plain(publication.feed_title(feed)),
         subtitle: Some(Text::plain(publication.feed_description(feed))),
@@ -29,7 +39,8 @@ pub(super) fn render(feed: &feed::Feed, publication: &Publication) -> Result<Vec
         ],
         generator: Some(Generator { value: GENERATOR.to_owned(), ..Generator::default() }),
         lang: Some(publication.language.clone()),
-        entries: feed.entries.iter().map(|found| entry(found, feed, publication)).collect(),
+        entries,
+        namespaces,
         ..Feed::default()
     };
     let config = WriteConfig { write_document_declaration: true, indent_size: None };
@@ -43,6 +54,7 @@ fn entry(entry: &catalog::Entry, feed: &feed::Feed, publication: &Publication) -
         .iter()
         .map(|url| link("alternate", url, None))
         .chain(record.via.iter().map(|url| link("via", url, None)))
+        .chain(enclosures(record))
         .collect();
     let categories = feed
         .topic_names(entry)
@@ -63,6 +75,7 @@ fn entry(entry: &catalog::Entry, feed: &feed::Feed, publication: &Publication) -
             content_type: Some("html".to_owned()),
             ..Content::default()
         }),
+        extensions: extensions(record),
         ..Entry::default()
     }
 }
@@ -76,11 +89,61 @@ fn authors(record: &Record) -> Vec<Person> {
         .collect()
 }
 
+/// A video or a recording, and what there is to do: downloads, for the most part.
+fn enclosures(record: &Record) -> impl Iterator<Item = Link> {
+    let embedded = record.embed.iter().filter(|embed| embed.source != Source::Player);
+    let embedded = embedded.map(|embed| (&embed.url, None));
+    let actions = record.actions.iter().map(|action| (&action.url, action.title.clone()));
+    embedded.chain(actions).map(|(url, title)| Link { title, ..link("enclosure", url, media_type(url)) })
+}
+
+fn extensions(record: &Record) -> ExtensionMap {
+    let media = by_name(media::elements(record));
+    if media.is_empty() {
+        return ExtensionMap::new();
+    }
+    ExtensionMap::from([(media::PREFIX.to_owned(), media)])
+}
+
+fn by_name(elements: Vec<Element>) -> BTreeMap<String, Vec<Extension>> {
+    let mut named: BTreeMap<String, Vec<Extension>> = BTreeMap::new();
+    for element in elements {
+        let name = element.prefixed();
+        // The library writes attributes of extensions as they are.
+        let attributes = element.attributes.into_iter();
+        let attrs = attributes.map(|(name, value)| (name.to_owned(), escape(value).into_owned())).collect();
+        let extension = Extension { name, attrs, value: element.text, children: by_name(element.children) };
+        named.entry(element.name.to_owned()).or_default().push(extension);
+    }
+    named
+}
+
 fn link(rel: &str, href: &str, mime_type: Option<&str>) -> Link {
     Link {
         rel: rel.to_owned(),
         href: href.to_owned(),
         mime_type: mime_type.map(str::to_owned),
         ..Link::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_of_extensions_are_escaped() {
+        let hostile = "https://a.example/?a=1&b=2\"<";
+        let element = Element {
+            name: "thumbnail",
+            attributes: BTreeMap::from([("url", hostile.to_owned())]),
+            ..Element::default()
+        };
+        let extensions = ExtensionMap::from([(media::PREFIX.to_owned(), by_name(vec![element]))]);
+        let namespaces = BTreeMap::from([(media::PREFIX.to_owned(), media::NAMESPACE.to_owned())]);
+        let written = Feed { extensions, namespaces, ..Feed::default() }.to_string();
+        let document = roxmltree::Document::parse(&written).unwrap();
+        let element = document.descendants().find(|node| node.tag_name().name() == "thumbnail").unwrap();
+        assert_eq!(element.attribute("url"), Some(hostile));
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::file::{File, files};
 use super::{Format, Publication, RenderError, content};
 use crate::catalog::Entry;
 use crate::feed::Feed;
@@ -45,6 +46,18 @@ struct Item<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     authors: Vec<Author<'a>>,
     tags: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attachments: Vec<Attachment<'a>>,
+}
+
+#[derive(Serialize)]
+struct Attachment<'a> {
+    url: &'a str,
+    mime_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration_in_seconds: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -91,6 +104,16 @@ fn item<'a>(entry: &'a Entry, feed: &'a Feed) -> Item<'a> {
         date_modified: modified.map(rfc3339),
         authors: authors(record),
         tags: feed.topic_names(entry).collect(),
+        attachments: files(record).map(attachment).collect(),
+    }
+}
+
+fn attachment(file: File<'_>) -> Attachment<'_> {
+    Attachment {
+        url: file.url,
+        mime_type: file.media_type,
+        title: file.title,
+        duration_in_seconds: file.duration,
     }
 }
 

@@ -4,7 +4,9 @@
 //! order of a hash map.
 
 mod atom;
+mod file;
 mod json;
+mod media;
 pub mod opml;
 mod rss;
 

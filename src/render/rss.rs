@@ -6,8 +6,10 @@ use atom_syndication::Link;
 use rss::extension::atom::{AtomExtension, NAMESPACE as ATOM};
 use rss::extension::dublincore::DublinCoreExtension;
 use rss::extension::{Extension, ExtensionMap};
-use rss::{Category, Channel, Guid, Item};
+use rss::{Category, Channel, Enclosure, Guid, Item};
 
+use super::file::{self, File};
+use super::media::{self, Element};
 use super::{Format, GENERATOR, Publication, RenderError, content};
 use crate::catalog::Entry;
 use crate::feed::Feed;
@@ -15,6 +17,11 @@ use crate::seed::Timestamp;
 
 pub(super) fn render(feed: &Feed, publication: &Publication) -> Result<Vec<u8>, RenderError> {
     let minutes = publication.max_age.as_secs().div_ceil(60);
+    let items: Vec<_> = feed.entries.iter().map(|entry| item(entry, feed, publication)).collect();
+    let mut namespaces = BTreeMap::from([("atom".to_owned(), ATOM.to_owned())]);
+    if items.iter().any(|item| item.extensions.contains_key(media::PREFIX)) {
+        namespaces.insert(media::PREFIX.to_owned(), media::NAMESPACE.to_owned());
+    }
     let channel = Channel {
         title: publication.feed_title(feed),
         link: publication.page_url(&feed.selection),
@@ -34,8 +41,8 @@ pub(super) fn render(feed: &Feed, publication: &Publication) -> Result<Vec<u8>, 
                 ..Link::default()
             }],
         }),
-        namespaces: BTreeMap::from([("atom".to_owned(), ATOM.to_owned())]),
-        items: feed.entries.iter().map(|entry| item(entry, feed, publication)).collect(),
+        namespaces,
+        items,
         ..Channel::default()
     };
     channel.write_to(Vec::new()).map_err(|error| RenderError::new(feed, Format::Rss, &error))
@@ -62,20 +69,44 @@ fn item(entry: &Entry, feed: &Feed, publication: &Publication) -> Item {
         // RSS's own `author` is an e-mail address; names go into Dublin Core (the profile, §author).
         dublin_core_ext: (!creators.is_empty())
             .then(|| DublinCoreExtension { creators, ..DublinCoreExtension::default() }),
-        extensions: updated(entry),
+        enclosure: file::files(record).next().map(enclosure),
+        extensions: extensions(entry),
         ..Item::default()
     }
 }
 
-/// `atom:updated`, if the entry changed after it was published: RSS has no element for it.
-fn updated(entry: &Entry) -> ExtensionMap {
-    if entry.updated() == entry.published {
-        return ExtensionMap::default();
+/// RSS has room for one file. A length of 0 says that it is not known (the profile, §enclosure).
+fn enclosure(file: File<'_>) -> Enclosure {
+    Enclosure { url: file.url.to_owned(), length: "0".to_owned(), mime_type: file.media_type.to_owned() }
+}
+
+fn extensions(entry: &Entry) -> ExtensionMap {
+    let mut extensions = ExtensionMap::new();
+    // RSS has no element for a change after publication.
+    if entry.updated() != entry.published {
+        let (name, value) = ("atom:updated".to_owned(), Some(entry.updated().to_rfc3339()));
+        let updated = Extension { name, value, ..Extension::default() };
+        extensions.insert("atom".to_owned(), BTreeMap::from([("updated".to_owned(), vec![updated])]));
     }
-    let name = "atom:updated".to_owned();
-    let value = Some(entry.updated().to_rfc3339());
-    let element = Extension { name, value, ..Extension::default() };
-    ExtensionMap::from([("atom".to_owned(), BTreeMap::from([("updated".to_owned(), vec![element])]))])
+    let media = by_name(media::elements(&entry.record));
+    if !media.is_empty() {
+        extensions.insert(media::PREFIX.to_owned(), media);
+    }
+    extensions
+}
+
+fn by_name(elements: Vec<Element>) -> BTreeMap<String, Vec<Extension>> {
+    let mut named: BTreeMap<String, Vec<Extension>> = BTreeMap::new();
+    for element in elements {
+        let extension = Extension {
+            name: element.prefixed(),
+            attrs: element.attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            value: element.text,
+            children: by_name(element.children),
+        };
+        named.entry(element.name.to_owned()).or_default().push(extension);
+    }
+    named
 }
 
 /// RFC 822 as amended by RFC 1123: four digits for the year.

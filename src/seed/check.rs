@@ -172,6 +172,7 @@ impl<'a> Check<'a> {
             images,
             related,
             actions,
+            embed: content.embed(),
             content,
         })
     }

@@ -12,6 +12,7 @@ use pulldown_cmark::{Options, Parser, html};
 use url::Url;
 
 use super::link;
+use super::media::{self, Embed};
 use super::record::{Action, Image, Related};
 use super::{Body, Markup};
 use crate::text::clean;
@@ -45,6 +46,11 @@ impl Content {
     /// The same with the summary in place of the body.
     pub fn excerpt(&self) -> String {
         [&*self.picture, &self.embed, &self.summary, &self.links].concat()
+    }
+
+    /// What is played in the embed.
+    pub(super) fn embed(&self) -> Option<Embed> {
+        media::embed(&self.embed)
     }
 }
 
@@ -90,7 +96,10 @@ pub(super) fn content(parts: &Parts<'_>) -> Result<Content, TooDeep> {
         cleaned => cleaned.into_owned(),
     };
     Ok(Content {
-        body_has_picture: parts.image.is_some_and(|image| body.contains(&*escaped(&image.url))),
+        body_has_picture: parts
+            .image
+            .and_then(|image| link::in_content(&image.url, parts.base))
+            .is_some_and(|picture| body.contains(&*escaped(&picture))),
         picture: parts.image.map(picture).unwrap_or_default(),
         embed: cleaned(embed),
         body: cleaned(body),
@@ -173,10 +182,12 @@ fn attribute_of<'v>(
 ) -> Option<Cow<'v, str>> {
     match (element, attribute) {
         ("iframe", "src") => {
-            let url = base.join(value).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+            // A page that is encrypted may not frame one that is not.
+            let url = base.join(value).ok().filter(|url| url.scheme() == "https")?;
             let known = frame_hosts.iter().any(|host| url.host_str() == Some(host));
-            known.then(|| Cow::Owned(url.into()))
+            if known { link::in_content(url.as_str(), base).map(Cow::Owned) } else { None }
         }
+        (_, "href" | "src" | "poster" | "cite") => link::in_content(value, base).map(Cow::Owned),
         ("iframe" | "img" | "video", "width" | "height") => {
             value.trim_end_matches("px").parse::<u32>().ok().map(|pixels| Cow::Owned(pixels.to_string()))
         }
@@ -232,8 +243,7 @@ fn pruned(html: &str) -> String {
             kept.push_str(text);
         }
         let closes = tag.starts_with("</");
-        let name = tag.trim_start_matches(['<', '/']).split(|c: char| !c.is_ascii_alphanumeric()).next();
-        let name = name.unwrap_or_default();
+        let name = name_of(tag);
         if name == "iframe" && !closes {
             // What stands in a frame is no HTML to a browser, but it would be to a reader that takes
             // frames away.
@@ -267,6 +277,33 @@ fn pruned(html: &str) -> String {
     kept
 }
 
+/// The opening tags of sanitised HTML, and their names.
+pub(super) fn tags(html: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut rest = html;
+    std::iter::from_fn(move || {
+        loop {
+            let from_tag = &rest[rest.find('<')?..];
+            let (tag, after) = from_tag.split_at(end_of_tag(from_tag));
+            rest = after;
+            if !tag.starts_with("</") {
+                return Some((name_of(tag), tag));
+            }
+        }
+    })
+}
+
+/// The name of the element that a tag opens or closes.
+fn name_of(tag: &str) -> &str {
+    let name = tag.trim_start_matches(['<', '/']);
+    name.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default()
+}
+
+/// What an attribute of a tag in sanitised HTML says, with its entities.
+pub(super) fn attribute<'t>(tag: &'t str, name: &str) -> Option<&'t str> {
+    let (_, after) = tag.split_once(&format!(" {name}=\""))?;
+    after.split('"').next()
+}
+
 /// The length of the tag that a text begins with; a `>` may stand in a quoted value.
 fn end_of_tag(text: &str) -> usize {
     let mut quoted = false;
@@ -278,10 +315,7 @@ fn end_of_tag(text: &str) -> usize {
 }
 
 fn is_unwanted(name: &str, tag: &str) -> bool {
-    let value = |attribute: &str| {
-        let (_, after) = tag.split_once(&format!(" {attribute}=\""))?;
-        after.split('"').next()
-    };
+    let value = |name: &str| attribute(tag, name);
     let tiny = |attribute| value(attribute).is_some_and(|pixels| matches!(pixels, "0" | "1"));
     value("hidden").is_some()
         || value("style") == Some(HIDDEN)
@@ -364,6 +398,11 @@ mod tests {
             (
                 "<iframe src='https://www.youtube.com/embed/x' width=5></iframe>",
                 "<iframe src=\"https://www.youtube.com/embed/x\" width=\"5\"></iframe>",
+            ),
+            ("a<iframe src='http://www.youtube.com/embed/x'></iframe>", "a"),
+            (
+                "<a href='HTTPS://A.example/a b?[c]&amp;d|e'>a</a><a href='mailto:a@b.example'>b</a>",
+                "<a href=\"https://a.example/a%20b?%5Bc%5D&amp;d%7Ce\">a</a><a href=\"mailto:a@b.example\">b</a>",
             ),
             ("a<iframe src='https://evil.example/'><b>x</b></iframe>b", "ab"),
             (

@@ -1,5 +1,8 @@
 //! Addresses in seeds: absolute, http or https, and nothing else.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
 use url::Url;
 
 use crate::text::allowed_in_xml;
@@ -10,8 +13,15 @@ pub(super) fn web(text: &str, base: &Url) -> Option<String> {
     let text = text.trim();
     let url =
         base.join(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())?;
-    let as_written = Url::parse(text).is_ok() && text.contains("://") && text.bytes().all(is_uri_byte);
-    Some(if as_written { text.to_owned() } else { url.into() })
+    let as_written = Url::parse(text).is_ok() && text.contains("://") && uri(text) == text;
+    Some(if as_written { text.to_owned() } else { uri(url.as_str()).into_owned() })
+}
+
+/// An address in content, which may be one to write to as well.
+pub(super) fn in_content(text: &str, base: &Url) -> Option<String> {
+    let url =
+        base.join(text.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https" | "mailto"))?;
+    Some(uri(url.as_str()).into_owned())
 }
 
 /// An address that must stand for itself: absolute, or from the root of the publication.
@@ -28,9 +38,39 @@ pub(super) fn site(domain: &str) -> Option<String> {
     Some(format!("https://{host}"))
 }
 
-/// RFC 3986 §2: the characters of a URI.
-fn is_uri_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&byte)
+/// Whether what is an absolute address is one of the web.
+pub(super) fn is_web(text: &str) -> bool {
+    text.starts_with("https://") || text.starts_with("http://")
+}
+
+/// An address with whatever RFC 3986 forbids where it stands percent-encoded. What parses URLs is more
+/// lenient.
+fn uri(text: &str) -> Cow<'_, str> {
+    let authority = text.find("://").map_or(0, |end| end + "://".len());
+    let path = text[authority..].find(['/', '?', '#']).map_or(text.len(), |end| authority + end);
+    let fragment = text.find('#').unwrap_or(text.len());
+    let is_escape = |at: usize| {
+        text.as_bytes().get(at + 1..at + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
+    };
+    let allowed = |at: usize, byte: u8| match byte {
+        b'%' => is_escape(at),
+        // §3.2.2: they stand around the number of a host, and nowhere else.
+        b'[' | b']' => at < path,
+        b'#' => at == fragment,
+        _ => byte.is_ascii_alphanumeric() || b"-._~:/?@!$&'()*+,;=".contains(&byte),
+    };
+    if text.bytes().enumerate().all(|(at, byte)| allowed(at, byte)) {
+        return Cow::Borrowed(text);
+    }
+    let mut encoded = String::with_capacity(text.len() + 16);
+    for (at, byte) in text.bytes().enumerate() {
+        if allowed(at, byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    Cow::Owned(encoded)
 }
 
 /// Whether an id can stand in `atom:id`: an absolute IRI (RFC 4287 §4.2.6).
@@ -52,6 +92,8 @@ mod tests {
             ("https://a.example", Some("https://a.example")),
             ("https://a.example//double//slash", Some("https://a.example//double//slash")),
             (" https://a.example/ü x ", Some("https://a.example/%C3%BC%20x")),
+            ("https://a.example/[x]?[y]=|#z#[", Some("https://a.example/%5Bx%5D?%5By%5D=%7C#z%23%5B")),
+            ("http://[::1]:8080/x?a=%2&b=100%", Some("http://[::1]:8080/x?a=%252&b=100%25")),
             ("//a.example/x", Some("https://a.example/x")),
             ("/x", Some("https://example.org/x")),
             ("x/y.png", Some("https://example.org/base/x/y.png")),

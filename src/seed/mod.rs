@@ -8,6 +8,7 @@ mod check;
 mod content;
 mod front_matter;
 mod link;
+mod media;
 mod record;
 mod time;
 
@@ -22,6 +23,7 @@ use check::Check;
 use front_matter::Cut;
 
 pub use content::Content;
+pub use media::{Embed, Source, media_type};
 pub use record::{Action, Held, Hidden, Image, Provider, Record, Related, Standing, Topic};
 pub use time::{Month, Timestamp};
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::content::Content;
+use super::media::Embed;
 use super::time::Timestamp;
 
 /// A seed, read and checked. Every text is free of characters that XML forbids; every address is
@@ -55,6 +56,8 @@ pub struct Record {
     pub related: Vec<Related>,
     /// Things to do with it, such as downloads.
     pub actions: Vec<Action>,
+    /// What is played with it.
+    pub embed: Option<Embed>,
     /// What a reader shows of it.
     pub content: Content,
 }

@@ -122,6 +122,7 @@ secured: "TOPSECRET"
             title: Some("Download".to_owned()),
             kind: Some("download".to_owned()),
         }],
+        embed: Some(Embed { url: "https://www.youtube.com/embed/x".to_owned(), source: Source::Player }),
         content: record.content.clone(),
     };
     assert_eq!(record, expected);

@@ -274,6 +274,11 @@ const BREACHES: &[Breach] = &[
         &["item 1 media:content 1 medium is none of image, audio, video, document, executable: \"picture\""],
     ),
     (
+        "<media:content url=\"https://a.example/1.png\"",
+        "<media:content",
+        &["item 1 media:content 1 has neither an address nor a player"],
+    ),
+    (
         "<media:title>A snail</media:title>",
         "<media:snail/>",
         &["item 1 media:content 1 holds media:snail, which does not belong there"],

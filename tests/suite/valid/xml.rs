@@ -229,7 +229,7 @@ fn extension(element: &str) -> Option<Model> {
         "sy:updateBase" => text(rfc3339),
         "media:group" => elements(&[], MEDIA, &["media:content", "media:credit", "media:thumbnail"]),
         "media:content" => elements(&[], MEDIA, &["media:credit", "media:thumbnail"])
-            .must("url", web)
+            .may("url", web)
             .may("type", media_type)
             .may("medium", |medium| one_of(&["image", "audio", "video", "document", "executable"], medium))
             .may("isDefault", flag)
@@ -350,6 +350,10 @@ fn check_element(place: &str, node: &Node<'_, '_>, faults: &mut Faults) {
         return faults.add(place, "is not known");
     };
     check_attributes(place, node, &model, faults);
+    // Media RSS, §media:content
+    let placed = node.has_attribute("url") || first(node, "media:player").is_some();
+    let content = name_of(node).as_deref() == Some("media:content");
+    faults.check(place, placed || !content, "has neither an address nor a player");
     check_text(place, node, &model, faults);
     let mut seen: Vec<String> = Vec::new();
     for child in node.children().filter(Node::is_element) {

@@ -1,0 +1,66 @@
+//! Files that come with a record, for whatever a format has to carry them.
+
+use crate::seed::{Record, Source, media_type};
+
+/// A file whose media type is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct File<'a> {
+    pub(super) url: &'a str,
+    pub(super) media_type: &'static str,
+    pub(super) title: Option<&'a str>,
+    /// In whole seconds.
+    pub(super) duration: Option<u64>,
+}
+
+/// What is seen or heard of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Medium {
+    Audio,
+    Image,
+    Video,
+}
+
+impl Medium {
+    pub(super) fn of(media_type: &str) -> Option<Self> {
+        match media_type.split('/').next()? {
+            "audio" => Some(Self::Audio),
+            "image" => Some(Self::Image),
+            "video" => Some(Self::Video),
+            _ => None,
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Audio => "audio",
+            Self::Image => "image",
+            Self::Video => "video",
+        }
+    }
+}
+
+/// What is embedded, if it is a file, and then what the actions lead to; each once.
+pub(super) fn files(record: &Record) -> impl Iterator<Item = File<'_>> {
+    let embed = record.embed.iter().filter(|embed| embed.source != Source::Player);
+    let embedded = embed.map(|embed| (&*embed.url, None));
+    let actions = record.actions.iter().enumerate().filter(|(place, action)| {
+        let before = record.actions[..*place].iter().map(|action| &action.url);
+        let embed = record.embed.iter().map(|embed| &embed.url);
+        !before.chain(embed).any(|url| *url == action.url)
+    });
+    let actions = actions.map(|(_, action)| (&*action.url, action.title.as_deref()));
+    embedded.chain(actions).filter_map(|(url, title)| {
+        Some(File { url, media_type: media_type(url)?, title, duration: duration_of(record, url) })
+    })
+}
+
+/// How many seconds what is at an address plays. A record tells the length of one thing: of what is
+/// embedded, or of the first action that can be played.
+pub(super) fn duration_of(record: &Record, url: &str) -> Option<u64> {
+    let plays =
+        |url: &str| matches!(media_type(url).and_then(Medium::of), Some(Medium::Audio | Medium::Video));
+    let mut actions = record.actions.iter().map(|action| &*action.url);
+    let played = record.embed.as_ref().map(|embed| &*embed.url).or_else(|| actions.find(|url| plays(url)));
+    let seconds = record.length.map(|length| length.as_secs()).filter(|&seconds| seconds > 0);
+    seconds.filter(|_| played == Some(url))
+}
