@@ -54,11 +54,12 @@ fn entry(entry: &catalog::Entry, feed: &feed::Feed, publication: &Publication) -
         .iter()
         .map(|url| link("alternate", url, None))
         .chain(record.via.iter().map(|url| link("via", url, None)))
+        .chain(related(record))
         .chain(enclosures(record))
         .collect();
-    let categories = feed
-        .topic_names(entry)
-        .map(|name| Category { term: name.to_owned(), scheme: Some(publication.topic_scheme()), label: None })
+    let categories = publication.categories(feed, entry).into_iter();
+    let categories = categories
+        .map(|(name, scheme)| Category { term: name.to_owned(), scheme: Some(scheme), label: None })
         .collect();
     Entry {
         title: Text::plain(record.title.clone()),
@@ -87,6 +88,11 @@ fn authors(record: &Record) -> Vec<Person> {
         .author_names()
         .map(|name| Person { name: name.to_owned(), uri: site.clone(), ..Person::default() })
         .collect()
+}
+
+fn related(record: &Record) -> impl Iterator<Item = Link> {
+    let related = record.related.iter();
+    related.map(|related| Link { title: Some(related.title.clone()), ..link("related", &related.link, None) })
 }
 
 /// A video or a recording, and what there is to do: downloads, for the most part.

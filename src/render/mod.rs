@@ -15,6 +15,7 @@ use std::time::Duration;
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 use url::Url;
 
+use crate::catalog::Entry;
 use crate::config::{Config, ContentLength};
 use crate::feed::{Feed, Selection};
 use crate::seed::{Month, Record};
@@ -169,9 +170,14 @@ impl Publication {
         }
     }
 
-    /// What says that a category is one of the publication's topics.
-    fn topic_scheme(&self) -> String {
-        format!("{}topics/", self.url)
+    /// What an entry is grouped by, and what says by what: its topics, its type and its category.
+    fn categories<'a>(&self, feed: &'a Feed, entry: &'a Entry) -> Vec<(&'a str, String)> {
+        let record = &*entry.record;
+        let topics = feed.topic_names(entry).map(|name| (name, "topics"));
+        let kind = record.kind.iter().map(|kind| (&**kind, "types"));
+        let category = record.category.iter().map(|category| (&**category, "categories"));
+        let grouped = topics.chain(kind).chain(category);
+        grouped.map(|(name, by)| (name, format!("{}{by}/", self.url))).collect()
     }
 
     /// The title of a feed.

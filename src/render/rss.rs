@@ -50,10 +50,12 @@ pub(super) fn render(feed: &Feed, publication: &Publication) -> Result<Vec<u8>, 
 
 fn item(entry: &Entry, feed: &Feed, publication: &Publication) -> Item {
     let record = &*entry.record;
-    let categories = feed
-        .topic_names(entry)
-        .map(|name| Category { name: name.to_owned(), domain: Some(publication.topic_scheme()) })
-        .collect();
+    let categories = publication.categories(feed, entry).into_iter();
+    let categories =
+        categories.map(|(name, domain)| Category { name: name.to_owned(), domain: Some(domain) }).collect();
+    let via = record.via.iter().map(|url| link("via", url, None));
+    let related = record.related.iter().map(|related| link("related", &related.link, Some(&related.title)));
+    let links: Vec<_> = via.chain(related).collect();
     let creators: Vec<String> = record.author_names().map(str::to_owned).collect();
     Item {
         title: Some(record.title.clone()),
@@ -70,9 +72,16 @@ fn item(entry: &Entry, feed: &Feed, publication: &Publication) -> Item {
         dublin_core_ext: (!creators.is_empty())
             .then(|| DublinCoreExtension { creators, ..DublinCoreExtension::default() }),
         enclosure: file::files(record).next().map(enclosure),
+        atom_ext: (!links.is_empty()).then_some(AtomExtension { links }),
         extensions: extensions(entry),
         ..Item::default()
     }
+}
+
+/// RSS has no elements for where an entry comes from, and for what belongs to it.
+fn link(rel: &str, href: &str, title: Option<&str>) -> Link {
+    let (rel, href) = (rel.to_owned(), href.to_owned());
+    Link { rel, href, title: title.map(str::to_owned), ..Link::default() }
 }
 
 /// RSS has room for one file. A length of 0 says that it is not known (the profile, §enclosure).

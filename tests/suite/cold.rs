@@ -87,7 +87,7 @@ pub(crate) fn read_back(path: &str, bytes: &[u8]) -> Vec<Seen> {
         link: entry
             .links
             .iter()
-            .find(|link| !matches!(link.rel.as_deref(), Some("via")))
+            .find(|link| matches!(link.rel.as_deref(), None | Some("alternate")))
             .map(|link| link.href.clone()),
         title: entry.title.unwrap().content,
         published: entry.published.unwrap(),
@@ -98,7 +98,12 @@ pub(crate) fn read_back(path: &str, bytes: &[u8]) -> Vec<Seen> {
             .filter(|author| !inherited.contains(author))
             .filter_map(|author| author.name)
             .collect(),
-        categories: entry.categories.into_iter().map(|category| category.term).collect(),
+        categories: entry
+            .categories
+            .into_iter()
+            .filter(|category| category.scheme.as_ref().is_none_or(|scheme| scheme.ends_with("/topics/")))
+            .map(|category| category.term)
+            .collect(),
         summary: entry.summary.map(|summary| summary.content),
     });
     entries.collect()
