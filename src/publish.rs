@@ -319,7 +319,11 @@ mod tests {
 
     impl Run {
         fn new(mirror: Option<&Path>) -> Self {
-            let config = Arc::new(Config::sample(""));
+            Self::configured("", mirror)
+        }
+
+        fn configured(yaml: &str, mirror: Option<&Path>) -> Self {
+            let config = Arc::new(Config::sample(yaml));
             let publisher = Publisher::new(config, mirror.map(|root| Mirror::new(root.to_owned())));
             Self { catalog: Catalog::new(false, Arc::default()), publisher }
         }
@@ -378,6 +382,28 @@ mod tests {
         run.publish("a.md", Some("one"), 100);
         run.publish("b.md", Some("one"), 50);
         assert_eq!(run.modified("all.rss"), at(101));
+    }
+
+    #[test]
+    fn what_is_too_old_for_a_selection_leaves_it_by_itself() {
+        let mut run = Run::configured("selections: [{name: recent, age: 24h}]", None);
+        let now: Timestamp = "2024-01-01T12:00:00Z".parse().unwrap();
+        let path: Arc<str> = "a.md".into();
+        let text = b"---\ntitle: A\ntopics: t\ndate: 2024-01-01\n---\n";
+        let change = Change::Read(seed::read(&Rules::sample(), &path, text));
+        let touched = run.catalog.apply([(path, change)], now);
+        run.publisher.publish(&run.catalog, &touched, at(0));
+        let body =
+            |run: &Run| run.publisher.current().load().representations["selections/recent.rss"].body.clone();
+        let shown = body(&run);
+        let due = "2024-01-02T00:00:00Z".parse().ok();
+        assert_eq!(run.publisher.current().load().next_due, due);
+        assert!(!run.publisher.is_due(&run.catalog));
+        let touched = run.catalog.apply([], due.unwrap());
+        assert!(touched.is_empty() && run.publisher.is_due(&run.catalog));
+        let published = run.publisher.publish(&run.catalog, &touched, at(1));
+        assert_eq!((published.changed, run.publisher.next_due(&run.catalog)), (Format::ALL.len(), None));
+        assert!(body(&run).len() < shown.len());
     }
 
     #[test]

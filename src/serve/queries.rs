@@ -130,3 +130,71 @@ impl Made {
         self.until.is_some_and(|until| SystemTime::from(until) <= now)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Catalog;
+    use crate::feed::Entries;
+    use crate::seed::{self, Change};
+
+    fn edition() -> Edition {
+        let mut catalog = Catalog::new(false, Arc::default());
+        let seeds = (0..20).map(|number| {
+            let path: Arc<str> = format!("{number}.md").into();
+            let text = format!(
+                "---\ntitle: A\ntopics: t\ndate: 2024-01-01\nquality: {number}\n---\n{}",
+                "x".repeat(4096)
+            );
+            let reading = seed::read(&seed::Rules::sample(), &path, text.as_bytes());
+            (path, Change::Read(reading))
+        });
+        catalog.apply(seeds, "2025-01-01T00:00:00Z".parse().unwrap());
+        Edition { entries: Arc::new(Entries::of(&catalog)), generation: 1, ..Edition::default() }
+    }
+
+    fn at(second: u64) -> SystemTime {
+        // From when the entries were published.
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_704_067_200 + second)
+    }
+
+    fn criteria(query: &str) -> Criteria {
+        Criteria::from_query(query, 50).unwrap().unwrap()
+    }
+
+    #[tokio::test]
+    async fn whatever_is_asked_for_what_is_kept_is_bounded() {
+        let (queries, edition) = (Queries::new(Arc::new(Config::sample(""))), edition());
+        for number in 0..600_u32 {
+            let criteria = criteria(&format!("min_quality=-{number}"));
+            let made = queries.get(&edition, &criteria, Format::Atom, at(0)).await.unwrap();
+            assert!(made.representation.body.len() > 80_000);
+        }
+        assert!(queries.kept.weight() <= CAPACITY && !queries.kept.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_is_asked_for_by_generation_and_until_it_is_over() {
+        let (queries, mut edition) = (Queries::new(Arc::new(Config::sample(""))), edition());
+        let young = criteria("age=1h");
+        let first = queries.get(&edition, &young, Format::Rss, at(3599)).await.unwrap();
+        let again = queries.get(&edition, &young, Format::Rss, at(3599)).await.unwrap();
+        assert!(Arc::ptr_eq(&first.representation, &again.representation));
+        assert_eq!(first.until.map(SystemTime::from), Some(at(3600)));
+        let over = queries.get(&edition, &young, Format::Rss, at(3600)).await.unwrap();
+        assert!(over.until.is_none() && over.representation.body.len() < first.representation.body.len());
+        edition.generation += 1;
+        edition.entries = Arc::default();
+        let all = criteria("min_quality=0");
+        let next = queries.get(&edition, &all, Format::Rss, at(0)).await.unwrap();
+        assert!(next.representation.body.len() < first.representation.body.len());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_too_long_is_told_so() {
+        let queries = Queries::new(Arc::new(Config::sample("")));
+        let _turns = queries.turns.acquire_many(2).await.unwrap();
+        let asked = queries.get(&edition(), &criteria("limit=1"), Format::Atom, at(0)).await;
+        assert!(asked.is_err());
+    }
+}
