@@ -140,7 +140,7 @@ fn picks(criteria: &Criteria, entry: &Entry, publication_language: &str) -> bool
     };
     let named = |slugs: &BTreeSet<Arc<str>>, facet| slugs.is_empty() || among(slugs, facet);
     let spoken = |wanted: &str| {
-        let language = publication_language.to_ascii_lowercase();
+        let language = record.language.as_deref().unwrap_or(publication_language).to_ascii_lowercase();
         language.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
     };
     (criteria.any.is_empty() || within(&criteria.any) > 0)

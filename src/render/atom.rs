@@ -38,7 +38,7 @@ pub(super) fn render(feed: &feed::Feed, publication: &Publication) -> Result<Vec
             link("alternate", &publication.page_url(&feed.selection), Some("text/html")),
         ],
         generator: Some(Generator { value: GENERATOR.to_owned(), ..Generator::default() }),
-        lang: Some(publication.language.clone()),
+        lang: Some(publication.feed_language(feed).to_owned()),
         entries,
         namespaces,
         ..Feed::default()
@@ -61,19 +61,23 @@ fn entry(entry: &catalog::Entry, feed: &feed::Feed, publication: &Publication) -
     let categories = categories
         .map(|(name, scheme)| Category { term: name.to_owned(), scheme: Some(scheme), label: None })
         .collect();
+    // The library has no place for the language of an entry.
+    let language = publication.other_language(feed, record).map(str::to_owned);
+    let text = |text: &str| Text { lang: language.clone(), ..Text::plain(text) };
     Entry {
-        title: Text::plain(record.title.clone()),
+        title: text(&record.title),
         id: record.id.to_string(),
         updated: entry.updated().fixed_offset(),
         published: Some(entry.published.fixed_offset()),
         authors: authors(record),
         categories,
         links,
-        summary: record.summary.clone().map(Text::plain),
+        summary: record.summary.as_deref().map(text),
         // §4.1.2: an entry without an alternate link has content.
         content: Some(Content {
             value: Some(content(feed, record)),
             content_type: Some("html".to_owned()),
+            lang: language.clone(),
             ..Content::default()
         }),
         extensions: extensions(record),

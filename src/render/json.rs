@@ -46,6 +46,8 @@ struct Item<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     authors: Vec<Author<'a>>,
     tags: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    language: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     attachments: Vec<Attachment<'a>>,
 }
@@ -83,12 +85,12 @@ pub(super) fn render(feed: &Feed, publication: &Publication) -> Result<Vec<u8>, 
         favicon: icon,
         authors: [Author { name: &publication.title, url: Some(publication.url.as_str()), avatar: None }],
         language: publication.feed_language(feed),
-        items: feed.entries.iter().map(|entry| item(entry, feed)).collect(),
+        items: feed.entries.iter().map(|entry| item(entry, feed, publication)).collect(),
     };
     serde_json::to_vec(&document).map_err(|error| RenderError::new(feed, Format::Json, &error))
 }
 
-fn item<'a>(entry: &'a Entry, feed: &'a Feed) -> Item<'a> {
+fn item<'a>(entry: &'a Entry, feed: &'a Feed, publication: &Publication) -> Item<'a> {
     let record = &*entry.record;
     let modified = Some(entry.updated()).filter(|updated| *updated != entry.published);
     Item {
@@ -104,6 +106,7 @@ fn item<'a>(entry: &'a Entry, feed: &'a Feed) -> Item<'a> {
         date_modified: modified.map(rfc3339),
         authors: authors(record),
         tags: feed.topic_names(entry).collect(),
+        language: publication.other_language(feed, record),
         attachments: files(record).map(attachment).collect(),
     }
 }

@@ -193,6 +193,12 @@ impl Publication {
         feed.about.language.as_ref().unwrap_or(&self.language)
     }
 
+    /// The language of a record that is in another than its feed.
+    fn other_language<'a>(&self, feed: &Feed, record: &'a Record) -> Option<&'a str> {
+        let feed = self.feed_language(feed);
+        record.language.as_deref().filter(|language| !language.eq_ignore_ascii_case(feed))
+    }
+
     /// What a feed is, in a sentence.
     fn feed_description(&self, feed: &Feed) -> String {
         feed.about.description.clone().unwrap_or_else(|| match &feed.about.name {

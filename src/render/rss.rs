@@ -26,7 +26,7 @@ pub(super) fn render(feed: &Feed, publication: &Publication) -> Result<Vec<u8>, 
         title: publication.feed_title(feed),
         link: publication.page_url(&feed.selection),
         description: as_html(&publication.feed_description(feed)),
-        language: Some(publication.language.clone()),
+        language: Some(publication.feed_language(feed).to_owned()),
         pub_date: feed.published().map(rfc822),
         last_build_date: feed.updated().map(rfc822),
         generator: Some(GENERATOR.to_owned()),
@@ -53,6 +53,7 @@ fn item(entry: &Entry, feed: &Feed, publication: &Publication) -> Item {
     let categories = publication.categories(feed, entry).into_iter();
     let categories =
         categories.map(|(name, domain)| Category { name: name.to_owned(), domain: Some(domain) }).collect();
+    let languages: Vec<_> = publication.other_language(feed, record).map(str::to_owned).into_iter().collect();
     let via = record.via.iter().map(|url| link("via", url, None));
     let related = record.related.iter().map(|related| link("related", &related.link, Some(&related.title)));
     let links: Vec<_> = via.chain(related).collect();
@@ -69,8 +70,11 @@ fn item(entry: &Entry, feed: &Feed, publication: &Publication) -> Item {
         }),
         pub_date: Some(rfc822(entry.published)),
         // RSS's own `author` is an e-mail address; names go into Dublin Core (the profile, §author).
-        dublin_core_ext: (!creators.is_empty())
-            .then(|| DublinCoreExtension { creators, ..DublinCoreExtension::default() }),
+        dublin_core_ext: (!creators.is_empty() || !languages.is_empty()).then(|| DublinCoreExtension {
+            creators,
+            languages,
+            ..DublinCoreExtension::default()
+        }),
         enclosure: file::files(record).next().map(enclosure),
         atom_ext: (!links.is_empty()).then_some(AtomExtension { links }),
         extensions: extensions(entry),

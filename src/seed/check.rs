@@ -14,6 +14,7 @@ use super::front_matter::{self, FrontMatter, Given};
 use super::record::{Hidden, Record, Topic};
 use super::time::{self, Timestamp};
 use super::{Body, Reading, Rules, link};
+use crate::criteria::is_language_tag;
 use crate::fault::{Fault, Place, Severity};
 use crate::slug;
 use crate::text::{count, plain};
@@ -119,6 +120,7 @@ impl<'a> Check<'a> {
         let quality = self.number(fields.quality.as_ref());
         let heat = self.number(fields.heat.as_ref());
         let length = self.length(fields.length.as_ref());
+        let language = self.language(fields.language.as_ref());
 
         let (title, topics, published, expires) = (title?, topics?, published?, expires?);
         let (hidden, id) = (hidden?, id?);
@@ -164,6 +166,7 @@ impl<'a> Check<'a> {
             topics,
             provider,
             authors,
+            language,
             kind: text_of(fields.kind.as_ref()),
             category: text_of(fields.category.as_ref()),
             quality: quality.unwrap_or_default(),
@@ -393,6 +396,18 @@ impl<'a> Check<'a> {
             self.fault(place, "`length` is left out: it is not a duration".to_owned(), Some(help));
         }
         length
+    }
+
+    fn language(&mut self, language: Option<&Given<String>>) -> Option<String> {
+        let given = language.filter(|given| !given.value.trim().is_empty())?;
+        let language = given.value.trim();
+        if is_language_tag(language) {
+            return Some(language.to_owned());
+        }
+        let place = self.place_of(&[Step::Key(given.key)]);
+        let reason = format!("`{}` is left out: it is not a language tag", given.key);
+        self.fault(place, reason, Some("write one such as `en` or `pt-BR`"));
+        None
     }
 
     /// A slip in a key that would hide the record costs it: it must not be shown for a typing error.

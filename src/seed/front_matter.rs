@@ -141,6 +141,7 @@ front_matter! {
     provider: Provider = "provider";
     images: Vec<Image> = "images";
     related: Vec<Related> = "related";
+    language: String = "language", "lang";
     kind: String = "type";
     category: String = "category";
     quality: String = "quality";

@@ -40,6 +40,8 @@ pub struct Record {
     pub provider: Option<Provider>,
     /// Who wrote it: names.
     pub authors: Vec<String>,
+    /// What it is written in (RFC 5646), if it says.
+    pub language: Option<String>,
     /// `article`, `video`, `course` …
     pub kind: Option<String>,
     /// `news` …

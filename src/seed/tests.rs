@@ -66,6 +66,7 @@ images:
   - {url: "https://a.example/i.png?a=1&b=2", width: 640px, height: 480, title: "A &amp; B", isCached: true}
 related:
   - {title: R, webUrl: "https://c.example/", excerpt: E, publishedDateTime: 2020-01-01T00:00:00Z, type: article, provider: {name: C}}
+lang: pt-BR
 type: video
 category: news
 quality: 61.5
@@ -98,6 +99,7 @@ secured: "TOPSECRET"
             ..provider("A")
         }),
         authors: vec!["Jane".to_owned(), "Joe Doe".to_owned()],
+        language: Some("pt-BR".to_owned()),
         kind: Some("video".to_owned()),
         category: Some("news".to_owned()),
         quality: 61.5,

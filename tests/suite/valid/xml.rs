@@ -94,6 +94,7 @@ fn rss(element: &str) -> Option<Model> {
         "item" => elements(
             &["guid"],
             &[
+                "dc:language",
                 "atom:updated",
                 "author",
                 "comments",
@@ -184,9 +185,11 @@ fn atom(element: &str) -> Option<Model> {
         "atom:id" => text(normal_iri),
         "atom:updated" | "atom:published" => text(rfc3339),
         "atom:title" | "atom:subtitle" | "atom:summary" | "atom:rights" => {
-            text(plain).may("type", |kind| one_of(&["text"], kind))
+            text(plain).may("type", |kind| one_of(&["text"], kind)).may("xml:lang", language)
         }
-        "atom:content" => text(filled).must("type", |kind| one_of(&["html", "text"], kind)),
+        "atom:content" => {
+            text(filled).must("type", |kind| one_of(&["html", "text"], kind)).may("xml:lang", language)
+        }
         "atom:generator" => text(plain).may("uri", iri).may("version", filled),
         "atom:category" => empty().must("term", plain).may("scheme", iri).may("label", plain),
         "atom:link" => empty()
@@ -221,6 +224,7 @@ fn extension(element: &str) -> Option<Model> {
     const MEDIA: &[&str] = &["media:description", "media:player", "media:title"];
     Some(match element {
         "dc:creator" => text(name),
+        "dc:language" => text(language),
         "fh:archive" | "fh:complete" => empty(),
         "sy:updatePeriod" => {
             text(|period| one_of(&["hourly", "daily", "weekly", "monthly", "yearly"], period))
