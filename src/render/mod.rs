@@ -3,6 +3,9 @@
 //! What a format writes depends on the feed and the publication alone: no clock, no file time, no
 //! order of a hash map.
 
+#[cfg(test)]
+mod tests;
+
 mod atom;
 mod file;
 mod json;

@@ -1,19 +1,21 @@
 //! RSS 2.0, with the advice of the RSS Board's Best Practices Profile.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use atom_syndication::Link;
 use rss::extension::atom::{AtomExtension, NAMESPACE as ATOM};
 use rss::extension::dublincore::DublinCoreExtension;
+use rss::extension::syndication::{self, UpdatePeriod};
 use rss::extension::{Extension, ExtensionMap};
-use rss::{Category, Channel, Enclosure, Guid, Item};
+use rss::{Category, Channel, Enclosure, Guid, Image, Item};
 
 use super::file::{self, File};
 use super::media::{self, Element};
 use super::{Format, GENERATOR, Publication, RenderError, content};
 use crate::catalog::Entry;
 use crate::feed::Feed;
-use crate::seed::Timestamp;
+use crate::seed::{Timestamp, media_type};
 
 pub(super) fn render(feed: &Feed, publication: &Publication) -> Result<Vec<u8>, RenderError> {
     let minutes = publication.max_age.as_secs().div_ceil(60);
@@ -21,6 +23,10 @@ pub(super) fn render(feed: &Feed, publication: &Publication) -> Result<Vec<u8>, 
     let mut namespaces = BTreeMap::from([("atom".to_owned(), ATOM.to_owned())]);
     if items.iter().any(|item| item.extensions.contains_key(media::PREFIX)) {
         namespaces.insert(media::PREFIX.to_owned(), media::NAMESPACE.to_owned());
+    }
+    let extensions = channel_extensions(publication);
+    if extensions.contains_key(SYNDICATION) {
+        namespaces.insert(SYNDICATION.to_owned(), syndication::NAMESPACE.to_owned());
     }
     let channel = Channel {
         title: publication.feed_title(feed),
@@ -31,7 +37,10 @@ pub(super) fn render(feed: &Feed, publication: &Publication) -> Result<Vec<u8>, 
         last_build_date: feed.updated().map(rfc822),
         generator: Some(GENERATOR.to_owned()),
         docs: Some("https://www.rssboard.org/rss-specification".to_owned()),
-        ttl: Some(minutes.to_string()),
+        ttl: Some(minutes).filter(|&minutes| minutes > 0).map(|minutes| minutes.to_string()),
+        copyright: publication.copyright.clone(),
+        image: image(feed, publication),
+        extensions,
         // The profile: a feed tells its own address.
         atom_ext: Some(AtomExtension {
             links: vec![Link {
@@ -46,6 +55,55 @@ pub(super) fn render(feed: &Feed, publication: &Publication) -> Result<Vec<u8>, 
         ..Channel::default()
     };
     channel.write_to(Vec::new()).map_err(|error| RenderError::new(feed, Format::Rss, &error))
+}
+
+/// The prefix of the syndication module.
+const SYNDICATION: &str = "sy";
+
+fn channel_extensions(publication: &Publication) -> ExtensionMap {
+    let mut extensions = ExtensionMap::new();
+    if let Some((period, frequency)) = update_rhythm(publication.max_age) {
+        let said = [("updateFrequency", frequency.to_string()), ("updatePeriod", period.to_string())];
+        let elements = said.map(|(name, value)| {
+            let element = Extension {
+                name: format!("{SYNDICATION}:{name}"),
+                value: Some(value),
+                ..Extension::default()
+            };
+            (name.to_owned(), vec![element])
+        });
+        extensions.insert(SYNDICATION.to_owned(), BTreeMap::from(elements));
+    }
+    extensions
+}
+
+/// How often in which period a reader does well to ask again.
+fn update_rhythm(max_age: Duration) -> Option<(UpdatePeriod, u64)> {
+    const HOUR: u64 = 60 * 60;
+    const DAY: u64 = 24 * HOUR;
+    let seconds = max_age.as_secs();
+    let (period, length) = match seconds {
+        0 => return None,
+        1..=HOUR => (UpdatePeriod::Hourly, HOUR),
+        ..=DAY => (UpdatePeriod::Daily, DAY),
+        _ => (UpdatePeriod::Weekly, 7 * DAY),
+    };
+    Some((period, (length / seconds).max(1)))
+}
+
+/// The picture of the feed, if it is of a format that RSS knows. The profile, §image: its title and
+/// its link are the channel's.
+fn image(feed: &Feed, publication: &Publication) -> Option<Image> {
+    let shown =
+        |url: &&String| matches!(media_type(url), None | Some("image/gif" | "image/jpeg" | "image/png"));
+    let pictures = [&feed.about.icon, &publication.logo, &publication.icon];
+    let url = pictures.into_iter().flatten().find(shown)?;
+    Some(Image {
+        url: url.clone(),
+        title: publication.feed_title(feed),
+        link: publication.page_url(&feed.selection),
+        ..Image::default()
+    })
 }
 
 fn item(entry: &Entry, feed: &Feed, publication: &Publication) -> Item {
@@ -144,6 +202,25 @@ fn as_html(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn readers_are_told_how_often_to_ask() {
+        for (max_age, expected) in [
+            ("0s", None),
+            ("1m", Some("hourly 60")),
+            ("15m", Some("hourly 4")),
+            ("45m", Some("hourly 1")),
+            ("1h", Some("hourly 1")),
+            ("2h", Some("daily 12")),
+            ("1d", Some("daily 1")),
+            ("2d", Some("weekly 3")),
+            ("30d", Some("weekly 1")),
+        ] {
+            let rhythm = update_rhythm(humantime::parse_duration(max_age).unwrap());
+            let said = rhythm.map(|(period, frequency)| format!("{period} {frequency}"));
+            assert_eq!(said.as_deref(), expected, "{max_age}");
+        }
+    }
 
     #[test]
     fn descriptions_are_read_as_they_were_written() {

@@ -15,6 +15,7 @@ const MEDIA_TYPES: &[(&str, &str)] = &[
     ("flac", "audio/flac"),
     ("gif", "image/gif"),
     ("gz", "application/gzip"),
+    ("ico", "image/vnd.microsoft.icon"),
     ("jpeg", "image/jpeg"),
     ("jpg", "image/jpeg"),
     ("json", "application/json"),

@@ -1,0 +1,147 @@
+use std::sync::Arc;
+
+use roxmltree::{Document, Node};
+use serde_json::Value;
+
+use super::*;
+use crate::catalog::Catalog;
+use crate::criteria::Criteria;
+use crate::feed::{Entries, LogicalFeed};
+use crate::seed::{self, Change, Rules, Timestamp};
+
+const FULL: &str = "
+title: Feeds
+entries: 1
+copyright: © A & B
+icon: https://a.example/icon.svg
+logo: https://a.example/logo.png
+topics:
+  - {name: News, language: de, icon: https://a.example/news.png, content: excerpt}
+";
+
+fn now() -> Timestamp {
+    "2024-06-01T00:00:00Z".parse().unwrap()
+}
+
+struct Sown {
+    config: Config,
+    catalog: Catalog,
+}
+
+impl Sown {
+    /// What a configuration makes of three months with one entry each, one of them in German.
+    fn new(yaml: &str) -> Self {
+        let config = Config::sample(yaml);
+        let mut catalog = Catalog::new(false, config.topics.clone());
+        let seeds = [("1", "en"), ("2", "de"), ("3", "en")].map(|(month, language)| {
+            let path: Arc<str> = format!("{month}.md").into();
+            let front_matter = format!(
+                "title: T{month}\ndate: 2024-0{month}-05\nlanguage: {language}\nexcerpt: S\ntopics: News"
+            );
+            let text = format!("---\n{front_matter}\n---\nBody");
+            (path.clone(), Change::Read(seed::read(&Rules::sample(), &path, text.as_bytes())))
+        });
+        catalog.apply(seeds, now());
+        Self { config, catalog }
+    }
+
+    fn render(&self, feed: &Feed, format: Format) -> String {
+        String::from_utf8(format.render(feed, &Publication::new(&self.config)).unwrap()).unwrap()
+    }
+
+    fn topic(&self) -> LogicalFeed<'_> {
+        LogicalFeed::topic(&self.config, &self.catalog, &"news".into())
+    }
+}
+
+fn texts<'d>(document: &'d Document<'_>, parent: &str, name: &str) -> Vec<&'d str> {
+    let below = |node: &Node<'_, '_>| node.parent().is_some_and(|node| node.tag_name().name() == parent);
+    let named = document.descendants().filter(|node| node.tag_name().name() == name && below(node));
+    named.filter_map(|node| node.text()).collect()
+}
+
+/// Relations and addresses of a feed's own links, except to its page.
+fn links<'d>(document: &'d Document<'_>) -> Vec<(&'d str, &'d str)> {
+    let own = |node: &Node<'_, '_>| {
+        node.parent().is_some_and(|node| matches!(node.tag_name().name(), "feed" | "channel"))
+    };
+    let links = document.descendants().filter(|node| node.tag_name().name() == "link" && own(node));
+    links
+        .filter_map(|link| Some((link.attribute("rel")?, link.attribute("href")?)))
+        .filter(|(relation, _)| *relation != "alternate")
+        .collect()
+}
+
+#[test]
+fn a_feed_shows_what_it_says_of_itself() {
+    let sown = Sown::new(FULL);
+    let feed = sown.topic().subscription();
+
+    let rss = sown.render(&feed, Format::Rss);
+    let document = Document::parse(&rss).unwrap();
+    for (parent, name, expected) in [
+        ("channel", "title", "News · Feeds"),
+        ("channel", "language", "de"),
+        ("channel", "copyright", "© A & B"),
+        ("channel", "updatePeriod", "hourly"),
+        ("channel", "updateFrequency", "4"),
+        ("channel", "ttl", "15"),
+        ("image", "url", "https://a.example/news.png"),
+        ("image", "title", "News · Feeds"),
+        ("image", "link", "https://a.example/topics/news"),
+        ("item", "language", "en"),
+        ("item", "encoded", "<p>S</p>"),
+    ] {
+        assert_eq!(texts(&document, parent, name), [expected], "{parent} {name}");
+    }
+
+    let atom = sown.render(&feed, Format::Atom);
+    let document = Document::parse(&atom).unwrap();
+    for (name, expected) in [
+        ("rights", "© A & B"),
+        ("icon", "https://a.example/news.png"),
+        ("logo", "https://a.example/logo.png"),
+    ] {
+        assert_eq!(texts(&document, "feed", name), [expected], "{name}");
+    }
+    let language = ("http://www.w3.org/XML/1998/namespace", "lang");
+    let said =
+        document.descendants().filter_map(|node| Some((node.tag_name().name(), node.attribute(language)?)));
+    let expected = [("feed", "de"), ("title", "en"), ("summary", "en"), ("content", "en")];
+    assert_eq!(said.collect::<Vec<_>>(), expected);
+
+    let json: Value = serde_json::from_str(&sown.render(&feed, Format::Json)).unwrap();
+    for (key, expected) in [
+        ("icon", "https://a.example/news.png"),
+        ("favicon", "https://a.example/icon.svg"),
+        ("language", "de"),
+    ] {
+        assert_eq!(json[key], expected, "{key}");
+    }
+    assert_eq!(
+        (&json["items"][0]["language"], &json["items"][0]["content_html"]),
+        (&"en".into(), &"<p>S</p>".into())
+    );
+}
+
+#[test]
+fn what_is_not_configured_is_not_said() {
+    let sown = Sown::new("title: Feeds\nmax_age: 0s\nicon: https://a.example/icon.svg\n");
+    let feed = LogicalFeed::all(&sown.config, &sown.catalog).subscription();
+    let rss = sown.render(&feed, Format::Rss);
+    for element in ["<ttl", "<copyright", "<image", "<sy:", "xmlns:sy", "xmlns:media", "xmlns:fh"] {
+        assert!(!rss.contains(element), "{element}");
+    }
+}
+
+#[test]
+fn languages_are_those_of_the_records() {
+    let sown = Sown::new(FULL);
+    let entries = Entries::of(&sown.catalog);
+    for (query, expected) in [("language=de", vec!["T2"]), ("language=en&limit=2", vec!["T3", "T1"])] {
+        let criteria = Criteria::from_query(query, 10).unwrap().unwrap();
+        let feed = LogicalFeed::query(&sown.config, &entries, &criteria, now()).subscription();
+        let titles: Vec<_> = feed.entries.iter().map(|entry| &*entry.record.title).collect();
+        assert_eq!(titles, expected, "{query}");
+    }
+}
