@@ -7,7 +7,7 @@ use atom_syndication::{Category, Content, Entry, Feed, Generator, Link, Person, 
 use quick_xml::escape::escape;
 
 use super::media::{self, Element};
-use super::{Format, GENERATOR, Publication, RenderError, content};
+use super::{Format, GENERATOR, HISTORY, Publication, RenderError, content};
 use crate::catalog;
 use crate::feed;
 use crate::seed::{Record, Source, Timestamp, media_type};
@@ -16,16 +16,24 @@ use crate::seed::{Record, Source, Timestamp, media_type};
 const NEVER: Timestamp = Timestamp::UNIX_EPOCH;
 
 pub(super) fn render(feed: &feed::Feed, publication: &Publication) -> Result<Vec<u8>, RenderError> {
-    let own = publication.feed_url(&feed.selection, Format::Atom);
     let entries: Vec<_> = feed.entries.iter().map(|found| entry(found, feed, publication)).collect();
     let mut namespaces = BTreeMap::new();
     if entries.iter().any(|entry| !entry.extensions.is_empty()) {
         namespaces.insert(media::PREFIX.to_owned(), media::NAMESPACE.to_owned());
     }
+    if feed.archive.is_some() {
+        let (prefix, namespace) = HISTORY;
+        namespaces.insert(prefix.to_owned(), namespace.to_owned());
+    }
+    let documents = publication.document_links(feed, Format::Atom).into_iter();
+    let mut links: Vec<_> =
+        documents.map(|(rel, href)| link(rel, &href, Some("application/atom+xml"))).collect();
+    links.push(link("alternate", &publication.page_url(&feed.selection), Some("text/html")));
     let atom = Feed {
         title: Text::plain(publication.feed_title(feed)),
         subtitle: Some(Text::plain(publication.feed_description(feed))),
-        id: own.clone(),
+        // One feed, however many documents it has (RFC 5005 §4).
+        id: publication.feed_url(&feed.selection, Format::Atom),
         updated: feed.updated().unwrap_or(NEVER).fixed_offset(),
         // §4.1.1: a feed has an author unless every entry has one.
         authors: vec![Person {
@@ -33,10 +41,7 @@ pub(super) fn render(feed: &feed::Feed, publication: &Publication) -> Result<Vec
             uri: Some(publication.url.to_string()),
             ..Person::default()
         }],
-        links: vec![
-            link("self", &own, Some("application/atom+xml")),
-            link("alternate", &publication.page_url(&feed.selection), Some("text/html")),
-        ],
+        links,
         generator: Some(Generator { value: GENERATOR.to_owned(), ..Generator::default() }),
         icon: feed.about.icon.clone().or_else(|| publication.icon.clone()),
         logo: publication.logo.clone(),
@@ -47,7 +52,21 @@ pub(super) fn render(feed: &feed::Feed, publication: &Publication) -> Result<Vec
         ..Feed::default()
     };
     let config = WriteConfig { write_document_declaration: true, indent_size: None };
-    atom.write_with_config(Vec::new(), config).map_err(|error| RenderError::new(feed, Format::Atom, &error))
+    let written = atom.write_with_config(Vec::new(), config);
+    let written = written.map_err(|error| RenderError::new(feed, Format::Atom, &error))?;
+    Ok(if feed.archive.is_some() { with_archive_mark(written) } else { written })
+}
+
+/// Marks an archive document (RFC 5005 §4). The library writes what extends a feed after its
+/// entries, where RFC 4287 (appendix B) has no place for it.
+fn with_archive_mark(mut written: Vec<u8>) -> Vec<u8> {
+    // No text has this tag in it, since there it is escaped.
+    let first = b"<entry>";
+    if let Some(at) = written.windows(first.len()).position(|window| window == first) {
+        let mark = format!("<{}:archive/>", HISTORY.0);
+        written.splice(at..at, mark.bytes());
+    }
+    written
 }
 
 fn entry(entry: &catalog::Entry, feed: &feed::Feed, publication: &Publication) -> Entry {

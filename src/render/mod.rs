@@ -163,6 +163,15 @@ impl Publication {
         format!("{}{}.{}", self.url, encoded(&archive_path(selection, month)), format.ending())
     }
 
+    /// The links between the documents of a feed (RFC 5005 §4): each with its relation.
+    fn document_links(&self, feed: &Feed, format: Format) -> Vec<(&'static str, String)> {
+        let mut links = vec![("self", self.document_url(feed, format))];
+        links.extend(feed.archive.map(|_| ("current", self.feed_url(&feed.selection, format))));
+        let older = feed.prev_archive.map(|month| self.archive_url(&feed.selection, month, format));
+        links.extend(older.map(|url| ("prev-archive", url)));
+        links
+    }
+
     /// The address of the page about a selection.
     fn page_url(&self, selection: &Selection) -> String {
         match selection {
@@ -210,5 +219,8 @@ impl Publication {
         })
     }
 }
+
+/// The namespace of RFC 5005.
+const HISTORY: (&str, &str) = ("fh", "http://purl.org/syndication/history/1.0");
 
 const GENERATOR: &str = "sower";

@@ -12,7 +12,7 @@ use rss::{Category, Channel, Enclosure, Guid, Image, Item};
 
 use super::file::{self, File};
 use super::media::{self, Element};
-use super::{Format, GENERATOR, Publication, RenderError, content};
+use super::{Format, GENERATOR, HISTORY, Publication, RenderError, content};
 use crate::catalog::Entry;
 use crate::feed::Feed;
 use crate::seed::{Timestamp, media_type};
@@ -24,10 +24,19 @@ pub(super) fn render(feed: &Feed, publication: &Publication) -> Result<Vec<u8>, 
     if items.iter().any(|item| item.extensions.contains_key(media::PREFIX)) {
         namespaces.insert(media::PREFIX.to_owned(), media::NAMESPACE.to_owned());
     }
-    let extensions = channel_extensions(publication);
+    let mut extensions = channel_extensions(publication);
     if extensions.contains_key(SYNDICATION) {
         namespaces.insert(SYNDICATION.to_owned(), syndication::NAMESPACE.to_owned());
     }
+    if feed.archive.is_some() {
+        let (prefix, namespace) = HISTORY;
+        let archive = Extension { name: format!("{prefix}:archive"), ..Extension::default() };
+        let elements = BTreeMap::from([("archive".to_owned(), vec![archive])]);
+        extensions.insert(prefix.to_owned(), elements);
+        namespaces.insert(prefix.to_owned(), namespace.to_owned());
+    }
+    let links = publication.document_links(feed, Format::Rss).into_iter();
+    let mime_type = || Some("application/rss+xml".to_owned());
     let channel = Channel {
         title: publication.feed_title(feed),
         link: publication.page_url(&feed.selection),
@@ -43,12 +52,9 @@ pub(super) fn render(feed: &Feed, publication: &Publication) -> Result<Vec<u8>, 
         extensions,
         // The profile: a feed tells its own address.
         atom_ext: Some(AtomExtension {
-            links: vec![Link {
-                rel: "self".to_owned(),
-                href: publication.feed_url(&feed.selection, Format::Rss),
-                mime_type: Some("application/rss+xml".to_owned()),
-                ..Link::default()
-            }],
+            links: links
+                .map(|(rel, href)| Link { mime_type: mime_type(), ..link(rel, &href, None) })
+                .collect(),
         }),
         namespaces,
         items,
@@ -82,13 +88,14 @@ fn update_rhythm(max_age: Duration) -> Option<(UpdatePeriod, u64)> {
     const HOUR: u64 = 60 * 60;
     const DAY: u64 = 24 * HOUR;
     let seconds = max_age.as_secs();
-    let (period, length) = match seconds {
-        0 => return None,
-        1..=HOUR => (UpdatePeriod::Hourly, HOUR),
-        ..=DAY => (UpdatePeriod::Daily, DAY),
-        _ => (UpdatePeriod::Weekly, 7 * DAY),
+    let (period, length) = if seconds <= HOUR {
+        (UpdatePeriod::Hourly, HOUR)
+    } else if seconds <= DAY {
+        (UpdatePeriod::Daily, DAY)
+    } else {
+        (UpdatePeriod::Weekly, 7 * DAY)
     };
-    Some((period, (length / seconds).max(1)))
+    length.checked_div(seconds).map(|frequency| (period, frequency.max(1)))
 }
 
 /// The picture of the feed, if it is of a format that RSS knows. The profile, §image: its title and

@@ -145,3 +145,48 @@ fn languages_are_those_of_the_records() {
         assert_eq!(titles, expected, "{query}");
     }
 }
+
+#[test]
+fn the_documents_of_a_feed_are_linked() {
+    let sown = Sown::new(FULL);
+    let topic = sown.topic();
+    let [march, february, january] = topic.archives()[..] else { panic!("{:?}", topic.archives()) };
+    for format in [Format::Rss, Format::Atom] {
+        let ending = format.ending();
+        let url = |path: &str| format!("https://a.example/topics/news{path}.{ending}");
+        for (feed, expected) in [
+            (topic.subscription(), vec![("self", url("")), ("prev-archive", url("/2024-03"))]),
+            (
+                topic.archive(march, Some(february)),
+                vec![("self", url("/2024-03")), ("current", url("")), ("prev-archive", url("/2024-02"))],
+            ),
+            (topic.archive(january, None), vec![("self", url("/2024-01")), ("current", url(""))]),
+        ] {
+            let written = sown.render(&feed, format);
+            let document = Document::parse(&written).unwrap();
+            let expected: Vec<_> = expected.iter().map(|(relation, url)| (*relation, &**url)).collect();
+            assert_eq!(links(&document), expected);
+            let history = ("http://purl.org/syndication/history/1.0", "archive");
+            let marked = document.descendants().any(|node| node.has_tag_name(history));
+            assert_eq!(marked, feed.archive.is_some(), "{written}");
+            if format == Format::Atom {
+                assert_eq!(texts(&document, "feed", "id"), [url("")]);
+            }
+        }
+    }
+    let json: Value = serde_json::from_str(&sown.render(&topic.subscription(), Format::Json)).unwrap();
+    assert_eq!(json["next_url"], "https://a.example/topics/news/2024-03.json");
+}
+
+#[test]
+fn the_address_of_a_query_is_escaped() {
+    let sown = Sown::new(FULL);
+    let entries = Entries::of(&sown.catalog);
+    let criteria = Criteria::from_query("language=de&limit=2", 10).unwrap().unwrap();
+    let feed = LogicalFeed::query(&sown.config, &entries, &criteria, now()).subscription();
+    for format in [Format::Rss, Format::Atom] {
+        let written = sown.render(&feed, format);
+        let own = format!("https://a.example/all.{}?language=de&limit=2", format.ending());
+        assert_eq!(links(&Document::parse(&written).unwrap()), [("self", &*own)]);
+    }
+}

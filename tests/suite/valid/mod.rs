@@ -136,6 +136,20 @@ fn the_samples_grow_into_valid_feeds() {
 }
 
 #[test]
+fn archives_are_valid_feeds() {
+    let settings = Settings {
+        entries: Some("2".to_owned()),
+        copyright: Some("© A & B".to_owned()),
+        icon: Some("https://feeds.example.org/icon.png".to_owned()),
+        logo: Some("https://feeds.example.org/logo.svg".to_owned()),
+        ..Settings::default()
+    };
+    let tree = cold::tree(&config(Path::new("seeds"), settings), cold::now());
+    assert!(tree.keys().filter(|path| path.starts_with("all/")).count() > 10);
+    check_tree(&tree, AT_HOME, &[]);
+}
+
+#[test]
 fn every_shape_grows_into_valid_feeds() {
     let text_that_means_to_be_taken_for_html = [
         "Shapes & <Sizes>",
