@@ -9,12 +9,22 @@ pub fn allowed_in_xml(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
 }
 
-/// The text without the characters that XML forbids.
+/// Whether XML 1.0 §2.2 discourages a character: a control character that is no white space. It
+/// comes from a text that was read in a wrong encoding.
+fn discouraged_in_xml(c: char) -> bool {
+    matches!(c, '\u{7F}'..='\u{84}' | '\u{86}'..='\u{9F}')
+}
+
+/// The text without the characters that XML forbids or discourages.
 pub fn clean(text: &str) -> Cow<'_, str> {
-    if text.chars().all(allowed_in_xml) {
+    let kept = |c: char| allowed_in_xml(c) && !discouraged_in_xml(c);
+    // The end of a line to some, and a sign of a wrong encoding to others.
+    let next_line = |c: char| c == '\u{85}';
+    if text.chars().all(|c| kept(c) && !next_line(c)) {
         Cow::Borrowed(text)
     } else {
-        Cow::Owned(text.chars().filter(|&c| allowed_in_xml(c)).collect())
+        let kept = text.chars().filter(|&c| kept(c));
+        Cow::Owned(kept.map(|c| if next_line(c) { ' ' } else { c }).collect())
     }
 }
 
@@ -58,7 +68,7 @@ fn level(text: Cow<'_, str>) -> Cow<'_, str> {
 }
 
 fn is_fold(c: char) -> bool {
-    matches!(c, '\t' | '\n' | '\r' | ' ' | '\u{85}' | '\u{2028}' | '\u{2029}')
+    matches!(c, '\t' | '\n' | '\r' | ' ' | '\u{2028}' | '\u{2029}')
 }
 
 /// Text as it may be shown on a terminal or in a log: control characters, and those that turn the
@@ -93,6 +103,7 @@ mod tests {
             ("  a\r\n\tb \u{2028} c ", "a b c"),
             ("a&#0;b\u{0}c\u{7}d\u{FFFE}e", "a\u{FFFD}bcde"),
             ("a&#10;&#9;b", "a b"),
+            ("a\u{80}b\u{85}c\u{7F}d\u{9F}e&#150;f", "ab cde\u{2013}f"),
             ("Pourquoi\u{A0}?", "Pourquoi\u{A0}?"),
             ("<b>bold</b>", "<b>bold</b>"),
             ("a\u{202E}b", "ab"),

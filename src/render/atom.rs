@@ -83,6 +83,8 @@ fn entry(entry: &catalog::Entry, feed: &feed::Feed, publication: &Publication) -
     let categories = categories
         .map(|(name, scheme)| Category { term: name.to_owned(), scheme: Some(scheme), label: None })
         .collect();
+    // §4.1.2: an entry without an alternate link has content, whatever is in it.
+    let shown = content(feed, record);
     // The library has no place for the language of an entry.
     let language = publication.other_language(feed, record).map(str::to_owned);
     let text = |text: &str| Text { lang: language.clone(), ..Text::plain(text) };
@@ -95,9 +97,8 @@ fn entry(entry: &catalog::Entry, feed: &feed::Feed, publication: &Publication) -
         categories,
         links,
         summary: record.summary.as_deref().map(text),
-        // §4.1.2: an entry without an alternate link has content.
-        content: Some(Content {
-            value: Some(content(feed, record)),
+        content: (!shown.is_empty() || record.link.is_none()).then(|| Content {
+            value: Some(shown),
             content_type: Some("html".to_owned()),
             lang: language.clone(),
             ..Content::default()

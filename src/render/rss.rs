@@ -119,6 +119,13 @@ fn item(entry: &Entry, feed: &Feed, publication: &Publication) -> Item {
     let categories =
         categories.map(|(name, domain)| Category { name: name.to_owned(), domain: Some(domain) }).collect();
     let languages: Vec<_> = publication.other_language(feed, record).map(str::to_owned).into_iter().collect();
+    let content = Some(content(feed, record)).filter(|content| !content.is_empty());
+    // The profile, §content:encoded: beside a description, which is a summary then. Without a
+    // summary, the description is where the content belongs.
+    let (description, content) = match &record.summary {
+        Some(summary) => (Some(as_html(summary)), content),
+        None => (content, None),
+    };
     let via = record.via.iter().map(|url| link("via", url, None));
     let related = record.related.iter().map(|related| link("related", &related.link, Some(&related.title)));
     let links: Vec<_> = via.chain(related).collect();
@@ -126,8 +133,8 @@ fn item(entry: &Entry, feed: &Feed, publication: &Publication) -> Item {
     Item {
         title: Some(record.title.clone()),
         link: record.link.clone(),
-        description: record.summary.as_ref().map(|text| as_html(text)),
-        content: Some(content(feed, record)).filter(|content| !content.is_empty()),
+        description,
+        content,
         categories,
         guid: Some(Guid {
             value: record.id.to_string(),

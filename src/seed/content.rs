@@ -154,6 +154,8 @@ fn sanitised(text: &str, parts: &Parts<'_>) -> Result<String, TooDeep> {
     let (base, frame_hosts) = (parts.base.clone(), parts.frame_hosts.to_vec());
     let mut builder = Builder::default();
     builder
+        // They turn text around and split it, and few readers know them.
+        .rm_tags(["bdo", "rtc"])
         .add_tags(["audio", "iframe", "picture", "source", "video"])
         .add_clean_content_tags(["title", "noscript", "template", "object", "svg", "math"])
         .add_tag_attributes("iframe", ["src", "width", "height", "allowfullscreen"])
@@ -411,6 +413,8 @@ mod tests {
             ),
             ("<div style='DISPLAY : none'>x<div>y</div></div><p style='color:red'>z</p>", "<p>z</p>"),
             ("<p hidden>x</p>y", "y"),
+            ("<bdo dir=rtl>a</bdo><ruby>b<rtc><rt>c</rt></rtc></ruby>", "a<ruby>b<rt>c</rt></ruby>"),
+            ("a\u{80}b&#150;c\u{85}d", "ab\u{2013}c d"),
             ("<html><head><title>t</title><style>s</style></head><body><p>b</p></body></html>", "<p>b</p>"),
             ("<svg><script>x</script></svg><math><mi>y</mi></math>z", "z"),
         ] {

@@ -82,6 +82,8 @@ pub(crate) struct Seen {
 pub(crate) fn read_back(path: &str, bytes: &[u8]) -> Vec<Seen> {
     let feed = feed_rs::parser::parse(bytes).unwrap_or_else(|error| panic!("{path}: {error}"));
     let inherited = if feed.feed_type == FeedType::JSON { feed.authors } else { Vec::new() };
+    // There a description that stands alone is the content.
+    let is_rss = matches!(feed.feed_type, FeedType::RSS2);
     let entries = feed.entries.into_iter().map(|entry| Seen {
         id: entry.id,
         link: entry
@@ -104,7 +106,7 @@ pub(crate) fn read_back(path: &str, bytes: &[u8]) -> Vec<Seen> {
             .filter(|category| category.scheme.as_ref().is_none_or(|scheme| scheme.ends_with("/topics/")))
             .map(|category| category.term)
             .collect(),
-        summary: entry.summary.map(|summary| summary.content),
+        summary: entry.summary.filter(|_| !is_rss || entry.content.is_some()).map(|summary| summary.content),
     });
     entries.collect()
 }

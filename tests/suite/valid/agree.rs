@@ -36,7 +36,7 @@ fn rss(text: &str) -> Vec<Said> {
             published,
             updated: updated.or(published),
             authors: texts(all(&item, "dc:creator")),
-            content: text("content:encoded").unwrap_or_default(),
+            content: text("content:encoded").or_else(|| text("description")).unwrap_or_default(),
         }
     });
     said.collect()
