@@ -83,7 +83,6 @@ fn entry(entry: &catalog::Entry, feed: &feed::Feed, publication: &Publication) -
     let categories = categories
         .map(|(name, scheme)| Category { term: name.to_owned(), scheme: Some(scheme), label: None })
         .collect();
-    // §4.1.2: an entry without an alternate link has content, whatever is in it.
     let shown = content(feed, record);
     // The library has no place for the language of an entry.
     let language = publication.other_language(feed, record).map(str::to_owned);
@@ -97,7 +96,7 @@ fn entry(entry: &catalog::Entry, feed: &feed::Feed, publication: &Publication) -
         categories,
         links,
         summary: record.summary.as_deref().map(text),
-        content: (!shown.is_empty() || record.link.is_none()).then(|| Content {
+        content: (!shown.is_empty()).then(|| Content {
             value: Some(shown),
             content_type: Some("html".to_owned()),
             lang: language.clone(),

@@ -89,12 +89,17 @@ impl Format {
     }
 }
 
-/// The HTML that a feed shows of a record.
+/// The HTML that a feed shows of a record: the title once more if there is nothing else to show and
+/// nowhere to go, since RFC 4287 §4.1.2 wants one of the two.
 fn content(feed: &Feed, record: &Record) -> String {
-    match feed.about.content {
+    let content = match feed.about.content {
         ContentLength::Full => record.content.full(),
         ContentLength::Excerpt => record.content.excerpt(),
+    };
+    if content.is_empty() && record.link.is_none() {
+        return format!("<p>{}</p>", htmlize::escape_text(&*record.title));
     }
+    content
 }
 
 /// A feed that could not be written.
