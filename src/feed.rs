@@ -46,6 +46,8 @@ pub struct Feed {
     /// The archive document with the entries before these, or, of a subscription document, with
     /// the newest.
     pub prev_archive: Option<Month>,
+    /// The archive document with the entries after these.
+    pub next_archive: Option<Month>,
     /// The entries.
     pub entries: Vec<Arc<Entry>>,
     /// What the topics of the entries are called, by slug.
@@ -294,7 +296,7 @@ impl<'a> LogicalFeed<'a> {
             Source::Index(catalog, None) => catalog.all().take(self.limit).cloned().collect(),
             Source::Picked(entries, _) => entries.iter().take(self.limit).cloned().collect(),
         };
-        self.document(entries, None, self.archives().first().copied())
+        Feed { prev_archive: self.archives().first().copied(), ..self.document(entries) }
     }
 
     /// The months with an archive document, the newest first; none if the subscription document
@@ -312,23 +314,24 @@ impl<'a> LogicalFeed<'a> {
         }
     }
 
-    /// The archive document of a month, which follows that of another.
-    pub fn archive(&self, month: Month, prev_archive: Option<Month>) -> Feed {
+    /// The archive document at a place among [`LogicalFeed::archives`].
+    pub fn archive(&self, archives: &[Month], place: usize) -> Feed {
+        let month = archives[place];
         let entries = match &self.source {
             Source::Index(catalog, topic) => catalog.month(topic.as_deref(), month).cloned().collect(),
             Source::Picked(entries, _) => {
                 entries.iter().filter(|entry| Month::of(entry.published) == month).cloned().collect()
             }
         };
-        self.document(entries, Some(month), prev_archive)
+        Feed {
+            archive: Some(month),
+            prev_archive: archives.get(place + 1).copied(),
+            next_archive: place.checked_sub(1).map(|newer| archives[newer]),
+            ..self.document(entries)
+        }
     }
 
-    fn document(
-        &self,
-        entries: Vec<Arc<Entry>>,
-        archive: Option<Month>,
-        prev_archive: Option<Month>,
-    ) -> Feed {
+    fn document(&self, entries: Vec<Arc<Entry>>) -> Feed {
         let slugs: BTreeSet<_> =
             entries.iter().flat_map(|entry| &entry.topics).map(|topic| &topic.slug).collect();
         let name = |slug: &Arc<str>| match &self.source {
@@ -337,7 +340,7 @@ impl<'a> LogicalFeed<'a> {
         };
         let names = slugs.into_iter().filter_map(|slug| Some((slug.clone(), name(slug)?))).collect();
         let (selection, about) = (self.selection.clone(), self.about.clone());
-        Feed { selection, about, archive, prev_archive, entries, names }
+        Feed { selection, about, archive: None, prev_archive: None, next_archive: None, entries, names }
     }
 
     /// When the first of these entries is too old to stay, if age picks them.

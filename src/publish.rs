@@ -2,6 +2,7 @@
 //! mirror.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -52,17 +53,16 @@ pub struct Published {
 /// A feed that may have changed, and the months whose entries may have.
 struct Changed<'a> {
     feed: LogicalFeed<'a>,
-    /// None if all may have.
+    /// The months that are archived now, the newest first.
+    archives: Vec<Month>,
+    /// None if all may have changed.
     months: Option<&'a BTreeSet<Month>>,
 }
 
-/// One document of a changed feed.
+/// One document of a changed feed: an archive document by its place, or the subscription document.
 struct Document<'a> {
-    feed: &'a LogicalFeed<'a>,
-    /// The month that it archives, and the one before that; none for the subscription document.
-    archive: Option<(Month, Option<Month>)>,
-    /// Whether a newer month is archived.
-    settled: bool,
+    of: &'a Changed<'a>,
+    archive: Option<usize>,
 }
 
 /// A document in one format.
@@ -113,8 +113,7 @@ impl Publisher {
         self.topics.extend(touched.topics.keys().cloned());
         let entries = next.entries.clone();
         let changed_feeds = self.changed(catalog, &entries, touched, first);
-        let documents: Vec<_> =
-            changed_feeds.iter().flat_map(|changed| documents(changed, &before)).collect();
+        let documents: Vec<_> = changed_feeds.iter().flat_map(|changed| changed.documents(&before)).collect();
         let mut rendered: Vec<_> =
             documents.par_iter().flat_map_iter(|document| self.render(document)).collect();
         if first || !touched.is_empty() {
@@ -139,8 +138,8 @@ impl Publisher {
             }
         }
         let mut removed = 0;
-        for Changed { feed, .. } in &changed_feeds {
-            for path in stale_archives(feed, &next) {
+        for changed in &changed_feeds {
+            for path in changed.stale(&next) {
                 next.representations.remove(&path);
                 removed += 1;
             }
@@ -170,11 +169,11 @@ impl Publisher {
             if first { self.topics.iter().collect() } else { touched.topics.keys().collect() };
         for slug in topics.into_iter().filter(|slug| has_feed(&self.config, slug)) {
             let months = if first { None } else { touched.topics.get(slug) };
-            changed.push(Changed { feed: LogicalFeed::topic(&self.config, catalog, slug), months });
+            changed.push(Changed::new(LogicalFeed::topic(&self.config, catalog, slug), months));
         }
         let months = if first { None } else { Some(&touched.all) };
         if first || !touched.is_empty() {
-            changed.push(Changed { feed: LogicalFeed::all(&self.config, catalog), months });
+            changed.push(Changed::new(LogicalFeed::all(&self.config, catalog), months));
         }
         for selection in &self.config.selections {
             let due = self.due.get(&selection.name).is_some_and(|due| *due <= catalog.now());
@@ -186,24 +185,24 @@ impl Publisher {
                 Some(due) => drop(self.due.insert(selection.name.clone(), due)),
                 None => drop(self.due.remove(&selection.name)),
             }
-            changed.push(Changed { feed, months });
+            changed.push(Changed::new(feed, months));
         }
         changed
     }
 
     fn render(&self, document: &Document<'_>) -> Vec<Rendered> {
-        let selection = document.feed.selection();
-        let (feed, path) = match document.archive {
-            None => (document.feed.subscription(), selection.path()),
-            Some((month, before)) => {
-                (document.feed.archive(month, before), render::archive_path(selection, month))
-            }
+        let Changed { feed: logical, archives, .. } = document.of;
+        let feed = match document.archive {
+            None => logical.subscription(),
+            Some(place) => logical.archive(archives, place),
         };
+        // No new entry is expected in a month after which another has come.
+        let settled = feed.next_archive.is_some();
         let rendered = Format::ALL.iter().map(|&format| Rendered {
-            path: format!("{path}.{}", format.ending()),
+            path: render::document_path(&feed.selection, feed.archive, format),
             media_type: format.media_type(),
             url: self.publication.document_url(&feed, format),
-            archive: feed.archive.map(|_| Archive { settled: document.settled, until: feed.expiry() }),
+            archive: feed.archive.map(|_| Archive { settled, until: feed.expiry() }),
             body: format.render(&feed, &self.publication),
         });
         rendered.collect()
@@ -265,45 +264,47 @@ fn has_feed(config: &Config, slug: &str) -> bool {
     !config.topics.is_retired(slug) && config.topics.moved(slug).is_none()
 }
 
-/// The documents of a changed feed that may have other bytes than before.
-fn documents<'a>(changed: &'a Changed<'a>, before: &Edition) -> Vec<Document<'a>> {
-    let feed = &changed.feed;
-    let months = feed.archives();
-    let mut documents = vec![Document { feed, archive: None, settled: false }];
-    for (place, &month) in months.iter().enumerate() {
-        let previous = months.get(place + 1).copied();
-        // The month itself changed, or one between it and the one it leads to, which may be another
-        // than before.
-        let touched = changed.months.is_none_or(|touched| match previous {
-            Some(previous) => touched.range(previous..=month).next().is_some(),
-            None => touched.range(..=month).next().is_some(),
-        });
-        let path = format!("{}.{}", render::archive_path(feed.selection(), month), Format::Rss.ending());
-        // Whether a month is settled is decided by there being a newer one.
-        if touched || place < 2 || !before.representations.contains_key(&path) {
-            documents.push(Document { feed, archive: Some((month, previous)), settled: place > 0 });
-        }
+impl<'a> Changed<'a> {
+    fn new(feed: LogicalFeed<'a>, months: Option<&'a BTreeSet<Month>>) -> Self {
+        Self { archives: feed.archives(), feed, months }
     }
-    documents
-}
 
-/// The archive documents of a feed that are served and that it does not have any more.
-fn stale_archives(feed: &LogicalFeed<'_>, edition: &Edition) -> Vec<String> {
-    let selection = feed.selection();
-    let months = feed.archives();
-    let paths = months.iter().flat_map(|&month| {
-        let path = render::archive_path(selection, month);
-        Format::ALL.iter().map(move |format| format!("{path}.{}", format.ending()))
-    });
-    let archived: BTreeSet<String> = paths.collect();
-    let below = format!("{}/", selection.path());
-    let served = edition.representations.range(below.clone()..).map(|(path, _)| path);
-    // Below `all/` and `topics/SLUG/` there are archive documents only.
-    served
-        .take_while(|path| path.starts_with(&below))
-        .filter(|path| !archived.contains(*path))
-        .cloned()
-        .collect()
+    /// The documents that may have other bytes than before.
+    fn documents(&self, before: &Edition) -> Vec<Document<'_>> {
+        let places = 0..self.archives.len();
+        let archives = places.filter(|&place| self.is_touched(place) || !self.is_in(before, place));
+        let archives = archives.map(|place| Document { of: self, archive: Some(place) });
+        [Document { of: self, archive: None }].into_iter().chain(archives).collect()
+    }
+
+    /// Whether the month at a place may have changed, or one between it and its neighbours, which
+    /// may be others than before then.
+    fn is_touched(&self, place: usize) -> bool {
+        let newer =
+            place.checked_sub(1).map_or(Bound::Unbounded, |newer| Bound::Included(self.archives[newer]));
+        let older = self.archives.get(place + 1).map_or(Bound::Unbounded, |older| Bound::Included(*older));
+        self.months.is_none_or(|months| months.range((older, newer)).next().is_some())
+    }
+
+    fn is_in(&self, edition: &Edition, place: usize) -> bool {
+        let month = Some(self.archives[place]);
+        let path = |format| render::document_path(self.feed.selection(), month, format);
+        Format::ALL.into_iter().all(|format| edition.representations.contains_key(&path(format)))
+    }
+
+    /// The archive documents that are served and are none any more.
+    fn stale(&self, edition: &Edition) -> Vec<String> {
+        let selection = self.feed.selection();
+        let paths = self.archives.iter().flat_map(|&month| {
+            Format::ALL.map(|format| render::document_path(selection, Some(month), format))
+        });
+        let archived: BTreeSet<String> = paths.collect();
+        // Below `all/` and `topics/SLUG/` there are archive documents only.
+        let below = format!("{}/", selection.path());
+        let served = edition.representations.range(below.clone()..).map(|(path, _)| path);
+        let served = served.take_while(|path| path.starts_with(&below));
+        served.filter(|path| !archived.contains(*path)).cloned().collect()
+    }
 }
 
 #[cfg(test)]

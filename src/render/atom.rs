@@ -12,8 +12,12 @@ use crate::catalog;
 use crate::feed;
 use crate::seed::{Record, Source, Timestamp, media_type};
 
-/// RFC 4287 §4.1.1 wants a date even of a feed in which nothing has ever changed.
-const NEVER: Timestamp = Timestamp::UNIX_EPOCH;
+/// RFC 4287 §4.1.1 wants a date even of a feed without entries: the month of that RFC, since readers
+/// doubt dates before there were feeds.
+const NEVER: Timestamp = match Timestamp::from_timestamp(1_133_395_200, 0) {
+    Some(december_2005) => december_2005,
+    None => Timestamp::UNIX_EPOCH,
+};
 
 pub(super) fn render(feed: &feed::Feed, publication: &Publication) -> Result<Vec<u8>, RenderError> {
     let entries: Vec<_> = feed.entries.iter().map(|found| entry(found, feed, publication)).collect();

@@ -116,9 +116,11 @@ impl RenderError {
     }
 }
 
-/// The path of an archive document, without the ending of a format: `topics/SLUG/2024-03`.
-pub fn archive_path(selection: &Selection, month: Month) -> String {
-    format!("{}/{month}", selection.path())
+/// The path of a document of a feed: of the month that it archives, or the one that people
+/// subscribe to. `topics/SLUG.atom`, `topics/SLUG/2024-03.atom`
+pub fn document_path(selection: &Selection, archive: Option<Month>, format: Format) -> String {
+    let (path, ending) = (selection.path(), format.ending());
+    archive.map_or_else(|| format!("{path}.{ending}"), |month| format!("{path}/{month}.{ending}"))
 }
 
 /// The path of an address under the publication's, percent-encoded.
@@ -143,7 +145,7 @@ impl Publication {
 
     /// The address of a feed in one format.
     pub fn feed_url(&self, selection: &Selection, format: Format) -> String {
-        let url = format!("{}{}.{}", self.url, encoded(&selection.path()), format.ending());
+        let url = format!("{}{}", self.url, encoded(&document_path(selection, None, format)));
         match selection {
             Selection::Query(query) => format!("{url}?{query}"),
             _ => url,
@@ -165,15 +167,16 @@ impl Publication {
 
     /// The address of an archive document of a feed.
     pub fn archive_url(&self, selection: &Selection, month: Month, format: Format) -> String {
-        format!("{}{}.{}", self.url, encoded(&archive_path(selection, month)), format.ending())
+        format!("{}{}", self.url, encoded(&document_path(selection, Some(month), format)))
     }
 
     /// The links between the documents of a feed (RFC 5005 §4): each with its relation.
     fn document_links(&self, feed: &Feed, format: Format) -> Vec<(&'static str, String)> {
         let mut links = vec![("self", self.document_url(feed, format))];
         links.extend(feed.archive.map(|_| ("current", self.feed_url(&feed.selection, format))));
-        let older = feed.prev_archive.map(|month| self.archive_url(&feed.selection, month, format));
-        links.extend(older.map(|url| ("prev-archive", url)));
+        for (relation, month) in [("prev-archive", feed.prev_archive), ("next-archive", feed.next_archive)] {
+            links.extend(month.map(|month| (relation, self.archive_url(&feed.selection, month, format))));
+        }
         links
     }
 
