@@ -75,6 +75,9 @@ pub enum ContentLength {
     Excerpt,
 }
 
+/// What says that there is to be none of something.
+const OFF: &str = "off";
+
 /// Hosts whose frames are shown unless others are named.
 const FRAME_HOSTS: &[&str] = &["www.youtube.com", "www.youtube-nocookie.com", "player.vimeo.com"];
 
@@ -194,7 +197,7 @@ impl Config {
             .unwrap_or(false);
         let feeds = setting("feeds", settings.feeds, file.feeds);
         let feeds = match feeds.text.as_deref().map(str::trim) {
-            Some("off") => None,
+            Some(OFF) => None,
             // A preview is not for the directory from which others may publish.
             None if unpublished => None,
             _ => Some(directory(&feeds, "feeds")),
@@ -218,9 +221,9 @@ impl Config {
             frame_hosts: setting(
                 "frame-hosts",
                 settings.frame_hosts,
-                file.frame_hosts.map(|hosts| hosts.join(",")),
+                file.frame_hosts.map(|hosts| if hosts.is_empty() { OFF.to_owned() } else { hosts.join(",") }),
             )
-            .read("names of hosts, such as `www.youtube.com`", host_names)?
+            .read("names of hosts, such as `www.youtube.com`, or `off`", host_names)?
             .unwrap_or_else(|| FRAME_HOSTS.iter().map(ToString::to_string).collect()),
             max_age: setting("max-age", settings.max_age, file.max_age)
                 .read("a time of at most a year, such as `15m`, `2h` or `90s`", |text| {
@@ -408,6 +411,9 @@ fn picture(text: &str) -> Option<String> {
 }
 
 fn host_names(text: &str) -> Option<Vec<String>> {
+    if text == OFF {
+        return Some(Vec::new());
+    }
     let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
     names.map(|name| url::Host::parse(name).ok().map(|host| host.to_string())).collect()
 }
@@ -490,6 +496,16 @@ mod tests {
         assert_eq!(feeds("", Some("preview")), Some(PathBuf::from("preview")));
         assert!(feeds("feeds: preview\n", Some("")).is_some());
         assert_eq!(feeds("feeds: off\n", Some("")), None);
+    }
+
+    #[test]
+    fn frames_of_no_host_can_be_asked_for() {
+        let hosts = |yaml| resolved(yaml, Settings::default()).unwrap().frame_hosts;
+        assert_eq!(hosts("").len(), 3);
+        assert_eq!(hosts("frame_hosts: []\n"), Vec::<String>::new());
+        assert_eq!(hosts("frame_hosts: [Video.Example]\n"), ["video.example"]);
+        let off = Settings { frame_hosts: Some("off".to_owned()), ..Settings::default() };
+        assert_eq!(resolved("", off).unwrap().frame_hosts, Vec::<String>::new());
     }
 
     #[test]
