@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ArgGroup, Parser, Subcommand, ValueEnum};
 
-/// Publishes RSS and Atom feeds from a directory of seeds.
+/// Publishes RSS, Atom and JSON feeds from a directory of seeds.
 #[derive(Debug, Parser)]
 #[command(name = "sower", version, arg_required_else_help = true)]
 pub struct Args {

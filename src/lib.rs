@@ -1,4 +1,4 @@
-//! sower publishes RSS and Atom feeds from a directory of seeds.
+//! sower publishes RSS, Atom and JSON feeds from a directory of seeds.
 //!
 //! Data flows one way, from the seed directory to the reader, and the modules stand in the order
 //! in which it does: each uses only what stands above it.

@@ -1,4 +1,4 @@
-//! sower publishes RSS and Atom feeds from a directory of seeds.
+//! sower publishes RSS, Atom and JSON feeds from a directory of seeds.
 
 use std::io::Write;
 use std::process::ExitCode;
