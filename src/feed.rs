@@ -118,6 +118,11 @@ impl Entries {
         Self { all: catalog.all().cloned().collect(), names }
     }
 
+    /// What criteria pick, for people.
+    fn told(&self, criteria: &Criteria) -> String {
+        criteria.in_words(|slug| self.names.get(slug).map_or_else(|| slug.to_owned(), ToString::to_string))
+    }
+
     /// What criteria pick, in their order.
     fn picked(&self, criteria: &Criteria, language: &str, now: Timestamp) -> Vec<Arc<Entry>> {
         let since = criteria.age.map(|hours| now - TimeDelta::hours(hours.into()));
@@ -223,9 +228,8 @@ impl<'a> LogicalFeed<'a> {
 
     /// The feed of criteria in an address, at an instant.
     pub fn query(config: &Config, entries: &'a Entries, criteria: &Criteria, now: Timestamp) -> Self {
-        let name = |slug: &str| entries.names.get(slug).map_or_else(|| slug.to_owned(), ToString::to_string);
         let about = About {
-            name: Some(criteria.in_words(name)),
+            name: Some(entries.told(criteria)),
             description: None,
             icon: None,
             language: criteria.language.as_deref().map(str::to_owned),
@@ -244,9 +248,11 @@ impl<'a> LogicalFeed<'a> {
         now: Timestamp,
     ) -> Self {
         let picked = entries.picked(criteria, &config.language, now);
+        let told = Some(entries.told(criteria)).filter(|told| !told.is_empty());
+        let description = about.description.or_else(|| told.map(|told| format!("A selection: {told}")));
         Self {
             selection,
-            about,
+            about: About { description, ..about },
             limit: criteria.entries.unwrap_or(config.entries),
             // What comes and goes, or has another order than that of months, is not archived.
             archived: criteria.age.is_none() && criteria.order == Order::Date,
