@@ -186,16 +186,19 @@ fn attribute_of<'v>(
         ("iframe", "src") => {
             // A page that is encrypted may not frame one that is not.
             let url = base.join(value).ok().filter(|url| url.scheme() == "https")?;
-            let known = frame_hosts.iter().any(|host| url.host_str() == Some(host));
+            let known = frame_hosts.iter().any(|host| url.authority() == host);
             if known { link::in_content(url.as_str(), base).map(Cow::Owned) } else { None }
         }
-        (_, "href" | "src" | "poster" | "cite") => link::in_content(value, base).map(Cow::Owned),
+        (_, "href" | "src" | "poster" | "cite") => {
+            let address = link::in_content(value, base)?;
+            // Only from a link does anybody write a letter.
+            (element == "a" || link::is_web(&address)).then_some(Cow::Owned(address))
+        }
         ("iframe" | "img" | "video", "width" | "height") => {
             value.trim_end_matches("px").parse::<u32>().ok().map(|pixels| Cow::Owned(pixels.to_string()))
         }
         (_, "srcset") => {
-            let candidates = value.split(", ").filter_map(|candidate| {
-                let (address, size) = candidate.trim().split_once(' ').unwrap_or((candidate.trim(), ""));
+            let candidates = candidates(value).into_iter().filter_map(|(address, size)| {
                 Some(format!("{} {size}", link::web(address, base)?).trim_end().to_owned())
             });
             Some(candidates.collect::<Vec<_>>().join(", ")).filter(|set| !set.is_empty()).map(Cow::Owned)
@@ -206,6 +209,26 @@ fn attribute_of<'v>(
             compact.to_ascii_lowercase().contains("display:none").then_some(Cow::Borrowed(HIDDEN))
         }
         _ => Some(Cow::Borrowed(value)),
+    }
+}
+
+/// The addresses of a `srcset`, each with its size (HTML §4.8.4.2.1): an address ends at white space
+/// or with a comma, a size at a comma.
+fn candidates(set: &str) -> Vec<(&str, &str)> {
+    let mut candidates = Vec::new();
+    let mut rest = set;
+    loop {
+        rest = rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == ',');
+        if rest.is_empty() {
+            return candidates;
+        }
+        let (address, after) =
+            rest.split_at(rest.find(|c: char| c.is_ascii_whitespace()).unwrap_or(rest.len()));
+        let alone = address.trim_end_matches(',');
+        let (size, after) =
+            if alone == address { after.split_once(',').unwrap_or((after, "")) } else { ("", after) };
+        candidates.push((alone, size.trim()));
+        rest = after;
     }
 }
 
@@ -396,6 +419,22 @@ mod tests {
             (
                 "<img src='x' srcset='x 1x, javascript:y 2x, /z 3x'>",
                 "<img src=\"https://a.example/b/x\" srcset=\"https://a.example/b/x 1x, https://a.example/z 3x\">",
+            ),
+            (
+                "<img src='x' srcset='x 1x,javascript:y 2x,z, //b.example/a,b.png'>",
+                "<img src=\"https://a.example/b/x\" srcset=\"https://a.example/b/x 1x, https://a.example/b/z, https://b.example/a,b.png\">",
+            ),
+            (
+                "<q cite='javascript:x'>a</q><q cite='d'>b</q><img src='mailto:a@b.example'>",
+                "<q>a</q><q cite=\"https://a.example/b/d\">b</q>",
+            ),
+            (
+                "<a href=' MAILTO:a@b.example'>a</a><a href=' /d e '>b</a>",
+                "<a href=\"mailto:a@b.example\">a</a><a href=\"https://a.example/d%20e\">b</a>",
+            ),
+            (
+                "<iframe src='https://a@www.youtube.com/x'></iframe><iframe src='//www.youtube.com:1/x'></iframe>a",
+                "a",
             ),
             (
                 "<iframe src='https://www.youtube.com/embed/x' width=5></iframe>",
