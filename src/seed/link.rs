@@ -13,7 +13,8 @@ pub(super) fn web(text: &str, base: &Url) -> Option<String> {
     let text = text.trim();
     let url =
         base.join(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())?;
-    let as_written = Url::parse(text).is_ok() && text.contains("://") && uri(text) == text;
+    let has_host = text.split_once("://").is_some_and(|(_, rest)| !rest.starts_with('/'));
+    let as_written = is_web(text) && has_host && Url::parse(text).is_ok() && uri(text) == text;
     Some(if as_written { text.to_owned() } else { uri(url.as_str()).into_owned() })
 }
 
@@ -73,9 +74,12 @@ fn uri(text: &str) -> Cow<'_, str> {
     Cow::Owned(encoded)
 }
 
-/// Whether an id can stand in `atom:id`: an absolute IRI (RFC 4287 §4.2.6).
+/// Whether an id can stand in `atom:id`: an absolute IRI (RFC 4287 §4.2.6), in which nothing turns the
+/// direction of writing (RFC 3987 §4.1).
 pub(super) fn is_iri(text: &str) -> bool {
+    let turns = |c| matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
     Url::parse(text).is_ok()
+        && !text.contains(turns)
         && text.chars().all(allowed_in_xml)
         && !text.contains(|c: char| c.is_whitespace() || c.is_control() || "<>\"{}|\\^`".contains(c))
 }
@@ -104,6 +108,8 @@ mod tests {
             ("ftp://a.example/x", None),
             ("https://", None),
             ("https:x", Some("https://example.org/base/x")),
+            ("HTTPS://A.example/x", Some("https://a.example/x")),
+            ("https:///a.example/x", Some("https://a.example/x")),
         ] {
             assert_eq!(web(text, &base).as_deref(), expected, "{text}");
         }
@@ -129,7 +135,7 @@ mod tests {
         {
             assert!(is_iri(text), "{text}");
         }
-        for text in ["x", "42", "", "a b", "urn:<x>", "/x", "urn:x:\u{FFFE}"] {
+        for text in ["x", "42", "", "a b", "urn:<x>", "/x", "urn:x:\u{FFFE}", "urn:x:\u{202E}"] {
             assert!(!is_iri(text), "{text}");
         }
     }
