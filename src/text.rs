@@ -9,10 +9,11 @@ pub fn allowed_in_xml(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
 }
 
-/// Whether XML 1.0 §2.2 discourages a character: a control character that is no white space. It
-/// comes from a text that was read in a wrong encoding.
+/// Whether XML 1.0 §2.2 discourages a character: a control character that is no white space, which
+/// comes from a text that was read in a wrong encoding, or one that is none by definition.
 fn discouraged_in_xml(c: char) -> bool {
-    matches!(c, '\u{7F}'..='\u{84}' | '\u{86}'..='\u{9F}')
+    matches!(c, '\u{7F}'..='\u{84}' | '\u{86}'..='\u{9F}' | '\u{FDD0}'..='\u{FDEF}')
+        || u32::from(c) & 0xFFFE == 0xFFFE
 }
 
 /// The text without the characters that XML forbids or discourages.
@@ -103,7 +104,7 @@ mod tests {
             ("  a\r\n\tb \u{2028} c ", "a b c"),
             ("a&#0;b\u{0}c\u{7}d\u{FFFE}e", "a\u{FFFD}bcde"),
             ("a&#10;&#9;b", "a b"),
-            ("a\u{80}b\u{85}c\u{7F}d\u{9F}e&#150;f", "ab cde\u{2013}f"),
+            ("a\u{80}b\u{85}c\u{7F}d\u{9F}\u{FDD0}\u{1FFFF}e&#150;f", "ab cde\u{2013}f"),
             ("Pourquoi\u{A0}?", "Pourquoi\u{A0}?"),
             ("<b>bold</b>", "<b>bold</b>"),
             ("a\u{202E}b", "ab"),
