@@ -13,12 +13,10 @@ use url::Url;
 
 use super::link;
 use super::media::{self, Embed};
+use super::nesting::is_too_deep;
 use super::record::{Action, Image, Related};
 use super::{Body, Markup};
 use crate::text::clean;
-
-/// Deepest nesting of HTML that is sanitised: the time that takes grows with depth times length.
-const DEEPEST: usize = 256;
 
 /// What a reader shows of a record, in its parts: sanitised HTML, every address in it absolute.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -234,24 +232,6 @@ fn candidates(set: &str) -> Vec<(&str, &str)> {
 
 const HIDDEN: &str = "display:none";
 const FRAME_END: &str = "</iframe>";
-
-/// Whether elements open so often without closing that sanitising would take long. Elements whose
-/// end may be left out do not count.
-fn is_too_deep(text: &str) -> bool {
-    const UNCLOSED: &[&str] = &[
-        "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr",
-        "p", "li", "dt", "dd", "tr", "td", "th", "tbody", "thead", "tfoot", "option", "rt", "rp", "colgroup",
-    ];
-    let mut depth: usize = 0;
-    text.split('<').skip(1).any(|tag| {
-        let (closes, tag) = tag.strip_prefix('/').map_or((false, tag), |tag| (true, tag));
-        let name = tag.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
-        if !name.is_empty() && !UNCLOSED.iter().any(|unclosed| unclosed.eq_ignore_ascii_case(name)) {
-            depth = if closes { depth.saturating_sub(1) } else { depth + 1 };
-        }
-        depth > DEEPEST
-    })
-}
 
 /// Sanitised HTML without what its writer hides, without pictures that count readers, and without
 /// frames that lost their source.

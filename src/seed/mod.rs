@@ -9,6 +9,7 @@ mod content;
 mod front_matter;
 mod link;
 mod media;
+mod nesting;
 mod record;
 mod time;
 
