@@ -74,9 +74,16 @@ fn harmless(html: &str) {
         for (attribute, value) in parts.iter().step_by(2).zip(parts.iter().skip(1).step_by(2)) {
             let attribute = attribute.trim_end_matches('=').rsplit(' ').next().unwrap_or_default();
             assert!(!attribute.starts_with("on") && attribute != "style", "{html}");
-            if matches!(attribute, "href" | "src" | "poster") {
-                let web = ["http://", "https://", "mailto:"].iter().any(|scheme| value.starts_with(scheme));
-                assert!(web, "{attribute}={value}: {html}");
+            let schemes: &[&str] = match (name, attribute) {
+                ("iframe", "src") => &["https://"],
+                ("a", "href") => &["http://", "https://", "mailto:"],
+                (_, "href" | "src" | "srcset" | "poster" | "cite") => &["http://", "https://"],
+                _ => continue,
+            };
+            let addresses = value.split(if attribute == "srcset" { ", " } else { "\0" });
+            for address in addresses {
+                let known = schemes.iter().any(|scheme| address.starts_with(scheme));
+                assert!(known, "{attribute}={value}: {html}");
             }
         }
         rest = &rest[start + tag.len()..];
