@@ -9,7 +9,7 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
-use super::content::{self, Content, Parts};
+use super::content::{self, Content, Parts, Refused};
 use super::front_matter::{self, FrontMatter, Given};
 use super::record::{Hidden, Record, Topic};
 use super::time::{self, Timestamp};
@@ -182,9 +182,16 @@ impl<'a> Check<'a> {
 
     /// The content, or what is left of it without the parts that cannot be shown.
     fn content(&mut self, parts: &Parts<'_>) -> Content {
-        content::content(parts).unwrap_or_else(|content::TooDeep| {
-            let reason = "the body is left out: its elements are nested too deeply".to_owned();
-            self.fault(None, reason, Some("see whether every element in it is closed"));
+        content::content(parts).unwrap_or_else(|refused| {
+            let (reason, help) = match refused {
+                Refused::TooDeep => {
+                    ("its elements are nested too deeply", "see whether every element in it is closed")
+                }
+                Refused::TooManyAddresses => {
+                    ("it has too many addresses for so long a link", "give the record a shorter `webUrl`")
+                }
+            };
+            self.fault(None, format!("the body is left out: {reason}"), Some(help));
             content::content(&Parts { body: None, embed: None, ..*parts }).unwrap_or_default()
         })
     }

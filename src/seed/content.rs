@@ -66,12 +66,20 @@ pub(super) struct Parts<'a> {
     pub(super) related: &'a [Related],
 }
 
-/// Content that cannot be shown: its elements are nested too deeply.
+/// Most bytes that addresses may take when they are made absolute.
+const MOST_OF_ADDRESSES: usize = 16 << 20;
+
+/// Why content cannot be shown.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct TooDeep;
+pub(super) enum Refused {
+    /// Its elements are nested too deeply.
+    TooDeep,
+    /// It has so many addresses, and its page has one so long, that relative ones would fill memory.
+    TooManyAddresses,
+}
 
 /// The content that is made of these parts.
-pub(super) fn content(parts: &Parts<'_>) -> Result<Content, TooDeep> {
+pub(super) fn content(parts: &Parts<'_>) -> Result<Content, Refused> {
     let embed = parts.embed.map(|embed| sanitised(embed, parts)).transpose()?.unwrap_or_default();
     let body = match parts.body {
         Some(Body { markup: Markup::Html, text }) => sanitised(text, parts)?,
@@ -145,9 +153,14 @@ fn from_markdown(text: &str) -> String {
     rendered
 }
 
-fn sanitised(text: &str, parts: &Parts<'_>) -> Result<String, TooDeep> {
+fn sanitised(text: &str, parts: &Parts<'_>) -> Result<String, Refused> {
     if is_too_deep(text) {
-        return Err(TooDeep);
+        return Err(Refused::TooDeep);
+    }
+    // An attribute begins with the one, and a `srcset` goes on with the other.
+    let addresses = text.matches(['=', ',']).count();
+    if addresses.saturating_mul(parts.base.as_str().len()) > MOST_OF_ADDRESSES {
+        return Err(Refused::TooManyAddresses);
     }
     let (base, frame_hosts) = (parts.base.clone(), parts.frame_hosts.to_vec());
     let mut builder = Builder::default();
@@ -332,7 +345,7 @@ fn is_unwanted(name: &str, tag: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn shown(text: &str, markup: Markup) -> Result<String, TooDeep> {
+    fn shown(text: &str, markup: Markup) -> Result<String, Refused> {
         let body = Body { markup, text: text.to_owned() };
         content(&Parts {
             base: &Url::parse("https://a.example/b/c").unwrap(),
@@ -452,9 +465,11 @@ mod tests {
     }
 
     #[test]
-    fn what_nests_too_deeply_is_refused_before_it_costs_anything() {
-        assert_eq!(shown(&"<b>".repeat(100_000), Markup::Html), Err(TooDeep));
-        assert_eq!(shown(&"> ".repeat(100_000), Markup::Markdown), Err(TooDeep));
+    fn what_would_grow_is_refused_before_it_costs_anything() {
+        assert_eq!(shown(&"<b>".repeat(100_000), Markup::Html), Err(Refused::TooDeep));
+        assert_eq!(shown(&"> ".repeat(100_000), Markup::Markdown), Err(Refused::TooDeep));
         assert!(shown(&"<p>a<br><b>x</b>".repeat(1000), Markup::Html).is_ok());
+        let set = format!("<img src=x srcset=\"{}\">", "x, ".repeat(1 << 20));
+        assert_eq!(shown(&set, Markup::Html), Err(Refused::TooManyAddresses));
     }
 }
