@@ -420,7 +420,7 @@ fn damaged() -> Vec<Row> {
             [whole("a").as_bytes(), b"\xED\xB0\x80\xED\xA0\xBD"].concat(),
             Fault("this is not UTF-8"),
         ),
-        raw("html", format!("{}a\u{FEFF}b\u{FFFF}c\u{1}d\u{85}e", whole("a")), Content("a\u{FEFF}bcd\ne")),
+        raw("html", format!("{}a\u{FEFF}b\u{FFFF}c\u{1}d\u{85}e", whole("a")), Content("a\u{FEFF}bcd e")),
         raw("md", format!("\u{FEFF}\u{FEFF}{}", whole("a")), Fault("begins with a line of three hyphens")),
         raw("md", format!("\u{200B}{}", whole("a")), Fault("begins with a line of three hyphens")),
         raw("md", whole("a").replace('\n', "\n\r"), Fault("")),
@@ -539,7 +539,7 @@ fn addresses() -> Vec<Row> {
 fn markup() -> Vec<Row> {
     let video = "<iframe src=\"https://www.youtube.com/embed/x\"></iframe>";
     vec![
-        html("<iframe src='http://www.youtube.com/embed/x'></iframe>", Content("")),
+        html("<iframe src='http://www.youtube.com/embed/x'></iframe>", Content("<p>Row</p>")),
         html(
             "<iframe src='https://www.youtube.com/embed/x' sandbox='' allow=camera name=x></iframe>",
             Content(video),
@@ -593,7 +593,7 @@ fn markup() -> Vec<Row> {
             Has("href=\"https://a.example/\""),
         ),
         markdown("<div\n\n*a*", Has("<em>a</em>")),
-        markdown("<!-- never\n\nclosed *a*", Content("")),
+        markdown("<!-- never\n\nclosed *a*", Content("<p>Row</p>")),
         markdown("# a {#id onclick=x .class}\n\n[^1]\n\n[^1]: <script>x</script>", Has("onclick=x")),
         markdown(
             &format!("{}\n\n[a]: https://a.example/{}\n", "[a]".repeat(20_000), "x".repeat(5000)),
@@ -614,7 +614,7 @@ fn markup() -> Vec<Row> {
 /// HTML that opens what it does not close, and closes what it did not open.
 fn broken_markup() -> Vec<Row> {
     vec![
-        html("<p title=\"a", Content("")),
+        html("<p title=\"a", Content("<p>Row</p>")),
         html("a<p title=\"b>c</p><p>d</p>", Content("a")),
         html("<!-- <!-- --> -->a", Has("a")),
         html("<!--><script>alert(1)</script>-->a", Has("a")),
@@ -624,16 +624,22 @@ fn broken_markup() -> Vec<Row> {
         html("</p></div></html></body>a", Has("a")),
         html("<b><p>a</b>b</p>", Content("<b></b><p><b>a</b>b</p>")),
         html("<a href=x<b>a</a>", Has("a</a>")),
-        html("<script>a", Content("")),
-        html("<title>a", Content("")),
+        html("<script>a", Content("<p>Row</p>")),
+        html("<title>a", Content("<p>Row</p>")),
         html("<svg><p>a", Has("")),
         html(&format!("<p {}>a</p>", numbered(2000, |n| format!("a{n}=x "))), Content("<p>a</p>")),
-        html(&"<div></x>".repeat(20_000), Content("")),
-        html(&"<div><!--</div>-->".repeat(20_000), Content("")),
-        html(&"<div a='</div>'>".repeat(20_000), Content("")),
-        html(&"<rt>".repeat(20_000), Content("")),
+        html(&"<div></x>".repeat(20_000), Content("<p>Row</p>")),
+        html(&"<div><!--</div>-->".repeat(20_000), Content("<p>Row</p>")),
+        html(&"<div a='</div>'>".repeat(20_000), Content("<p>Row</p>")),
+        html(&"<rt>".repeat(20_000), Content("<p>Row</p>")),
         html(
             &format!("{}{}", numbered(200, |n| format!("<b title={n}><p>")), "<p>x".repeat(20_000)),
+            Content("<p>Row</p>"),
+        ),
+        seed(
+            "html",
+            &format!("webUrl: https://a.example/{}/\n", "x".repeat(15_000)),
+            &"<a href=x>a</a>".repeat(20_000),
             Content(""),
         ),
         html(&"<".repeat(5000), Has("&lt;&lt;")),
