@@ -8,9 +8,10 @@ use serde::Serialize;
 
 use super::{Harvest, is_styled, read_all};
 use crate::args::Format;
-use crate::catalog::{Census, Duplicates};
-use crate::config::Config;
+use crate::catalog::{Catalog, Census, Duplicates};
+use crate::config::{Config, SelectionSettings};
 use crate::fault::{Fault, Severity};
+use crate::feed::{Entries, LogicalFeed};
 use crate::report;
 use crate::seed::Held;
 
@@ -18,8 +19,8 @@ pub(super) fn run(config: &Config, strict: bool, format: Format) -> anyhow::Resu
     let harvest = read_all(config, strict)?;
     let mut stdout = io::stdout().lock();
     let told = match format {
-        Format::Text => tell(&harvest, &mut stdout),
-        Format::Json => serde_json::to_writer_pretty(&mut stdout, &Report::of(&harvest))
+        Format::Text => tell(config, &harvest, &mut stdout),
+        Format::Json => serde_json::to_writer_pretty(&mut stdout, &Report::of(config, &harvest))
             .map_err(io::Error::from)
             .and_then(|()| writeln!(stdout)),
     };
@@ -31,13 +32,28 @@ pub(super) fn run(config: &Config, strict: bool, format: Format) -> anyhow::Resu
     Ok(ExitCode::from(u8::from(harvest.catalog.census().faults > 0)))
 }
 
-fn tell(harvest: &Harvest, out: &mut impl Write) -> io::Result<()> {
+fn tell(config: &Config, harvest: &Harvest, out: &mut impl Write) -> io::Result<()> {
     let styled = is_styled(&io::stdout());
     for fault in harvest.catalog.faults() {
         writeln!(out, "{}\n", report::fault(fault, styled))?;
     }
     out.write_all(report::summary(&harvest.catalog).as_bytes())?;
+    let selections = selections(config, &harvest.catalog).into_iter();
+    let selections: Vec<_> = selections.map(|count| format!("{} ({})", count.name, count.entries)).collect();
+    if !selections.is_empty() {
+        writeln!(out, "selections: {}", selections.join(", "))?;
+    }
     out.write_all(report::passed_over(&harvest.passed_over).as_bytes())
+}
+
+/// How many entries each selection of the configuration picks.
+fn selections<'a>(config: &'a Config, catalog: &Catalog) -> Vec<SelectionCount<'a>> {
+    let entries = Entries::of(catalog);
+    let count = |selection: &'a SelectionSettings| SelectionCount {
+        name: &selection.name,
+        entries: LogicalFeed::named(config, &entries, selection, catalog.now()).count(),
+    };
+    config.selections.iter().map(count).collect()
 }
 
 /// What `--format json` says.
@@ -48,6 +64,7 @@ struct Report<'a> {
     held: Vec<HeldSeed<'a>>,
     duplicates: Vec<Duplicates>,
     topics: Vec<TopicCount<'a>>,
+    selections: Vec<SelectionCount<'a>>,
     left_out: Vec<&'a Arc<str>>,
     passed_over: &'a [Arc<str>],
 }
@@ -76,8 +93,14 @@ struct TopicCount<'a> {
     entries: usize,
 }
 
+#[derive(Serialize)]
+struct SelectionCount<'a> {
+    name: &'a str,
+    entries: usize,
+}
+
 impl<'a> Report<'a> {
-    fn of(harvest: &'a Harvest) -> Self {
+    fn of(config: &'a Config, harvest: &'a Harvest) -> Self {
         let catalog = &harvest.catalog;
         let held = catalog.held().map(|(record, reason)| HeldSeed {
             path: &record.path,
@@ -93,6 +116,7 @@ impl<'a> Report<'a> {
                 .topics()
                 .map(|(slug, name, entries)| TopicCount { slug, name, entries })
                 .collect(),
+            selections: selections(config, catalog),
             left_out: catalog.left_out().collect(),
             passed_over: &harvest.passed_over,
         }

@@ -202,6 +202,18 @@ fn flags_win_over_variables_and_variables_over_the_file() {
 }
 
 #[test]
+fn check_tells_how_much_each_selection_picks() {
+    let work = workspace(&[("good.md", GOOD)]);
+    let yaml = "selections: [{name: everything}, {name: slip, any: [Nwes]}]\n";
+    std::fs::write(work.path().join("sower.yaml"), yaml).unwrap();
+    let (_, out, _) = run(work.path(), &["check"]);
+    assert!(out.contains("\nselections: everything (1), slip (0)\n"), "{out}");
+    let (_, out, _) = run(work.path(), &["check", "--format", "json"]);
+    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(report["selections"][1]["entries"], 0);
+}
+
+#[test]
 fn init_writes_a_start_that_works_and_overwrites_nothing() {
     let work = tempfile::tempdir().unwrap();
     let (code, said, _) = run(work.path(), &["init", "site"]);
