@@ -73,9 +73,24 @@ pub struct Settings {
     /// Where readers reach the publication [default: http:// and the address of --listen]
     #[arg(long, value_name = "URL", env = "SOWER_URL", hide_env_values = true)]
     pub url: Option<String>,
-    /// Address and port to serve on [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDRESS", env = "SOWER_LISTEN", hide_env_values = true)]
+    /// Addresses to serve on, with a port each, or `unix:PATH` [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS,…", env = "SOWER_LISTEN", hide_env_values = true)]
     pub listen: Option<String>,
+    /// Where to serve health and metrics, or `off` [default: 127.0.0.1:8081]
+    #[arg(long, value_name = "ADDRESS", env = "SOWER_ADMIN_LISTEN", hide_env_values = true)]
+    pub admin_listen: Option<String>,
+    /// Networks of proxies whose X-Forwarded-For is believed [default: off]
+    #[arg(long, value_name = "NETWORK,…", env = "SOWER_TRUSTED_PROXIES", hide_env_values = true)]
+    pub trusted_proxies: Option<String>,
+    /// Most connections at once [default: 10000]
+    #[arg(long, value_name = "NUMBER", env = "SOWER_MAX_CONNECTIONS", hide_env_values = true)]
+    pub max_connections: Option<String>,
+    /// Polls of a feed that a client has in store; each max-age gives one back [default: off]
+    #[arg(long, value_name = "NUMBER", env = "SOWER_CLIENT_LIMIT", hide_env_values = true)]
+    pub client_limit: Option<String>,
+    /// Log each answer on standard output: off, common or json [default: off]
+    #[arg(long, value_name = "FORMAT", env = "SOWER_ACCESS_LOG", hide_env_values = true)]
+    pub access_log: Option<String>,
     /// Title of the publication [default: Feeds]
     #[arg(long, value_name = "TEXT", env = "SOWER_TITLE", hide_env_values = true)]
     pub title: Option<String>,

@@ -30,8 +30,8 @@ pub struct Criteria {
     pub language: Option<Arc<str>>,
     /// Lowest quality.
     pub min_quality: Option<f64>,
-    /// What comes first.
-    pub order: Order,
+    /// What comes first; the newest, if nothing is said.
+    pub order: Option<Order>,
     /// Greatest age, in whole hours.
     pub age: Option<u32>,
     /// Most entries.
@@ -39,10 +39,9 @@ pub struct Criteria {
 }
 
 /// What comes first in a feed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     /// The newest.
-    #[default]
     Date,
     /// What is talked about most; of equals the newest.
     Heat,
@@ -118,8 +117,10 @@ impl Word {
         WORDS.iter().find(|(_, singular, many)| *singular == name || plural(many)).map(|(word, ..)| *word)
     }
 
-    fn name(self) -> &'static str {
-        WORDS.iter().find(|(word, ..)| *word == self).map_or("", |(_, name, _)| name)
+    /// Its name in an address, and another that it may have in sower.yaml, if that is not empty.
+    pub fn names(self) -> [&'static str; 2] {
+        let names = WORDS.iter().find(|(word, ..)| *word == self);
+        names.map_or(["", ""], |(_, singular, plural)| [singular, plural])
     }
 }
 
@@ -169,11 +170,7 @@ impl Criteria {
             Word::Provider => drop(self.providers.insert(provider(value)?)),
             Word::Language => once(&mut self.language, language(value)?)?,
             Word::MinQuality => once(&mut self.min_quality, quality(value)?)?,
-            Word::Order => match value {
-                "date" => self.order = Order::Date,
-                "heat" => self.order = Order::Heat,
-                _ => return Err("this should be `date` or `heat`".to_owned()),
-            },
+            Word::Order => once(&mut self.order, order(value)?)?,
             Word::Age => once(&mut self.age, age(value)?)?,
             Word::Limit => {
                 let number = value.parse().ok().filter(|number| (1..=most).contains(number));
@@ -197,6 +194,11 @@ impl Criteria {
         ]
     }
 
+    /// Whether what is talked about most comes first.
+    pub fn by_heat(&self) -> bool {
+        self.order == Some(Order::Heat)
+    }
+
     /// Calls every topic by another slug.
     pub fn rename_topics(&mut self, rename: impl Fn(&Arc<str>) -> Arc<str>) {
         for topics in [&mut self.any, &mut self.all, &mut self.none] {
@@ -211,7 +213,8 @@ impl Criteria {
             if !query.is_empty() {
                 query.push('&');
             }
-            let _ = write!(query, "{}={values}", word.name());
+            let [name, _] = word.names();
+            let _ = write!(query, "{name}={values}");
         };
         for (word, values) in self.lists() {
             if !values.is_empty() {
@@ -226,7 +229,7 @@ impl Criteria {
         if let Some(quality) = self.min_quality {
             put(Word::MinQuality, &quality.to_string());
         }
-        if self.order == Order::Heat {
+        if self.by_heat() {
             put(Word::Order, "heat");
         }
         if let Some(hours) = self.age {
@@ -257,7 +260,7 @@ impl Criteria {
         put(self.language.is_some(), format!("in {}", self.language.as_deref().unwrap_or_default()));
         put(self.min_quality.is_some(), format!("quality {} or more", self.min_quality.unwrap_or_default()));
         put(self.age.is_some(), format!("of the last {}", age_in_words(self.age.unwrap_or_default())));
-        put(self.order == Order::Heat, "what is talked about most first".to_owned());
+        put(self.by_heat(), "what is talked about most first".to_owned());
         put(self.entries.is_some(), format!("at most {}", self.entries.unwrap_or_default()));
         words.join(", ")
     }
@@ -274,13 +277,15 @@ fn once<T: PartialEq>(held: &mut Option<T>, value: T) -> Result<(), String> {
     }
 }
 
+/// A host, or else the slug of a name, in which a dot may stand too.
 fn provider(value: &str) -> Result<Arc<str>, String> {
-    let host = || Host::parse(value).ok().map(|host| host.to_string());
-    let provider = if value.contains('.') { host() } else { Some(slug::slug(value)) };
-    provider
-        .filter(|provider| !provider.is_empty())
-        .map(Arc::from)
-        .ok_or("this should be a host, such as `example.org`, or a name".to_owned())
+    let host = Host::parse(value).ok().filter(|_| value.contains('.'));
+    let provider = host.map_or_else(|| slug::slug(value), |host| host.to_string());
+    // Nobody is called an address.
+    if provider.is_empty() || value.contains("://") {
+        return Err("this should be a host, such as `example.org`, or a name".to_owned());
+    }
+    Ok(provider.into())
 }
 
 /// Whether a text has the form of a language tag (RFC 5646 §2.1).
@@ -302,6 +307,14 @@ fn quality(value: &str) -> Result<f64, String> {
     let quality = value.parse().ok().filter(|quality: &f64| quality.is_finite());
     // Minus zero is zero, and is spelled so.
     quality.map(|quality| quality + 0.0).ok_or("this should be a number".to_owned())
+}
+
+fn order(value: &str) -> Result<Order, String> {
+    match value {
+        "date" => Ok(Order::Date),
+        "heat" => Ok(Order::Heat),
+        _ => Err("this should be `date` or `heat`".to_owned()),
+    }
 }
 
 fn age(value: &str) -> Result<u32, String> {
@@ -337,6 +350,7 @@ mod tests {
             ("any=机器学习", "any=%E6%9C%BA%E5%99%A8%E5%AD%A6%E4%B9%A0"),
             ("types=Video&type=article", "type=article,video"),
             ("provider=Forbes.COM,The%20Garden", "provider=forbes.com,the-garden"),
+            ("provider=St.+Louis+Post,Mr.Smith", "provider=mr.smith,st-louis-post"),
             ("min_quality=60.00&limit=20", "min_quality=60&limit=20"),
             ("min_quality=-0", "min_quality=0"),
             ("entries=5", "limit=5"),
@@ -354,9 +368,12 @@ mod tests {
     #[test]
     fn values_that_cannot_be_meant_are_named() {
         for (query, expected) in [
-            ("any=a,!!", "`any=!!`: a topic needs a letter or a digit in its name to have an address"),
+            ("any=a,!!", "`any=!!`: a name needs a letter or a digit to have an address"),
             ("type=%00", "`type=\0`: this should have a letter or a digit"),
-            ("provider=a.b/c", "`provider=a.b/c`: this should be a host, such as `example.org`, or a name"),
+            (
+                "provider=https://a.b",
+                "`provider=https://a.b`: this should be a host, such as `example.org`, or a name",
+            ),
             ("min_quality=high", "`min_quality=high`: this should be a number"),
             ("min_quality=NaN", "`min_quality=NaN`: this should be a number"),
             ("order=random", "`order=random`: this should be `date` or `heat`"),
@@ -365,6 +382,7 @@ mod tests {
             ("limit=0", "`limit=0`: this should be a number from 1 to 50"),
             ("entries=51", "`entries=51`: this should be a number from 1 to 50"),
             ("limit=5&limit=6", "`limit=6`: this stands here twice, with two values"),
+            ("order=heat&order=date", "`order=date`: this stands here twice, with two values"),
             ("language=_", "`language=_`: this should be a language tag such as `en` or `pt-BR`"),
         ] {
             assert_eq!(canonical(query), Err(expected.to_owned()), "{query}");

@@ -2,10 +2,10 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant, SystemTime};
 
 use chrono::Utc;
-use tokio::net::TcpListener;
 use tracing::{error, info, warn};
 
 use crate::catalog::{Catalog, Touched};
@@ -17,7 +17,9 @@ use crate::render::Format;
 use crate::report;
 use crate::scan::{Scan, ScanError};
 use crate::seed::{Change, Rules};
-use crate::serve;
+use crate::serve::{self, Doors};
+use crate::service::{self, Watchdog};
+use crate::status::Status;
 use crate::text::{count, printable};
 use crate::watch::{Hint, Watch};
 
@@ -30,7 +32,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// Publishes and serves until `shutdown`, then lets the requests in flight finish.
 ///
-/// The listener is bound already, so a test may choose port 0.
+/// The listeners are bound already, so a test may choose port 0. Each configuration that is sent to
+/// it takes the place of the one before, with an edition made anew.
 ///
 /// # Errors
 ///
@@ -38,25 +41,29 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// cannot be read later is logged, and what was read of it is served on.
 pub async fn run(
     config: Config,
-    listener: TcpListener,
+    doors: Doors,
+    configs: Receiver<Config>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
     let config = Arc::new(config);
     let served = config.clone();
     let mut shutdown = pin!(shutdown);
-    let begun = on_a_thread(move || Daemon::begin(&config));
+    let begun = on_a_thread(move || Daemon::begin(&config, configs));
     let daemon = tokio::select! {
         begun = begun => begun.ok_or(RunError::Broken)??,
         () = &mut shutdown => return Ok(()),
     };
-    let (current, stopper) = (daemon.publisher.current(), daemon.watch.stopper());
+    let (current, status, stopper) =
+        (daemon.publisher.current(), daemon.status.clone(), daemon.watch.stopper());
     let mut reloads = pin!(on_a_thread(move || daemon.keep_up()));
     let mut reloads_ended = None;
-    serve::serve(listener, current, served, async {
+    service::ready();
+    serve::serve(doors, current, status, &served, async {
         tokio::select! {
             ended = &mut reloads => reloads_ended = Some(ended),
             () = shutdown => {}
         }
+        service::stopping();
     })
     .await;
     stopper.stop();
@@ -94,44 +101,49 @@ pub enum RunError {
 struct Daemon {
     watch: Watch,
     scan: Scan,
-    catalog: Catalog,
+    status: Arc<Status>,
     publisher: Publisher,
-    mirror: MirrorHealth,
-    unreadable: bool,
+    mirror_again: Instant,
+    configs: Receiver<Config>,
+    watchdog: Watchdog,
 }
 
-/// Whether the mirror is in step, so that trouble is told once and tried again.
-enum MirrorHealth {
-    InStep,
-    Failing { told: String, again: Instant },
+/// Reads every seed for the first time.
+fn read_all(config: &Config, scan: &mut Scan) -> Result<(Catalog, Touched), ScanError> {
+    let began = Instant::now();
+    scan.check_root()?;
+    let mut catalog = Catalog::new(config.unpublished, config.topics.clone());
+    let changes = scan.look(&Hint::everywhere())?;
+    let touched = catalog.apply(changes, Utc::now());
+    let census = catalog.census();
+    info!("read the seeds in {} ms: {}", began.elapsed().as_millis(), report::census(&census));
+    tell_faults(catalog.faults());
+    match report::nothing_shown(&census) {
+        Some(reason) => warn!("{reason}"),
+        None if census.seeds == 0 => info!("{} has no seeds yet", scan.root().display()),
+        None => {}
+    }
+    Ok((catalog, touched))
+}
+
+fn scan(config: &Config) -> Scan {
+    Scan::new(&config.seeds, config.feeds.as_deref(), Rules::new(config, false))
 }
 
 impl Daemon {
     /// Reads every seed and publishes the first edition. The watch begins first, so that nothing
     /// is missed between the two.
-    fn begin(config: &Arc<Config>) -> Result<Self, ScanError> {
-        let began = Instant::now();
-        let mut scan = Scan::new(&config.seeds, config.feeds.as_deref(), Rules::new(config, false));
-        scan.check_root()?;
+    fn begin(config: &Arc<Config>, configs: Receiver<Config>) -> Result<Self, ScanError> {
+        let mut scan = scan(config);
         let watch = Watch::new(scan.root());
-        let mut catalog = Catalog::new(config.unpublished, config.topics.clone());
-        let changes = scan.look(&Hint::everywhere())?;
-        let touched = catalog.apply(changes, Utc::now());
-        let mirror = config.feeds.clone().map(Mirror::new);
-        let mut publisher = Publisher::new(config.clone(), mirror);
-        let published = publisher.publish(&catalog, &touched, SystemTime::now());
-
-        let census = catalog.census();
-        info!("read the seeds in {} ms: {}", began.elapsed().as_millis(), report::census(&census));
-        tell_faults(catalog.faults());
-        match report::nothing_shown(&census) {
-            Some(reason) => warn!("{reason}"),
-            None if census.seeds == 0 => info!("{} has no seeds yet", scan.root().display()),
-            None => {}
-        }
-        let mut daemon =
-            Self { watch, scan, catalog, publisher, mirror: MirrorHealth::InStep, unreadable: false };
+        let (catalog, touched) = read_all(config, &mut scan)?;
+        let status = Arc::new(Status::new(catalog));
+        status.condition().look(SystemTime::now(), watch.is_deaf());
+        let publisher = Publisher::new(config.clone(), config.feeds.clone().map(Mirror::new));
+        let (mirror_again, watchdog) = (Instant::now(), Watchdog::asked_for());
+        let mut daemon = Self { watch, scan, status, publisher, mirror_again, configs, watchdog };
         daemon.tell_where(config);
+        let published = daemon.publish(&touched);
         daemon.conclude(published);
         Ok(daemon)
     }
@@ -139,32 +151,81 @@ impl Daemon {
     /// Follows the seed directory and the clock until the watch is stopped.
     fn keep_up(mut self) {
         loop {
-            let wait = self.publisher.next_due(&self.catalog).map_or(LONGEST_WAIT, |due| {
+            let due = self.publisher.next_due(&self.status.catalog());
+            let wait = due.map_or(LONGEST_WAIT, |due| {
                 (due - Utc::now()).to_std().unwrap_or_default().min(LONGEST_WAIT)
             });
             let Some(hint) = self.watch.next(wait) else { return };
-            let began = Instant::now();
-            let changes = self.look(&hint);
-            let told = report::changes(&self.catalog, &changes);
-            let paths: Vec<_> = changes.iter().map(|(path, _)| path.clone()).collect();
-            let touched = self.catalog.apply(changes, Utc::now());
-            if told.is_some() || !touched.is_empty() || self.publisher.is_due(&self.catalog) {
-                self.publish(&touched, told.as_deref(), began);
-                self.tell_seeds(&paths);
+            if let Ok(config) = self.configs.try_recv() {
+                self.reconfigure(config);
             } else {
-                self.publisher.note_due(&self.catalog);
-                self.try_mirror_again();
+                self.reload(&hint);
+            }
+            self.watchdog.alive();
+        }
+    }
+
+    /// Publishes what changed on disk, and by time.
+    fn reload(&mut self, hint: &Hint) {
+        let began = Instant::now();
+        let changes = self.look(hint);
+        let told = report::changes(&self.status.catalog(), &changes);
+        if told.is_some() {
+            self.status.condition().reloads += 1;
+            self.status.phases.look.observe(began.elapsed().as_secs_f64());
+        }
+        let paths: Vec<_> = changes.iter().map(|(path, _)| path.clone()).collect();
+        let gathering = Instant::now();
+        let touched = self.status.change(|catalog| catalog.apply(changes, Utc::now()));
+        if told.is_some() {
+            self.status.phases.gather.observe(gathering.elapsed().as_secs_f64());
+        }
+        let due = self.publisher.is_due(&self.status.catalog());
+        if told.is_some() || !touched.is_empty() || due {
+            let published = self.publish(&touched);
+            tell_edition(told.as_deref(), &published, began);
+            self.conclude(published);
+            self.tell_seeds(&paths);
+        } else {
+            self.publisher.note_due(&self.status.catalog());
+            self.try_mirror_again();
+        }
+    }
+
+    /// Takes up a new configuration: everything is read and published anew, while what was
+    /// published before is served. If the seeds cannot be read, the one before stays.
+    fn reconfigure(&mut self, config: Config) {
+        service::reloading();
+        let (began, config) = (Instant::now(), Arc::new(config));
+        let mut scan = scan(&config);
+        self.watch.turn_to(scan.root());
+        match read_all(&config, &mut scan) {
+            Ok((catalog, touched)) => {
+                self.scan = scan;
+                self.status.change(|old| *old = catalog);
+                let mirror = config.feeds.clone().map(Mirror::new);
+                self.publisher = Publisher::after(self.publisher.current(), config.clone(), mirror);
+                self.tell_where(&config);
+                let published = self.publish(&touched);
+                tell_edition(Some("the configuration was read again"), &published, began);
+                self.conclude(published);
+            }
+            Err(error) => {
+                error!("{error}; the configuration before is kept");
+                self.watch.turn_to(self.scan.root());
             }
         }
+        service::ready();
     }
 
     /// Tells what a person should know of seeds that changed.
     fn tell_seeds(&self, paths: &[Arc<str>]) {
-        tell_faults(paths.iter().flat_map(|path| self.catalog.faults_of(path)));
+        let catalog = self.status.catalog();
+        tell_faults(paths.iter().flat_map(|path| catalog.faults_of(path)));
         for path in paths.iter().take(MOST_LINES) {
-            if self.catalog.is_outdated(path) {
+            if catalog.is_outdated(path) {
                 warn!("{}: its last good record is still served", printable(path));
-            } else if let Some(held) = self.catalog.held_at(path) {
+            } else if let Some(held) = catalog.held_at(path) {
                 info!("{} is held: {held} ({})", printable(path), report::remedy(held));
             }
         }
@@ -174,39 +235,34 @@ impl Daemon {
         if !hint.everywhere && hint.paths.is_empty() {
             return Vec::new();
         }
-        match self.scan.look(hint) {
+        let looked = self.scan.look(hint);
+        let mut condition = self.status.condition();
+        match looked {
             Ok(changes) => {
-                if std::mem::take(&mut self.unreadable) {
+                if condition.unreadable.take().is_some() {
                     info!("the seed directory can be read again");
                 }
+                condition.look(SystemTime::now(), self.watch.is_deaf());
                 changes
             }
             Err(error) => {
-                if !self.unreadable {
-                    error!("{error}; what was read of it is still served");
+                let told = format!("{error}; what was read of it is still served");
+                if condition.unreadable.replace(told.clone()).is_none() {
+                    error!("{told}");
                 }
-                self.unreadable = true;
                 self.watch.look_again();
                 Vec::new()
             }
         }
     }
 
-    fn publish(&mut self, touched: &Touched, told: Option<&str>, began: Instant) {
-        let published = self.publisher.publish(&self.catalog, touched, SystemTime::now());
-        let what = told.unwrap_or("the time has come for a scheduled or expiring record");
-        let feeds = match (published.changed, published.removed) {
-            (0, 0) => "no feed changed".to_owned(),
-            (changed, 0) => format!("{} changed", count(changed, "feed")),
-            (0, removed) => format!("{} gone", count(removed, "feed")),
-            (changed, removed) => format!("{} changed, {removed} gone", count(changed, "feed")),
-        };
-        let edition = match published.changed + published.removed {
-            0 => String::new(),
-            _ => format!(", edition {}", published.edition),
-        };
-        info!("{what}: {feeds}{edition}, {} ms", began.elapsed().as_millis());
-        self.conclude(published);
+    fn publish(&mut self, touched: &Touched) -> Published {
+        let began = Instant::now();
+        let published = self.publisher.publish(&self.status.catalog(), touched, SystemTime::now());
+        let phases = &self.status.phases;
+        phases.publish.observe(began.elapsed().saturating_sub(published.mirroring).as_secs_f64());
+        phases.mirror.observe(published.mirroring.as_secs_f64());
+        published
     }
 
     fn conclude(&mut self, published: Published) {
@@ -221,7 +277,8 @@ impl Daemon {
         let endings: Vec<_> = Format::ALL.iter().map(|format| format!(".{}", format.ending())).collect();
         let endings = endings.join(", ");
         info!("serving {url}all with {endings}; the list of all feeds is {url}feeds.opml");
-        let topics = self.catalog.topics().map(|(slug, _, entries)| format!("{slug} ({entries})"));
+        let catalog = self.status.catalog();
+        let topics = catalog.topics().map(|(slug, _, entries)| format!("{slug} ({entries})"));
         let mut topics: Vec<_> = topics.take(MOST_LINES + 1).collect();
         if topics.len() > MOST_LINES {
             topics.truncate(MOST_LINES);
@@ -248,31 +305,38 @@ impl Daemon {
     }
 
     fn note_mirror(&mut self, mirror: Result<Mirrored, MirrorError>) {
-        match mirror {
-            Ok(_) => {
-                if matches!(self.mirror, MirrorHealth::Failing { .. }) {
-                    info!("the feeds directory is in step again");
-                }
-                self.mirror = MirrorHealth::InStep;
-            }
-            Err(failed) => {
-                let failed = failed.to_string();
-                if !matches!(&self.mirror, MirrorHealth::Failing { told, .. } if *told == failed) {
-                    error!("{failed}");
-                }
-                self.mirror = MirrorHealth::Failing { told: failed, again: Instant::now() + MIRROR_AGAIN };
-            }
+        let trouble = mirror.err().map(|failed| failed.to_string());
+        let mut condition = self.status.condition();
+        match &trouble {
+            None if condition.mirror.is_some() => info!("the feeds directory is in step again"),
+            Some(failed) if trouble != condition.mirror => error!("{failed}"),
+            _ => {}
         }
+        condition.mirror = trouble;
+        self.mirror_again = Instant::now() + MIRROR_AGAIN;
     }
 
     fn try_mirror_again(&mut self) {
-        if let MirrorHealth::Failing { again, .. } = &self.mirror
-            && *again <= Instant::now()
-        {
+        if self.status.condition().mirror.is_some() && self.mirror_again <= Instant::now() {
             let mirror = self.publisher.update_mirror();
             self.note_mirror(mirror);
         }
     }
+}
+
+fn tell_edition(told: Option<&str>, published: &Published, began: Instant) {
+    let what = told.unwrap_or("the time has come for a scheduled or expiring record");
+    let feeds = match (published.changed, published.removed) {
+        (0, 0) => "no feed changed".to_owned(),
+        (changed, 0) => format!("{} changed", count(changed, "feed")),
+        (0, removed) => format!("{} gone", count(removed, "feed")),
+        (changed, removed) => format!("{} changed, {removed} gone", count(changed, "feed")),
+    };
+    let edition = match published.changed + published.removed {
+        0 => String::new(),
+        _ => format!(", edition {}", published.edition),
+    };
+    info!("{what}: {feeds}{edition}, {} ms", began.elapsed().as_millis());
 }
 
 fn tell_faults<'a>(faults: impl IntoIterator<Item = &'a Fault>) {

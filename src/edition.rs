@@ -1,31 +1,54 @@
 //! Editions: everything that is served at one instant.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use http::HeaderValue;
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::audience::Audience;
+use crate::coding::Coding;
+use crate::config::Config;
 use crate::feed::Entries;
 use crate::seed::Timestamp;
 
 /// The bytes of one feed in one format, with what describes and validates them (RFC 9110 §3.2).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Representation {
     /// The bytes.
     pub body: Bytes,
     /// Their media type.
     pub media_type: &'static str,
-    /// A strong entity tag in its quotes: a hash of the bytes and nothing else, so that it is the
-    /// same on every machine and after every restart.
-    pub entity_tag: String,
     /// When these bytes were first published, to the second.
     pub last_modified: SystemTime,
     /// Its own address.
     pub url: String,
+    /// How long it may be kept if nothing is due before.
+    pub max_age: Duration,
     /// What is known of it if it is an archive document (RFC 5005 §4).
     pub archive: Option<Archive>,
+    /// Who polls its address. The same in every edition.
+    pub audience: Arc<Audience>,
+    /// What every answer with it says.
+    pub fields: Fields,
+    /// The bytes in each coding that was asked for.
+    coded: [OnceLock<Bytes>; Coding::ALL.len()],
+}
+
+/// Header fields of a representation, made once for all answers.
+#[derive(Debug, Clone)]
+pub struct Fields {
+    /// A strong entity tag for each coding: a hash of the bytes and nothing else, so that it is the
+    /// same on every machine and after every restart.
+    entity_tags: [HeaderValue; Coding::ALL.len()],
+    /// `Last-Modified`.
+    pub last_modified: HeaderValue,
+    /// `Cache-Control`, if nothing is due within `max_age`.
+    pub cache_control: HeaderValue,
+    /// `Link`, to the representation itself.
+    pub link: HeaderValue,
 }
 
 /// What is known of an archive document.
@@ -39,11 +62,73 @@ pub struct Archive {
 
 impl Representation {
     /// A representation of these bytes.
-    pub fn new(body: Vec<u8>, media_type: &'static str, url: String, last_modified: SystemTime) -> Self {
-        let entity_tag = format!("\"{:032x}\"", xxh3_128(&body));
+    pub fn new(
+        body: Vec<u8>,
+        media_type: &'static str,
+        url: String,
+        last_modified: SystemTime,
+        max_age: Duration,
+    ) -> Self {
+        let hash = xxh3_128(&body);
         let last_modified = whole_seconds(last_modified);
-        Self { body: Bytes::from(body), media_type, entity_tag, last_modified, url, archive: None }
+        let fields = Fields {
+            entity_tags: Coding::ALL.map(|coding| field(format!("\"{hash:032x}{}\"", coding.suffix()))),
+            last_modified: field(httpdate::fmt_http_date(last_modified)),
+            cache_control: cache_control(max_age),
+            link: field(format!("<{url}>; rel=\"self\"")),
+        };
+        Self {
+            body: Bytes::from(body),
+            media_type,
+            last_modified,
+            url,
+            max_age,
+            archive: None,
+            audience: Arc::default(),
+            fields,
+            coded: Default::default(),
+        }
     }
+
+    /// The entity tag of the bytes in a coding.
+    pub fn entity_tag(&self, coding: Coding) -> &HeaderValue {
+        &self.fields.entity_tags[coding as usize]
+    }
+
+    /// The bytes in a coding, if they were asked for before.
+    pub fn coded(&self, coding: Coding) -> Option<&Bytes> {
+        match coding {
+            Coding::Identity => Some(&self.body),
+            _ => self.coded[coding as usize].get(),
+        }
+    }
+
+    /// The bytes in a coding. They are coded once, whoever else asks meanwhile.
+    pub fn encode(&self, coding: Coding) -> &Bytes {
+        match coding {
+            Coding::Identity => &self.body,
+            _ => self.coded[coding as usize].get_or_init(|| coding.encode(&self.body).into()),
+        }
+    }
+}
+
+/// How long a reader may show an old feed while the server cannot be reached, in seconds.
+const STALE_IF_ERROR: u64 = 24 * 60 * 60;
+
+/// `Cache-Control` of what may be kept for a time.
+pub fn cache_control(max_age: Duration) -> HeaderValue {
+    let seconds = max_age.as_secs();
+    field(format!(
+        "public, max-age={seconds}, stale-while-revalidate={seconds}, stale-if-error={STALE_IF_ERROR}"
+    ))
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "hashes, dates, numbers and percent-encoded addresses are visible ASCII"
+)]
+fn field(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).expect("visible ASCII")
 }
 
 /// HTTP dates have no fractions of a second, and none before 1970 make sense here.
@@ -57,6 +142,8 @@ fn whole_seconds(at: SystemTime) -> SystemTime {
 pub struct Edition {
     /// 1 for the first edition of a process, then one more for each with other bytes or addresses.
     pub number: u64,
+    /// What it was made with.
+    pub config: Arc<Config>,
     /// By path, not encoded and without the leading slash: `topics/机器学习.atom`.
     pub representations: BTreeMap<String, Arc<Representation>>,
     /// When another edition is due although no seed has changed.
@@ -69,10 +156,12 @@ pub struct Edition {
     pub since: SystemTime,
 }
 
-impl Default for Edition {
-    fn default() -> Self {
+impl Edition {
+    /// What is there before the first edition.
+    pub fn empty(config: Arc<Config>) -> Self {
         Self {
             number: 0,
+            config,
             representations: BTreeMap::new(),
             next_due: None,
             entries: Arc::default(),
@@ -80,9 +169,7 @@ impl Default for Edition {
             since: SystemTime::UNIX_EPOCH,
         }
     }
-}
 
-impl Edition {
     /// What is served at a path, not encoded and with its leading slash.
     pub fn get(&self, path: &str) -> Option<&Arc<Representation>> {
         self.representations.get(path.strip_prefix('/')?)
@@ -95,15 +182,14 @@ mod tests {
 
     #[test]
     fn tags_are_of_the_bytes_alone() {
-        let early = Representation::new(
-            b"same".to_vec(),
-            "a/b",
-            "https://a.example/".to_owned(),
-            SystemTime::UNIX_EPOCH,
-        );
-        let late = Representation::new(b"same".to_vec(), "c/d", String::new(), SystemTime::now());
-        assert_eq!(early.entity_tag, late.entity_tag);
-        assert_eq!(early.entity_tag, "\"32e4fc33210edf0a94d0af822e63d179\"");
+        let of = |media_type, url: &str, at| {
+            Representation::new(b"same".to_vec(), media_type, url.to_owned(), at, Duration::ZERO)
+        };
+        let early = of("a/b", "https://a.example/", SystemTime::UNIX_EPOCH);
+        let late = of("c/d", "", SystemTime::now());
+        assert_eq!(early.entity_tag(Coding::Gzip), late.entity_tag(Coding::Gzip));
+        assert_eq!(early.entity_tag(Coding::Identity), "\"32e4fc33210edf0a94d0af822e63d179\"");
+        assert_eq!(early.entity_tag(Coding::Brotli), "\"32e4fc33210edf0a94d0af822e63d179-br\"");
         assert_eq!(late.last_modified, whole_seconds(late.last_modified));
     }
 }

@@ -7,8 +7,9 @@ use chrono::TimeDelta;
 
 use crate::catalog::{Catalog, Entry};
 use crate::config::{Config, ContentLength, SelectionSettings};
-use crate::criteria::{Criteria, Order};
+use crate::criteria::Criteria;
 use crate::seed::{Month, Timestamp};
+use crate::slug::slug;
 
 /// What picks the entries of a feed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,6 +25,14 @@ pub enum Selection {
 }
 
 impl Selection {
+    /// The path of the feed that a subscription document belongs to: `topics/ai` of
+    /// `topics/ai.atom`. None if it belongs to none.
+    pub fn path_at(path: &str) -> Option<&str> {
+        let (feed, _) = path.rsplit_once('.')?;
+        let is_feed = feed == "all" || feed.starts_with("topics/") || feed.starts_with("selections/");
+        is_feed.then_some(feed)
+    }
+
     /// The path of the feed, without the ending of a format: `all`, `topics/SLUG`.
     pub fn path(&self) -> String {
         match self {
@@ -128,17 +137,25 @@ impl Entries {
         let since = criteria.age.map(|hours| now - TimeDelta::hours(hours.into()));
         let young = |entry: &Entry| since.is_none_or(|since| entry.published > since);
         let picked = self.all.iter().take_while(|entry| young(entry));
-        let mut picked: Vec<_> = picked.filter(|entry| picks(criteria, entry, language)).cloned().collect();
-        if criteria.order == Order::Heat {
+        // What looks like a host may be a name with a dot in it.
+        let providers = criteria.providers.iter().map(|provider| slug(provider).into()).collect();
+        let picks = |entry: &Entry| picks(criteria, &providers, entry, language);
+        let mut picked: Vec<_> = picked.filter(|entry| picks(entry)).cloned().collect();
+        if criteria.by_heat() {
             picked.sort_by(|a, b| b.record.heat.total_cmp(&a.record.heat));
         }
         picked
     }
 }
 
-/// Whether criteria pick an entry, whatever its age. What says nothing of its language has the
-/// publication's.
-fn picks(criteria: &Criteria, entry: &Entry, publication_language: &str) -> bool {
+/// Whether criteria pick an entry, whatever its age; the providers of these slugs are among theirs.
+/// What says nothing of its language has the publication's.
+fn picks(
+    criteria: &Criteria,
+    provider_slugs: &BTreeSet<Arc<str>>,
+    entry: &Entry,
+    publication_language: &str,
+) -> bool {
     let (record, facets) = (&entry.record, &entry.facets);
     let within =
         |slugs: &BTreeSet<Arc<str>>| slugs.iter().filter(|slug| entry.within.contains(*slug)).count();
@@ -156,7 +173,7 @@ fn picks(criteria: &Criteria, entry: &Entry, publication_language: &str) -> bool
         && criteria.min_quality.is_none_or(|lowest| record.quality >= lowest)
         && named(&criteria.types, &facets.kind)
         && named(&criteria.categories, &facets.category)
-        && (named(&criteria.providers, &facets.host) || among(&criteria.providers, &facets.provider))
+        && (named(&criteria.providers, &facets.host) || among(provider_slugs, &facets.provider))
         && criteria.language.as_deref().is_none_or(spoken)
 }
 
@@ -255,7 +272,7 @@ impl<'a> LogicalFeed<'a> {
             about: About { description, ..about },
             limit: criteria.entries.unwrap_or(config.entries),
             // What comes and goes, or has another order than that of months, is not archived.
-            archived: criteria.age.is_none() && criteria.order == Order::Date,
+            archived: criteria.age.is_none() && !criteria.by_heat(),
             age: criteria.age.map(|hours| TimeDelta::hours(hours.into())),
             source: Source::Picked(picked, &entries.names),
         }
@@ -269,6 +286,11 @@ impl<'a> LogicalFeed<'a> {
     /// What it is called; none if it is called what the publication is.
     pub fn name(&self) -> Option<&str> {
         self.about.name.as_deref()
+    }
+
+    /// What each of its documents says of it.
+    pub fn about(&self) -> &About {
+        &self.about
     }
 
     /// Most entries of the document that people subscribe to.

@@ -179,7 +179,7 @@ impl Mirror {
         let listed = self.listed.contains(path);
         let size_and_time = meta.len() == representation.body.len() as u64
             && meta.modified().ok() == Some(representation.last_modified);
-        let known = self.in_step.get(path).is_some_and(|known| known.entity_tag == representation.entity_tag);
+        let known = self.in_step.get(path).is_some_and(|known| known.body == representation.body);
         if listed && known && size_and_time {
             return Ok(false);
         }
@@ -273,14 +273,15 @@ fn unfinished(file: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
 
     fn edition(feeds: &[(&str, &str)]) -> Edition {
         let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         let representation =
-            |body: &str| Arc::new(Representation::new(body.into(), "a/b", String::new(), at));
+            |body: &str| Arc::new(Representation::new(body.into(), "a/b", String::new(), at, Duration::ZERO));
         let representations =
             feeds.iter().map(|(path, body)| ((*path).to_owned(), representation(body))).collect();
-        Edition { number: 1, representations, ..Edition::default() }
+        Edition { number: 1, representations, ..Edition::empty(Arc::new(Config::sample(""))) }
     }
 
     fn files(root: &Path) -> BTreeMap<String, String> {

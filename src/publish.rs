@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use rayon::prelude::*;
@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use crate::catalog::{Catalog, Touched};
 use crate::config::Config;
 use crate::edition::{Archive, Edition, Representation};
-use crate::feed::{self, Entries, LogicalFeed};
+use crate::feed::{self, About, Entries, LogicalFeed};
 use crate::mirror::{Mirror, MirrorError, Mirrored};
 use crate::render::{self, Format, Publication, RenderError, opml};
 use crate::seed::{Month, Timestamp};
@@ -33,7 +33,15 @@ pub struct Publisher {
     topics: BTreeSet<Arc<str>>,
     /// When an entry becomes too old for a selection, by the selection's name.
     due: BTreeMap<Arc<str>, Timestamp>,
+    /// What the documents of a selection's feed say of it, by the selection's name.
+    abouts: BTreeMap<Arc<str>, About>,
+    /// Whether anything was published. Before, everything may have changed.
+    begun: bool,
 }
+
+/// How long an archive document may be kept to which no new entry is expected: those who follow a
+/// feed back through its archives need not ask for them again (RFC 5005 §4).
+const SETTLED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// What an edition brought.
 #[derive(Debug)]
@@ -48,6 +56,8 @@ pub struct Published {
     pub failed: Vec<RenderError>,
     /// What became of the mirror.
     pub mirror: Result<Mirrored, MirrorError>,
+    /// How long bringing it in step took.
+    pub mirroring: Duration,
 }
 
 /// A feed that may have changed, and the months whose entries may have.
@@ -76,12 +86,22 @@ struct Rendered {
 
 impl Publisher {
     /// A publisher that has published nothing.
-    pub fn new(config: Arc<Config>, mut mirror: Option<Mirror>) -> Self {
+    pub fn new(config: Arc<Config>, mirror: Option<Mirror>) -> Self {
+        let current = Arc::new(ArcSwap::from_pointee(Edition::empty(config.clone())));
+        Self::after(current, config, mirror)
+    }
+
+    /// A publisher that goes on from an edition of another, with a configuration of its own.
+    pub fn after(current: Current, config: Arc<Config>, mut mirror: Option<Mirror>) -> Self {
         let mirrored = mirror.iter_mut().flat_map(Mirror::listed).filter_map(topic_at);
         let configured = config.topics.iter().map(|topic| &*topic.slug);
-        let topics: BTreeSet<Arc<str>> = mirrored.chain(configured).map(Arc::from).collect();
+        let before = current.load_full();
+        let served = before.representations.keys().filter_map(|path| topic_at(path));
+        let mut topics: BTreeSet<Arc<str>> = served.map(Arc::from).collect();
+        topics.extend(mirrored.chain(configured).map(Arc::from));
         let publication = Publication::new(&config);
-        Self { config, publication, mirror, current: Current::default(), topics, due: BTreeMap::new() }
+        let (due, abouts) = (BTreeMap::new(), BTreeMap::new());
+        Self { config, publication, mirror, current, topics, due, abouts, begun: false }
     }
 
     /// The edition that is served, now and later.
@@ -103,8 +123,8 @@ impl Publisher {
     /// takes up the times at which the feeds last changed from the mirror.
     pub fn publish(&mut self, catalog: &Catalog, touched: &Touched, now: SystemTime) -> Published {
         let before = self.current.load_full();
-        let first = before.number == 0;
-        let mut next = Edition::clone(&before);
+        let first = !std::mem::replace(&mut self.begun, true);
+        let mut next = Edition { config: self.config.clone(), ..Edition::clone(&before) };
         if first || !touched.is_empty() {
             next.entries = Arc::new(Entries::of(catalog));
             next.generation += 1;
@@ -120,40 +140,57 @@ impl Publisher {
             rendered.push(self.list(catalog));
         }
 
+        let gone: Vec<_> = if first {
+            let kept: BTreeSet<&str> = rendered.iter().map(|rendered| &*rendered.path).collect();
+            before.representations.keys().filter(|path| !kept.contains(path.as_str())).cloned().collect()
+        } else {
+            changed_feeds.iter().flat_map(|changed| changed.stale(&before)).collect()
+        };
         let (mut changed, mut failed) = (0, Vec::new());
         for Rendered { path, media_type, url, archive, body } in rendered {
             let old = next.representations.get(&path);
             match body {
-                Ok(body) if old.is_some_and(|old| old.body == body && old.archive == archive) => {}
                 Ok(body) => {
-                    let same = old.filter(|old| old.body == body).map(|old| old.last_modified);
+                    let max_age = match archive {
+                        Some(archive) if archive.settled => SETTLED.max(self.config.max_age),
+                        _ => self.config.max_age,
+                    };
+                    let same = old.filter(|old| old.body == body);
+                    if same
+                        .is_some_and(|old| old.archive == archive && old.max_age == max_age && old.url == url)
+                    {
+                        continue;
+                    }
                     changed += usize::from(same.is_none());
-                    let last_modified = same.unwrap_or_else(|| {
-                        self.last_modified(&path, &body, old.map(|old| old.last_modified), now)
-                    });
-                    let representation = Representation::new(body, media_type, url, last_modified);
-                    next.representations.insert(path, Arc::new(Representation { archive, ..representation }));
+                    let last_modified = same.map_or_else(
+                        || self.last_modified(&path, &body, old.map(|old| old.last_modified), now),
+                        |same| same.last_modified,
+                    );
+                    let audience = old.map(|old| old.audience.clone()).unwrap_or_default();
+                    let mut representation =
+                        Representation::new(body, media_type, url, last_modified, max_age);
+                    (representation.archive, representation.audience) = (archive, audience);
+                    next.representations.insert(path, Arc::new(representation));
                 }
                 Err(error) => failed.push(error),
             }
         }
-        let mut removed = 0;
-        for changed in &changed_feeds {
-            for path in changed.stale(&next) {
-                next.representations.remove(&path);
-                removed += 1;
-            }
+        let removed = gone.len();
+        for path in gone {
+            next.representations.remove(&path);
         }
         drop(changed_feeds);
 
         // Without a change the number stays, though the time at which the next is due may not.
-        if first || changed + removed > 0 {
+        if before.number == 0 || changed + removed > 0 {
             next.number += 1;
         }
         next.next_due = self.next_due(catalog);
         let edition = next.number;
         self.current.store(Arc::new(next));
-        Published { edition, changed, removed, failed, mirror: self.update_mirror() }
+        let began = Instant::now();
+        let mirror = self.update_mirror();
+        Published { edition, changed, removed, failed, mirror, mirroring: began.elapsed() }
     }
 
     /// The feeds that may have changed. Notes when age changes them next.
@@ -185,6 +222,9 @@ impl Publisher {
                 Some(due) => drop(self.due.insert(selection.name.clone(), due)),
                 None => drop(self.due.remove(&selection.name)),
             }
+            // It may name topics of which a month has no entry.
+            let before = self.abouts.insert(selection.name.clone(), feed.about().clone());
+            let months = months.filter(|_| before.as_ref() == Some(feed.about()));
             changed.push(Changed::new(feed, months));
         }
         changed
@@ -299,7 +339,7 @@ impl<'a> Changed<'a> {
             Format::ALL.map(|format| render::document_path(selection, Some(month), format))
         });
         let archived: BTreeSet<String> = paths.collect();
-        // Below `all/` and `topics/SLUG/` there are archive documents only.
+        // Below `all/`, `topics/SLUG/` and `selections/NAME/` there are archive documents only.
         let below = format!("{}/", selection.path());
         let served = edition.representations.range(below.clone()..).map(|(path, _)| path);
         let served = served.take_while(|path| path.starts_with(&below));
@@ -405,6 +445,28 @@ mod tests {
         let published = run.publisher.publish(&run.catalog, &touched, at(1));
         assert_eq!((published.changed, run.publisher.next_due(&run.catalog)), (Format::ALL.len(), None));
         assert!(body(&run).len() < shown.len());
+    }
+
+    #[test]
+    fn every_document_of_a_selection_calls_its_topics_what_they_are_called_now() {
+        let mut run = Run::configured("entries: 1\nselections: [{name: s, any: [one, two]}]", None);
+        let now: Timestamp = "2025-01-01T00:00:00Z".parse().unwrap();
+        let mut publish = |path: &str, topic: &str, month: u8| {
+            let text = format!("---\ntitle: A\ntopics: {topic}\ndate: 2024-0{month}-01\n---\n");
+            let path: Arc<str> = path.into();
+            let change = Change::Read(seed::read(&Rules::sample(), &path, text.as_bytes()));
+            let touched = run.catalog.apply([(path, change)], now);
+            run.publisher.publish(&run.catalog, &touched, at(0));
+            let edition = run.publisher.current().load_full();
+            let archive = edition.representations.get("selections/s/2024-01.json");
+            archive.map(|archive| String::from_utf8(archive.body.to_vec()).unwrap())
+        };
+        publish("a.md", "One", 1);
+        publish("b.md", "One", 2);
+        for (topic, expected) in [("Two", "A selection: One or Two"), ("two", "A selection: One or two")] {
+            let archive = publish("c.md", topic, 3).unwrap();
+            assert!(archive.contains(expected), "{archive}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use serde::Serialize;
 
 use crate::catalog::{Catalog, Census, Duplicates};
 use crate::fault::{Fault, Severity};
@@ -138,6 +139,74 @@ fn told_duplicates(same: &Duplicates) -> String {
         );
     }
     told
+}
+
+/// What a catalog says of its seeds, for machines.
+#[derive(Debug, Serialize)]
+pub struct Seeds<'a> {
+    summary: Census,
+    faults: Vec<FaultAt<'a>>,
+    held: Vec<HeldSeed<'a>>,
+    duplicates: Vec<Duplicates>,
+    topics: Vec<TopicCount<'a>>,
+    left_out: Vec<&'a Arc<str>>,
+}
+
+#[derive(Debug, Serialize)]
+struct FaultAt<'a> {
+    severity: Severity,
+    path: &'a str,
+    line: Option<usize>,
+    column: Option<usize>,
+    reason: &'a str,
+    help: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct HeldSeed<'a> {
+    path: &'a str,
+    reason: Held,
+    until: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct TopicCount<'a> {
+    slug: &'a Arc<str>,
+    name: &'a str,
+    entries: usize,
+}
+
+impl<'a> Seeds<'a> {
+    /// All that a catalog says.
+    pub fn of(catalog: &'a Catalog) -> Self {
+        let held = catalog.held().map(|(record, reason)| HeldSeed {
+            path: &record.path,
+            reason,
+            until: record.published.filter(|_| reason == Held::Scheduled).map(|at| at.to_rfc3339()),
+        });
+        let topics = catalog.topics().map(|(slug, name, entries)| TopicCount { slug, name, entries });
+        Self {
+            summary: catalog.census(),
+            faults: catalog.faults().map(FaultAt::of).collect(),
+            held: held.collect(),
+            duplicates: catalog.duplicates(),
+            topics: topics.collect(),
+            left_out: catalog.left_out().collect(),
+        }
+    }
+}
+
+impl<'a> FaultAt<'a> {
+    fn of(fault: &'a Fault) -> Self {
+        Self {
+            severity: fault.severity,
+            path: &fault.path,
+            line: fault.place.as_ref().map(|place| place.at.line),
+            column: fault.place.as_ref().map(|place| place.at.column),
+            reason: &fault.reason,
+            help: fault.help.as_deref(),
+        }
+    }
 }
 
 /// The files that are named like seeds and are none; empty if there are no such files.

@@ -1,4 +1,4 @@
-//! Slugs: what a topic is called in addresses and file names.
+//! Slugs: what topics and selections are called in addresses and file names.
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
@@ -6,7 +6,7 @@ use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 /// Longest slug in bytes, so that every name made from it fits the 255 bytes of a file name.
 const LONGEST: usize = 200;
 
-/// The slug of a topic's name: NFC, lower case, `+ # & @` spelled out, every other run of
+/// The slug of a name: NFC, lower case, `+ # & @` spelled out, every other run of
 /// characters that are not letters, marks or digits one hyphen, none at the ends.
 pub fn slug(name: &str) -> String {
     let mut slug = String::with_capacity(name.len());
@@ -48,15 +48,27 @@ fn is_word(c: char) -> bool {
     )
 }
 
-/// The slug of a name that may be a topic.
+/// The slug of a name that may be a topic's.
 ///
 /// # Errors
 ///
 /// Why the name cannot be a topic's.
 pub fn topic_slug(name: &str) -> Result<String, &'static str> {
+    match address_slug(name)? {
+        slug if slug == "index" => Err("`index` is the address of the list of topics"),
+        slug => Ok(slug),
+    }
+}
+
+/// The slug of a name that is to have an address.
+///
+/// # Errors
+///
+/// Why the name cannot have one.
+pub fn address_slug(name: &str) -> Result<String, &'static str> {
     const TOO_LONG: &str = "this name is too long for an address (200 bytes at most)";
     if name.split(['/', '\\']).any(|part| part == "..") {
-        return Err("a topic's name cannot lead out of the feeds directory");
+        return Err("a name cannot lead out of the feeds directory");
     }
     // Thousands of names may stand for one long text.
     if name.len() > 4 * LONGEST {
@@ -64,8 +76,7 @@ pub fn topic_slug(name: &str) -> Result<String, &'static str> {
     }
     let slug = slug(name);
     match slug.as_str() {
-        "" => Err("a topic needs a letter or a digit in its name to have an address"),
-        "index" => Err("`index` is the address of the list of topics"),
+        "" => Err("a name needs a letter or a digit to have an address"),
         _ if slug.len() > LONGEST => Err(TOO_LONG),
         _ => Ok(slug),
     }
@@ -108,6 +119,7 @@ mod tests {
         for name in ["TCP/IP", ".NET", "C++", "all", "a..b"] {
             assert!(topic_slug(name).is_ok(), "{name}");
         }
+        assert_eq!(address_slug("Index").as_deref(), Ok("index"));
     }
 
     proptest! {

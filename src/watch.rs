@@ -123,9 +123,23 @@ impl Watch {
         watch
     }
 
+    /// Watches another directory from now on.
+    pub fn turn_to(&mut self, root: &Path) {
+        root.clone_into(&mut self.root);
+        self.root_was = identity(root).ok();
+        self.watcher = None;
+        self.listen();
+        self.heard.lock().look_everywhere(Instant::now());
+    }
+
     /// What stops this watch.
     pub fn stopper(&self) -> Stopper {
         Stopper(self.heard.clone())
+    }
+
+    /// Whether no events are heard, so that the directory is read through instead.
+    pub fn is_deaf(&self) -> bool {
+        self.deaf
     }
 
     /// Has everything looked at a little later: a look failed, and what it was told is lost.

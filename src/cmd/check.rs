@@ -8,12 +8,10 @@ use serde::Serialize;
 
 use super::{Harvest, is_styled, read_all};
 use crate::args::Format;
-use crate::catalog::{Catalog, Census, Duplicates};
+use crate::catalog::Catalog;
 use crate::config::{Config, SelectionSettings};
-use crate::fault::{Fault, Severity};
 use crate::feed::{Entries, LogicalFeed};
 use crate::report;
-use crate::seed::Held;
 
 pub(super) fn run(config: &Config, strict: bool, format: Format) -> anyhow::Result<ExitCode> {
     let harvest = read_all(config, strict)?;
@@ -59,38 +57,10 @@ fn selections<'a>(config: &'a Config, catalog: &Catalog) -> Vec<SelectionCount<'
 /// What `--format json` says.
 #[derive(Serialize)]
 struct Report<'a> {
-    summary: Census,
-    faults: Vec<FaultAt<'a>>,
-    held: Vec<HeldSeed<'a>>,
-    duplicates: Vec<Duplicates>,
-    topics: Vec<TopicCount<'a>>,
+    #[serde(flatten)]
+    seeds: report::Seeds<'a>,
     selections: Vec<SelectionCount<'a>>,
-    left_out: Vec<&'a Arc<str>>,
     passed_over: &'a [Arc<str>],
-}
-
-#[derive(Serialize)]
-struct FaultAt<'a> {
-    severity: Severity,
-    path: &'a str,
-    line: Option<usize>,
-    column: Option<usize>,
-    reason: &'a str,
-    help: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct HeldSeed<'a> {
-    path: &'a str,
-    reason: Held,
-    until: Option<String>,
-}
-
-#[derive(Serialize)]
-struct TopicCount<'a> {
-    slug: &'a Arc<str>,
-    name: &'a str,
-    entries: usize,
 }
 
 #[derive(Serialize)]
@@ -101,37 +71,10 @@ struct SelectionCount<'a> {
 
 impl<'a> Report<'a> {
     fn of(config: &'a Config, harvest: &'a Harvest) -> Self {
-        let catalog = &harvest.catalog;
-        let held = catalog.held().map(|(record, reason)| HeldSeed {
-            path: &record.path,
-            reason,
-            until: record.published.filter(|_| reason == Held::Scheduled).map(|at| at.to_rfc3339()),
-        });
         Self {
-            summary: catalog.census(),
-            faults: catalog.faults().map(FaultAt::of).collect(),
-            held: held.collect(),
-            duplicates: catalog.duplicates(),
-            topics: catalog
-                .topics()
-                .map(|(slug, name, entries)| TopicCount { slug, name, entries })
-                .collect(),
-            selections: selections(config, catalog),
-            left_out: catalog.left_out().collect(),
+            seeds: report::Seeds::of(&harvest.catalog),
+            selections: selections(config, &harvest.catalog),
             passed_over: &harvest.passed_over,
-        }
-    }
-}
-
-impl<'a> FaultAt<'a> {
-    fn of(fault: &'a Fault) -> Self {
-        Self {
-            severity: fault.severity,
-            path: &fault.path,
-            line: fault.place.as_ref().map(|place| place.at.line),
-            column: fault.place.as_ref().map(|place| place.at.column),
-            reason: &fault.reason,
-            help: fault.help.as_deref(),
         }
     }
 }

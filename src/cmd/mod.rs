@@ -26,7 +26,7 @@ use crate::watch::Hint;
 /// Whatever keeps the command from doing its work, in a sentence; see [`exit_code`].
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
-        Command::Serve(settings) => serve::run(Config::resolve(settings)?),
+        Command::Serve(settings) => serve::run(settings),
         Command::Build(settings) => build::run(&Config::resolve(settings)?),
         Command::Check { settings, strict, format } => {
             check::run(&Config::resolve(settings)?, strict, format)

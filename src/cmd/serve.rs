@@ -2,31 +2,114 @@
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use anyhow::Context;
-use tokio::net::TcpListener;
 use tokio::signal;
-use tracing::info;
+use tracing::{error, info, warn};
 use tracing_subscriber::fmt::time::ChronoLocal;
 
 use super::is_styled;
-use crate::config::Config;
+use crate::args::Settings;
+use crate::config::{Address, Config};
 use crate::daemon;
+use crate::serve::{Doors, Listener};
 
-pub(super) fn run(config: Config) -> anyhow::Result<ExitCode> {
+pub(super) fn run(settings: Settings) -> anyhow::Result<ExitCode> {
+    let config = Config::resolve(settings.clone())?;
     log();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let address = config.listen;
-        let listener = TcpListener::bind(address).await.with_context(|| {
-            format!("{address} cannot be served on; `--listen` names another address and port")
-        })?;
-        let config = config.listening_on(listener.local_addr()?);
+        let doors = open(&config).await?;
+        let listening = doors.public.iter().map(Listener::address).collect::<Result<Vec<_>, _>>()?;
+        let (reread, configs) = reread_on_signal(settings, config.clone(), listening.clone())?;
         let stop = stop_signal()?;
-        daemon::run(config, listener, stop).await?;
+        daemon::run(config.listening_on(listening), doors, configs, stop).await?;
+        reread.abort();
         info!("stopped");
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// Listens where the configuration says, or where a service manager does already.
+async fn open(config: &Config) -> anyhow::Result<Doors> {
+    // Thousands of connections need more than the thousand files that many systems begin with.
+    if let Ok((files, most)) = rlimit::Resource::NOFILE.get()
+        && files < most
+    {
+        let _ = rlimit::Resource::NOFILE.set(most, most);
+    }
+    let mut public = Listener::inherited().context("a socket of the service manager cannot be served on")?;
+    if public.is_empty() {
+        for address in &config.serving.listen {
+            public.push(Listener::bind(address).await.with_context(|| {
+                format!("{address} cannot be served on; `--listen` names another address and port")
+            })?);
+        }
+    }
+    let admin = match &config.serving.admin_listen {
+        None => None,
+        Some((address, chosen)) => match Listener::bind(address).await {
+            Ok(listener) => {
+                info!("health and metrics at {address}");
+                Some(listener)
+            }
+            Err(error) if !chosen => {
+                warn!(
+                    "{address} cannot be served on ({error}): no health and metrics; `--admin-listen` names another address and port"
+                );
+                None
+            }
+            Err(error) => {
+                return Err(error).with_context(|| {
+                    format!("{address} cannot be served on; `--admin-listen` names another address and port")
+                });
+            }
+        },
+    };
+    Ok(Doors { public, admin })
+}
+
+/// Reads the configuration again at each SIGHUP. One that is wrong is told, and not taken up.
+#[cfg(unix)]
+fn reread_on_signal(
+    settings: Settings,
+    first: Config,
+    listening: Vec<Address>,
+) -> anyhow::Result<(tokio::task::JoinHandle<()>, Receiver<Config>)> {
+    use signal::unix::{SignalKind, signal};
+    let mut hangup = signal(SignalKind::hangup())?;
+    let (send, configs) = channel();
+    let reread = tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            reread(settings.clone(), &first, &listening, &send);
+        }
+    });
+    Ok((reread, configs))
+}
+
+#[cfg(not(unix))]
+fn reread_on_signal(
+    _: Settings,
+    _: Config,
+    _: Vec<Address>,
+) -> anyhow::Result<(tokio::task::JoinHandle<()>, Receiver<Config>)> {
+    Ok((tokio::spawn(std::future::pending()), channel().1))
+}
+
+#[cfg(unix)]
+fn reread(settings: Settings, first: &Config, listening: &[Address], send: &Sender<Config>) {
+    match Config::resolve(settings) {
+        Ok(config) => {
+            for (key, stays) in config.serving.fixed(&first.serving) {
+                if !stays {
+                    warn!("`{key}` has changed, which needs a restart");
+                }
+            }
+            let _ = send.send(config.listening_on(listening.to_owned()));
+        }
+        Err(error) => error!("{error}; the configuration before is kept"),
+    }
 }
 
 /// Ends with the first Ctrl-C or SIGTERM. Both are caught from the moment this returns.

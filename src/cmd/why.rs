@@ -270,11 +270,17 @@ impl Why<'_> {
     }
 }
 
-/// An address without what does not tell pages apart: its scheme, fragment and last slash.
+/// An address without what does not tell pages apart: its scheme and fragment, its last slash, and
+/// the case of its host.
 fn comparable(address: &str) -> String {
-    let address = address.split('#').next().unwrap_or_default();
-    let address = address.trim_start_matches("https://").trim_start_matches("http://");
-    address.trim_end_matches('/').to_lowercase()
+    let address = address.split('#').next().unwrap_or_default().trim_end_matches('/');
+    let Some((scheme, rest)) = address.split_once("://") else { return address.to_owned() };
+    let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let page = host.to_lowercase() + path;
+    match scheme.to_lowercase().as_str() {
+        "http" | "https" => page,
+        scheme => format!("{scheme}://{page}"),
+    }
 }
 
 fn shown(at: Timestamp) -> String {

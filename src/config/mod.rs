@@ -2,10 +2,10 @@
 //! into values that need no further checking.
 
 mod nested;
+mod serving;
 mod topics;
 
 use std::fmt::Display;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +16,11 @@ use url::Url;
 use crate::args::Settings;
 use crate::criteria::is_language_tag;
 use crate::text::plain;
-use crate::yaml::{self, Position, Step};
+use crate::yaml::{self, Names, Position, Step};
 use nested::{SelectionLines, TopicLines};
 
 pub use nested::SelectionSettings;
+pub use serving::{AccessLog, Address, Proxies, Serving};
 pub use topics::{TopicSettings, Topics};
 
 /// The file that is read when none is named.
@@ -34,8 +35,8 @@ pub struct Config {
     pub url: Url,
     /// Whether `url` was chosen, or only follows `listen`.
     url_given: bool,
-    /// Address and port to serve on.
-    pub listen: SocketAddr,
+    /// Where and whom to serve.
+    pub serving: Serving,
     /// Directory of the seeds.
     pub seeds: PathBuf,
     /// Directory that mirrors what is served. A preview has none, unless one was named for it.
@@ -119,7 +120,12 @@ pub enum ConfigError {
 struct File {
     title: Option<String>,
     url: Option<String>,
-    listen: Option<String>,
+    listen: Option<Names>,
+    admin_listen: Option<String>,
+    trusted_proxies: Option<Names>,
+    max_connections: Option<String>,
+    client_limit: Option<String>,
+    access_log: Option<String>,
     seeds: Option<String>,
     feeds: Option<String>,
     entries: Option<String>,
@@ -136,34 +142,14 @@ struct File {
     selections: Option<Vec<SelectionLines>>,
 }
 
-const KEYS: &[&str] = &[
-    "title",
-    "url",
-    "listen",
-    "seeds",
-    "feeds",
-    "entries",
-    "content",
-    "frame_hosts",
-    "max_age",
-    "language",
-    "copyright",
-    "icon",
-    "logo",
-    "max_seed_size",
-    "unpublished",
-    "topics",
-    "selections",
-];
-
 impl Config {
     /// Resolves what was typed. The configuration file is read if it is named, or there.
     ///
     /// # Errors
     ///
     /// A value that cannot be meant, with the place where it was set; a file that cannot be read.
-    pub fn resolve(settings: Settings) -> Result<Self, ConfigError> {
-        let (path, named) = match settings.config.filter(|path| !path.is_empty()) {
+    pub fn resolve(mut settings: Settings) -> Result<Self, ConfigError> {
+        let (path, named) = match settings.config.take().filter(|path| !path.is_empty()) {
             Some(path) => (PathBuf::from(path), true),
             None => (PathBuf::from(DEFAULT_FILE), false),
         };
@@ -172,7 +158,7 @@ impl Config {
             Err(error) if !named && error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(cause) => return Err(ConfigError::Unreadable { path, cause }),
         };
-        let file = parse(&path, &text)?;
+        let mut file = parse(&path, &text)?;
         let beside = path.parent().unwrap_or(Path::new("")).to_owned();
         let source = Source { path: &path, text: &text };
         let setting = |key, flag: Option<String>, line: Option<String>| {
@@ -180,9 +166,7 @@ impl Config {
             Setting { key, from_file: flag.is_none(), text: flag.or(line), source: &source }
         };
 
-        let listen = setting("listen", settings.listen, file.listen)
-            .read("an address and a port, such as `127.0.0.1:8080`", |text| text.parse::<SocketAddr>().ok())?
-            .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)));
+        let serving = Serving::resolve(setting, &mut settings, &mut file)?;
         let url = setting("url", settings.url, file.url).read(
             "an http or https address without `?` or `#`, such as `https://feeds.example.org/`",
             publication_url,
@@ -211,9 +195,9 @@ impl Config {
             url_given: url.is_some(),
             url: match url {
                 Some(url) => url,
-                None => local_url(listen),
+                None => serving::local_url(&serving.listen),
             },
-            listen,
+            serving,
             entries: setting("entries", settings.entries, file.entries).read(ENTRIES, entries)?.unwrap_or(50),
             content: setting("content", settings.content, file.content)
                 .read(CONTENT, content)?
@@ -256,16 +240,24 @@ impl Config {
         Ok(config)
     }
 
-    /// The configuration once the address is known that the listener got, which is another than
-    /// was asked for if that had port 0.
+    /// The configuration once the addresses are known that the listeners got, which are others
+    /// than were asked for where that was port 0.
     #[must_use]
-    pub fn listening_on(mut self, address: SocketAddr) -> Self {
-        self.listen = address;
+    pub fn listening_on(mut self, listen: Vec<Address>) -> Self {
         if !self.url_given {
-            self.url = local_url(address);
+            self.url = serving::local_url(&listen);
         }
+        self.serving.listen = listen;
         self
     }
+}
+
+/// A list as a flag would have it.
+fn joined(names: Names) -> String {
+    if names.0.is_empty() {
+        return OFF.to_owned();
+    }
+    names.0.into_iter().flatten().collect::<Vec<_>>().join(",")
 }
 
 fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
@@ -277,15 +269,10 @@ fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
         let mut at = yaml::position(text, &error).unwrap_or(Position { line: 1, column: 1 });
         let reason = if let Some((_, rest)) = said.split_once("unknown field `") {
             let key = rest.split('`').next().unwrap_or_default();
-            let item = list_item(&said);
-            let path: Vec<_> = item.iter().flatten().copied().chain([Step::Key(key)]).collect();
+            let path: Vec<_> = list_item(&said).into_iter().flatten().chain([Step::Key(key)]).collect();
             at = yaml::key_at(text, &path).unwrap_or(at);
-            let keys: Vec<_> = match item {
-                Some(_) => {
-                    rest.split('`').skip(1).filter(|key| key.starts_with(char::is_alphabetic)).collect()
-                }
-                None => KEYS.to_vec(),
-            };
+            let keys: Vec<_> =
+                rest.split('`').skip(1).filter(|key| key.starts_with(char::is_alphabetic)).collect();
             let meant = yaml::nearest(key, &keys).map_or_else(
                 || format!("the keys are {}", keys.join(", ")),
                 |meant| format!("did you mean `{meant}`?"),
@@ -366,19 +353,6 @@ fn publication_url(text: &str) -> Option<Url> {
         url.set_path(&path);
     }
     fits.then_some(url)
-}
-
-/// The address at which a reader on the same machine reaches a listener.
-fn local_url(listen: SocketAddr) -> Url {
-    let mut reached = listen;
-    if listen.ip().is_unspecified() {
-        reached.set_ip(match listen {
-            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
-            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
-        });
-    }
-    #[expect(clippy::expect_used, reason = "a socket address is always a valid authority")]
-    Url::parse(&format!("http://{reached}/")).expect("a socket address is a valid authority")
 }
 
 fn some_text(text: &str) -> Option<String> {
@@ -480,7 +454,7 @@ mod tests {
         assert_eq!(config.url.as_str(), "http://127.0.0.1:99/");
         assert_eq!(config.feeds, None);
         assert_eq!(config.seeds, Path::new("elsewhere"));
-        assert_eq!(config.listening_on(SocketAddr::from(([127, 0, 0, 1], 5))).url.port(), Some(5));
+        assert_eq!(config.listening_on(vec![Address::local(5)]).url.port(), Some(5));
     }
 
     #[test]
@@ -520,7 +494,7 @@ mod tests {
             ("title: A\ntitel: B\n", "sower.yaml:2:1: unknown key `titel`; did you mean `title`?"),
             (
                 "colour: red\n",
-                "sower.yaml:1:1: unknown key `colour`; the keys are title, url, listen, seeds, feeds, entries, content, frame_hosts, max_age, language, copyright, icon, logo, max_seed_size, unpublished, topics, selections",
+                "sower.yaml:1:1: unknown key `colour`; the keys are title, url, listen, admin_listen, trusted_proxies, max_connections, client_limit, access_log, seeds, feeds, entries, content, frame_hosts, max_age, language, copyright, icon, logo, max_seed_size, unpublished, topics, selections",
             ),
             ("title: A\ntitle: B\n", "sower.yaml:2:1: this key stands here twice"),
             ("entries: many\n", "sower.yaml:1:10: `entries`: `many` should be a number from 1 to 100000"),
@@ -623,7 +597,7 @@ selections:
             ("topics:\n  - parent: A\n", "2:5: a topic needs a `name`"),
             (
                 "topics:\n  - name: '!!'\n",
-                "2:11: `name`: a topic needs a letter or a digit in its name to have an address",
+                "2:11: `name`: a name needs a letter or a digit to have an address",
             ),
             (
                 "topics:\n  - name: A\n    slug: A B\n",
@@ -640,6 +614,10 @@ selections:
                 "2:5: the topic `a` cannot be its own ancestor",
             ),
             ("topics: AI\n", "1:9: `topics` should be a list, but is text"),
+            (
+                "selections:\n  - name: '!'\n",
+                "2:11: `name`: a name needs a letter or a digit to have an address",
+            ),
             ("selections:\n  - title: x\n", "2:5: a selection needs a `name`"),
             (
                 "selections:\n  - name: x\n    order: random\n",
@@ -647,7 +625,27 @@ selections:
             ),
             (
                 "selections:\n  - name: x\n    any: [a, '!']\n",
-                "3:10: `any`: `!`: a topic needs a letter or a digit in its name to have an address",
+                "3:14: `any`: `!`: a name needs a letter or a digit to have an address",
+            ),
+            (
+                "selections:\n  - name: x\n    any: [a, ~]\n",
+                "3:14: `any`: an item is empty; fill it in, or remove it",
+            ),
+            (
+                "selections:\n  - name: x\n    providers:\n      -\n",
+                "4:8: `providers`: an item is empty; fill it in, or remove it",
+            ),
+            (
+                "selections:\n  - name: x\n    type: ['!']\n",
+                "3:12: `type`: `!`: this should have a letter or a digit",
+            ),
+            (
+                "selections:\n  - name: x\n    types: '!'\n",
+                "3:12: `types`: `!`: this should have a letter or a digit",
+            ),
+            (
+                "selections:\n  - name: x\n    limit: 0\n",
+                "3:12: `limit`: `0`: this should be a number from 1 to 100000",
             ),
             ("selections:\n  - name: x\n  - name: X\n", "3:11: the selection `x` stands here twice"),
             (

@@ -12,7 +12,7 @@ use super::{
 use crate::criteria::{Criteria, Word, is_language_tag};
 use crate::slug;
 use crate::text::plain;
-use crate::yaml::{Names, Step};
+use crate::yaml::{self, Names, Step};
 
 /// A selection with a name.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,6 +101,17 @@ impl Item<'_> {
         self.source.wrong(&[&item, path].concat(), reason)
     }
 
+    /// What is wrong with a criterion, or with an item of its list, under the name by which it
+    /// stands here.
+    fn wrong_criterion(&self, word: Word, index: Option<usize>, reason: &str) -> ConfigError {
+        let item = [Step::Key(self.list), Step::Index(self.index)];
+        let stands = |key| yaml::key_at(self.source.text, &[item[0], item[1], Step::Key(key)]).is_some();
+        let [key, other] = word.names();
+        let key = if stands(other) { other } else { key };
+        let path: Vec<_> = [Step::Key(key)].into_iter().chain(index.map(Step::Index)).collect();
+        self.wrong(&path, format!("`{key}`: {reason}"))
+    }
+
     fn names(&self, key: &str, names: &Names) -> Result<Vec<Arc<str>>, ConfigError> {
         let slugs = names.0.iter().enumerate().map(|(index, name)| {
             let slug = slug::topic_slug(name.as_deref().unwrap_or_default());
@@ -185,35 +196,42 @@ pub(super) fn selections(
         let Some(named) = named else {
             return Err(item.wrong(&[], "a selection needs a `name`".to_owned()));
         };
-        let name: Arc<str> = slug::topic_slug(&named)
+        let name: Arc<str> = slug::address_slug(&named)
             .map_err(|reason| item.wrong(&[Step::Key("name")], format!("`name`: {reason}")))?
             .into();
         if selections.iter().any(|known| known.name == name) {
             return Err(item.wrong(&[Step::Key("name")], format!("the selection `{name}` stands here twice")));
         }
         let mut criteria = Criteria::default();
-        let mut add = |key: &str, word, value: &str| {
-            let added = criteria.add(word, value.trim(), MOST_ENTRIES);
-            added.map_err(|reason| item.wrong(&[Step::Key(key)], format!("`{key}`: `{value}`: {reason}")))
+        let mut add = |word, index, value: Option<&String>| {
+            let added = match value {
+                Some(value) => criteria
+                    .add(word, value.trim(), MOST_ENTRIES)
+                    .map_err(|reason| format!("`{value}`: {reason}")),
+                None => Err("an item is empty; fill it in, or remove it".to_owned()),
+            };
+            added.map_err(|reason| item.wrong_criterion(word, index, &reason))
         };
-        for (key, word, values) in [
-            ("any", Word::Any, &selection.any),
-            ("all", Word::All, &selection.all),
-            ("none", Word::None, &selection.none),
-            ("types", Word::Type, &selection.types),
-            ("categories", Word::Category, &selection.categories),
-            ("providers", Word::Provider, &selection.providers),
+        for (word, values) in [
+            (Word::Any, &selection.any),
+            (Word::All, &selection.all),
+            (Word::None, &selection.none),
+            (Word::Type, &selection.types),
+            (Word::Category, &selection.categories),
+            (Word::Provider, &selection.providers),
         ] {
-            values.0.iter().flatten().try_for_each(|value| add(key, word, value))?;
+            for (index, value) in values.0.iter().enumerate() {
+                add(word, Some(index), value.as_ref())?;
+            }
         }
-        for (key, word, value) in [
-            ("language", Word::Language, &selection.language),
-            ("min_quality", Word::MinQuality, &selection.min_quality),
-            ("order", Word::Order, &selection.order),
-            ("age", Word::Age, &selection.age),
-            ("entries", Word::Limit, &selection.entries),
+        for (word, value) in [
+            (Word::Language, &selection.language),
+            (Word::MinQuality, &selection.min_quality),
+            (Word::Order, &selection.order),
+            (Word::Age, &selection.age),
+            (Word::Limit, &selection.entries),
         ] {
-            value.iter().try_for_each(|value| add(key, word, value))?;
+            value.iter().try_for_each(|value| add(word, None, Some(value)))?;
         }
         criteria.rename_topics(|slug| topics.now(slug));
         selections.push(SelectionSettings {

@@ -6,11 +6,12 @@ use atom_syndication::extension::{Extension, ExtensionMap};
 use atom_syndication::{Category, Content, Entry, Feed, Generator, Link, Person, Text, WriteConfig};
 use quick_xml::escape::escape;
 
+use super::file::{File, files};
 use super::media::{self, Element};
 use super::{Format, GENERATOR, HISTORY, Publication, RenderError, content};
 use crate::catalog;
 use crate::feed;
-use crate::seed::{Record, Source, Timestamp, media_type};
+use crate::seed::{Record, Timestamp};
 
 /// RFC 4287 §4.1.1 wants a date even of a feed without entries: the month of that RFC, since readers
 /// doubt dates before there were feeds.
@@ -81,7 +82,7 @@ fn entry(entry: &catalog::Entry, feed: &feed::Feed, publication: &Publication) -
         .map(|url| link("alternate", url, None))
         .chain(record.via.iter().map(|url| link("via", url, None)))
         .chain(related(record))
-        .chain(enclosures(record))
+        .chain(files(record).map(enclosure))
         .collect();
     let categories = publication.categories(feed, entry).into_iter();
     let categories = categories
@@ -125,12 +126,8 @@ fn related(record: &Record) -> impl Iterator<Item = Link> {
     related.map(|related| Link { title: Some(related.title.clone()), ..link("related", &related.link, None) })
 }
 
-/// A video or a recording, and what there is to do: downloads, for the most part.
-fn enclosures(record: &Record) -> impl Iterator<Item = Link> {
-    let embedded = record.embed.iter().filter(|embed| embed.source != Source::Player);
-    let embedded = embedded.map(|embed| (&embed.url, None));
-    let actions = record.actions.iter().map(|action| (&action.url, action.title.clone()));
-    embedded.chain(actions).map(|(url, title)| Link { title, ..link("enclosure", url, media_type(url)) })
+fn enclosure(file: File<'_>) -> Link {
+    Link { title: file.title.map(str::to_owned), ..link("enclosure", file.url, file.media_type) }
 }
 
 fn extensions(record: &Record) -> ExtensionMap {

@@ -1,12 +1,15 @@
 //! Files that come with a record, for whatever a format has to carry them.
 
+use std::collections::HashSet;
+
 use crate::seed::{Record, Source, media_type};
 
-/// A file whose media type is known.
+/// A file that comes with a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct File<'a> {
     pub(super) url: &'a str,
-    pub(super) media_type: &'static str,
+    /// If its address tells.
+    pub(super) media_type: Option<&'static str>,
     pub(super) title: Option<&'a str>,
     /// In whole seconds.
     pub(super) duration: Option<u64>,
@@ -43,14 +46,14 @@ impl Medium {
 pub(super) fn files(record: &Record) -> impl Iterator<Item = File<'_>> {
     let embed = record.embed.iter().filter(|embed| embed.source != Source::Player);
     let embedded = embed.map(|embed| (&*embed.url, None));
-    let actions = record.actions.iter().enumerate().filter(|(place, action)| {
-        let before = record.actions[..*place].iter().map(|action| &action.url);
-        let embed = record.embed.iter().map(|embed| &embed.url);
-        !before.chain(embed).any(|url| *url == action.url)
-    });
-    let actions = actions.map(|(_, action)| (&*action.url, action.title.as_deref()));
-    embedded.chain(actions).filter_map(|(url, title)| {
-        Some(File { url, media_type: media_type(url)?, title, duration: duration_of(record, url) })
+    let actions = record.actions.iter().map(|action| (&*action.url, action.title.as_deref()));
+    let mut seen = HashSet::new();
+    let files = embedded.chain(actions).filter(move |(url, _)| seen.insert(*url));
+    files.map(|(url, title)| File {
+        url,
+        media_type: media_type(url),
+        title,
+        duration: duration_of(record, url),
     })
 }
 

@@ -78,7 +78,8 @@ pub(super) fn render(feed: &Feed, publication: &Publication) -> Result<Vec<u8>, 
         version: "https://jsonfeed.org/version/1.1",
         title: publication.feed_title(feed),
         home_page_url: publication.page_url(&feed.selection),
-        feed_url: publication.document_url(feed, Format::Json),
+        // What a feed is known by, as Atom's id is: one feed, however many documents it has.
+        feed_url: publication.feed_url(&feed.selection, Format::Json),
         description: publication.feed_description(feed),
         next_url: older,
         icon: feed.about.icon.as_deref().or(icon),
@@ -98,7 +99,7 @@ fn item<'a>(entry: &'a Entry, feed: &'a Feed, publication: &Publication) -> Item
         url: record.link.as_deref(),
         external_url: record.via.as_deref(),
         title: &record.title,
-        // An item without content is invalid, and one with none to show is not.
+        // 1.1 demands this or `content_text`, so it is written even if there is nothing to show.
         content_html: content(feed, record),
         summary: record.summary.as_deref(),
         image: record.images.first().map(|image| &*image.url),
@@ -107,17 +108,18 @@ fn item<'a>(entry: &'a Entry, feed: &'a Feed, publication: &Publication) -> Item
         authors: authors(record),
         tags: feed.topic_names(entry).collect(),
         language: publication.other_language(feed, record),
-        attachments: files(record).map(attachment).collect(),
+        attachments: files(record).filter_map(attachment).collect(),
     }
 }
 
-fn attachment(file: File<'_>) -> Attachment<'_> {
-    Attachment {
+/// An attachment must have a media type.
+fn attachment(file: File<'_>) -> Option<Attachment<'_>> {
+    Some(Attachment {
         url: file.url,
-        mime_type: file.media_type,
+        mime_type: file.media_type?,
         title: file.title,
         duration_in_seconds: file.duration,
-    }
+    })
 }
 
 fn authors(record: &Record) -> Vec<Author<'_>> {

@@ -62,7 +62,7 @@ pub(super) fn elements(record: &Record) -> Vec<Element> {
     for file in files(record).filter(|file| embed.is_none_or(|embed| embed.url != file.url)) {
         let content = Element::new("content").file(file.url).with("duration", file.duration);
         let content = content.holding(file.title.map(title));
-        elements.extend(Medium::of(file.media_type).map(|medium| content.medium(medium)));
+        elements.extend(file.media_type.and_then(Medium::of).map(|medium| content.medium(medium)));
     }
     elements.extend(thumbnail());
     elements

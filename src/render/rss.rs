@@ -147,7 +147,7 @@ fn item(entry: &Entry, feed: &Feed, publication: &Publication) -> Item {
             languages,
             ..DublinCoreExtension::default()
         }),
-        enclosure: file::files(record).next().map(enclosure),
+        enclosure: file::files(record).find_map(enclosure),
         atom_ext: (!links.is_empty()).then_some(AtomExtension { links }),
         extensions: extensions(entry),
         ..Item::default()
@@ -160,9 +160,11 @@ fn link(rel: &str, href: &str, title: Option<&str>) -> Link {
     Link { rel, href, title: title.map(str::to_owned), ..Link::default() }
 }
 
-/// RSS has room for one file. A length of 0 says that it is not known (the profile, §enclosure).
-fn enclosure(file: File<'_>) -> Enclosure {
-    Enclosure { url: file.url.to_owned(), length: "0".to_owned(), mime_type: file.media_type.to_owned() }
+/// RSS has room for one file, with its media type. A length of 0 says that it is not known (the
+/// profile, §enclosure).
+fn enclosure(file: File<'_>) -> Option<Enclosure> {
+    let mime_type = file.media_type?.to_owned();
+    Some(Enclosure { url: file.url.to_owned(), length: "0".to_owned(), mime_type })
 }
 
 fn extensions(entry: &Entry) -> ExtensionMap {

@@ -135,6 +135,31 @@ fn what_is_not_configured_is_not_said() {
 }
 
 #[test]
+fn every_file_is_there_once() {
+    let mut sown = Sown::new("");
+    let path: Arc<str> = "files.md".into();
+    let text = "---\ntitle: A\ndate: 2024-05-01\ntopics: t\n\
+        featuredContent: <audio src='https://a.example/a.mp3'></audio>\n\
+        actions: [{url: 'https://a.example/a.mp3'}, {url: 'https://a.example/b'}, {url: 'https://a.example/b'}, {url: 'https://a.example/c.pdf'}]\n---\n";
+    let change = Change::Read(seed::read(&Rules::sample(), &path, text.as_bytes()));
+    sown.catalog.apply([(path, change)], now());
+    let feed = LogicalFeed::topic(&sown.config, &sown.catalog, &"t".into()).subscription();
+
+    let atom = sown.render(&feed, Format::Atom);
+    let document = Document::parse(&atom).unwrap();
+    let enclosures = document.descendants().filter(|node| node.attribute("rel") == Some("enclosure"));
+    let enclosures: Vec<_> =
+        enclosures.map(|link| (link.attribute("href"), link.attribute("type"))).collect();
+    let [recording, page, text] =
+        ["https://a.example/a.mp3", "https://a.example/b", "https://a.example/c.pdf"].map(Some);
+    assert_eq!(enclosures, [(recording, Some("audio/mpeg")), (page, None), (text, Some("application/pdf"))]);
+    let json: Value = serde_json::from_str(&sown.render(&feed, Format::Json)).unwrap();
+    let attachments = json["items"][0]["attachments"].as_array().unwrap();
+    let attachments: Vec<_> = attachments.iter().map(|attachment| attachment["url"].as_str()).collect();
+    assert_eq!(attachments, [recording, text]);
+}
+
+#[test]
 fn languages_are_those_of_the_records() {
     let sown = Sown::new(FULL);
     let entries = Entries::of(&sown.catalog);
@@ -180,6 +205,8 @@ fn the_documents_of_a_feed_are_linked() {
     }
     let json: Value = serde_json::from_str(&sown.render(&topic.subscription(), Format::Json)).unwrap();
     assert_eq!(json["next_url"], "https://a.example/topics/news/2024-03.json");
+    let json: Value = serde_json::from_str(&sown.render(&topic.archive(&archives, 0), Format::Json)).unwrap();
+    assert_eq!(json["feed_url"], "https://a.example/topics/news.json");
 }
 
 #[test]

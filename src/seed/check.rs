@@ -9,11 +9,11 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
-use super::content::{self, Content, Parts, Refused};
+use super::content::{self, Parts, Refused};
 use super::front_matter::{self, FrontMatter, Given};
 use super::record::{Hidden, Record, Topic};
 use super::time::{self, Timestamp};
-use super::{Body, Reading, Rules, link};
+use super::{Body, Markup, Reading, Rules, link};
 use crate::criteria::is_language_tag;
 use crate::fault::{Fault, Place, Severity};
 use crate::slug;
@@ -113,7 +113,7 @@ impl<'a> Check<'a> {
         let (web_url, original_url) =
             (self.page(fields.web_url.as_ref()), self.page(fields.original_url.as_ref()));
         let provider = fields.provider.map(|provider| provider.value);
-        let (provider, authors) = self.provider(provider, &[Step::Key("provider")]);
+        let (provider, authors) = self.provider(provider);
         let images = self.images(fields.images);
         let related = self.related(fields.related);
         let actions = self.actions(fields.actions);
@@ -139,15 +139,22 @@ impl<'a> Check<'a> {
             (None, link) => (link, None),
         };
         let summary = text_of(fields.excerpt.as_ref());
-        let embed = fields.featured_content.as_ref().map(|embed| embed.value.as_str());
         let base = link.as_deref().and_then(|link| Url::parse(link).ok());
-        let content = self.content(&Parts {
-            base: base.as_ref().unwrap_or(&self.rules.url),
-            frame_hosts: &self.rules.frame_hosts,
+        let base = base.as_ref().unwrap_or(&self.rules.url);
+        let embed = fields.featured_content.as_ref().map(|embed| {
+            let place = |check: &Self| check.place_of(&[Step::Key(embed.key)]);
+            self.sanitised("`featuredContent`", Markup::Html, &embed.value, base, place)
+        });
+        let body = body.map(|body| {
+            let place = |check: &Self| Some(check.place_of_body(body));
+            self.sanitised("the body", body.markup, &body.text, base, place)
+        });
+        let content = content::content(Parts {
+            base,
             summary: summary.as_deref(),
             image: images.first(),
-            embed,
-            body,
+            embed: embed.unwrap_or_default(),
+            body: body.unwrap_or_default(),
             actions: &actions,
             related: &related,
         });
@@ -180,9 +187,16 @@ impl<'a> Check<'a> {
         })
     }
 
-    /// The content, or what is left of it without the parts that cannot be shown.
-    fn content(&mut self, parts: &Parts<'_>) -> Content {
-        content::content(parts).unwrap_or_else(|refused| {
+    /// A part of the content, or nothing if it cannot be shown.
+    fn sanitised(
+        &mut self,
+        part: &str,
+        markup: Markup,
+        text: &str,
+        base: &Url,
+        place: impl FnOnce(&Self) -> Option<Place>,
+    ) -> String {
+        content::sanitised(markup, text, base, &self.rules.frame_hosts).unwrap_or_else(|refused| {
             let (reason, help) = match refused {
                 Refused::TooDeep => {
                     ("its elements are nested too deeply", "see whether every element in it is closed")
@@ -191,8 +205,9 @@ impl<'a> Check<'a> {
                     ("it has too many addresses for so long a link", "give the record a shorter `webUrl`")
                 }
             };
-            self.fault(None, format!("the body is left out: {reason}"), Some(help));
-            content::content(&Parts { body: None, embed: None, ..*parts }).unwrap_or_default()
+            let place = place(self);
+            self.fault(place, format!("{part} is left out: {reason}"), Some(help));
+            String::new()
         })
     }
 
@@ -464,6 +479,13 @@ impl<'a> Check<'a> {
             Some(width) => place.marking(width),
             None => place,
         })
+    }
+
+    /// Where the text of the body begins.
+    fn place_of_body(&self, body: &Body) -> Place {
+        let blank = body.text.lines().take_while(|line| line.trim().is_empty()).count();
+        let line = self.lines_before + self.yaml.lines().count() + blank + 2;
+        Place::in_text(&front_matter::without_secured(self.text), Position { line, column: 1 })
     }
 
     /// The place of what is missing: where the front matter opens.

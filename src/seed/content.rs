@@ -11,11 +11,11 @@ use ammonia::{Builder, UrlRelative};
 use pulldown_cmark::{Options, Parser, html};
 use url::Url;
 
+use super::Markup;
 use super::link;
 use super::media::{self, Embed};
 use super::nesting::is_too_deep;
 use super::record::{Action, Image, Related};
-use super::{Body, Markup};
 use crate::text::clean;
 
 /// What a reader shows of a record, in its parts: sanitised HTML, every address in it absolute.
@@ -56,12 +56,11 @@ impl Content {
 pub(super) struct Parts<'a> {
     /// What relative addresses are relative to.
     pub(super) base: &'a Url,
-    /// Hosts whose frames may be shown.
-    pub(super) frame_hosts: &'a [String],
     pub(super) summary: Option<&'a str>,
     pub(super) image: Option<&'a Image>,
-    pub(super) embed: Option<&'a str>,
-    pub(super) body: Option<&'a Body>,
+    /// Sanitised, as the body is.
+    pub(super) embed: String,
+    pub(super) body: String,
     pub(super) actions: &'a [Action],
     pub(super) related: &'a [Related],
 }
@@ -69,7 +68,7 @@ pub(super) struct Parts<'a> {
 /// Most bytes that addresses may take when they are made absolute.
 const MOST_OF_ADDRESSES: usize = 16 << 20;
 
-/// Why content cannot be shown.
+/// Why a part of the content cannot be shown.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Refused {
     /// Its elements are nested too deeply.
@@ -79,13 +78,7 @@ pub(super) enum Refused {
 }
 
 /// The content that is made of these parts.
-pub(super) fn content(parts: &Parts<'_>) -> Result<Content, Refused> {
-    let embed = parts.embed.map(|embed| sanitised(embed, parts)).transpose()?.unwrap_or_default();
-    let body = match parts.body {
-        Some(Body { markup: Markup::Html, text }) => sanitised(text, parts)?,
-        Some(Body { markup: Markup::Markdown, text }) => sanitised(&from_markdown(text), parts)?,
-        None => String::new(),
-    };
+pub(super) fn content(parts: Parts<'_>) -> Content {
     let actions = parts.actions.iter().map(|action| {
         let title = action.title.as_ref().unwrap_or(&action.url);
         format!("<a href=\"{}\">{}</a>", escaped(&action.url), escaped(title))
@@ -96,22 +89,23 @@ pub(super) fn content(parts: &Parts<'_>) -> Result<Content, Refused> {
         links.push_str("<h3>Related</h3>");
         links.push_str(&related);
     }
-    // Entities may stand for characters that XML forbids.
-    let cleaned = |html: String| match clean(html.trim()) {
-        Cow::Borrowed(same) if same.len() == html.len() => html,
-        cleaned => cleaned.into_owned(),
-    };
-    Ok(Content {
+    Content {
         body_has_picture: parts
             .image
             .and_then(|image| link::in_content(&image.url, parts.base))
-            .is_some_and(|picture| body.contains(&*escaped(&picture))),
+            .is_some_and(|picture| shows(&parts.body, &picture)),
         picture: parts.image.map(picture).unwrap_or_default(),
-        embed: cleaned(embed),
-        body: cleaned(body),
+        embed: parts.embed,
+        body: parts.body,
         summary: parts.summary.map(|summary| format!("<p>{}</p>", escaped(summary))).unwrap_or_default(),
         links,
-    })
+    }
+}
+
+/// Whether sanitised HTML shows the picture at an address.
+fn shows(html: &str, picture: &str) -> bool {
+    let is_it = |src| htmlize::unescape_attribute(src) == picture;
+    tags(html).any(|(name, tag)| name == "img" && attribute(tag, "src").is_some_and(is_it))
 }
 
 fn picture(image: &Image) -> String {
@@ -127,7 +121,7 @@ fn picture(image: &Image) -> String {
 
 fn coverage(related: &Related) -> String {
     let mut item = format!("<a href=\"{}\">{}</a>", escaped(&related.link), escaped(&related.title));
-    let source = related.provider.as_ref().map(|provider| escaped(&provider.name).into_owned());
+    let source = related.provider.as_ref().map(|name| escaped(name).into_owned());
     let date = related.published.map(|at| at.format("%Y-%m-%d").to_string());
     let details: Vec<_> = source.into_iter().chain(date).collect();
     if !details.is_empty() {
@@ -153,16 +147,26 @@ fn from_markdown(text: &str) -> String {
     rendered
 }
 
-fn sanitised(text: &str, parts: &Parts<'_>) -> Result<String, Refused> {
+/// A part of the content as HTML that is harmless, with frames from these hosts alone.
+pub(super) fn sanitised(
+    markup: Markup,
+    text: &str,
+    base: &Url,
+    frame_hosts: &[String],
+) -> Result<String, Refused> {
+    let text = &*match markup {
+        Markup::Html => Cow::Borrowed(text),
+        Markup::Markdown => Cow::Owned(from_markdown(text)),
+    };
     if is_too_deep(text) {
         return Err(Refused::TooDeep);
     }
     // An attribute begins with the one, and a `srcset` goes on with the other.
     let addresses = text.matches(['=', ',']).count();
-    if addresses.saturating_mul(parts.base.as_str().len()) > MOST_OF_ADDRESSES {
+    if addresses.saturating_mul(base.as_str().len()) > MOST_OF_ADDRESSES {
         return Err(Refused::TooManyAddresses);
     }
-    let (base, frame_hosts) = (parts.base.clone(), parts.frame_hosts.to_vec());
+    let (base, frame_hosts) = (base.clone(), frame_hosts.to_vec());
     let mut builder = Builder::default();
     builder
         // They turn text around and split it, and few readers know them.
@@ -176,13 +180,18 @@ fn sanitised(text: &str, parts: &Parts<'_>) -> Result<String, Refused> {
         .add_tag_attributes("audio", ["src", "controls"])
         .generic_attributes(HashSet::from(["style", "hidden", "title", "lang", "dir"]))
         .url_schemes(HashSet::from(["http", "https", "mailto"]))
-        .url_relative(UrlRelative::RewriteWithBase(parts.base.clone()))
+        .url_relative(UrlRelative::RewriteWithBase(base.clone()))
         .link_rel(None)
         .set_tag_attribute_values(HashMap::new())
         .attribute_filter(move |element, attribute, value| {
             attribute_of(element, attribute, value, &base, &frame_hosts)
         });
-    Ok(pruned(&builder.clean(text).to_string()))
+    let html = pruned(&builder.clean(text).to_string());
+    // Entities may stand for characters that XML forbids.
+    Ok(match clean(html.trim()) {
+        Cow::Borrowed(same) if same.len() == html.len() => html,
+        cleaned => cleaned.into_owned(),
+    })
 }
 
 /// What an attribute may say, if it may be there at all.
@@ -217,7 +226,7 @@ fn attribute_of<'v>(
         // Kept for a moment, to prune what nobody was meant to see.
         (_, "style") => {
             let compact: String = value.chars().filter(|c| !c.is_whitespace()).collect();
-            compact.to_ascii_lowercase().contains("display:none").then_some(Cow::Borrowed(HIDDEN))
+            compact.to_ascii_lowercase().contains("display:none").then_some(Cow::Borrowed(value))
         }
         _ => Some(Cow::Borrowed(value)),
     }
@@ -243,7 +252,6 @@ fn candidates(set: &str) -> Vec<(&str, &str)> {
     }
 }
 
-const HIDDEN: &str = "display:none";
 const FRAME_END: &str = "</iframe>";
 
 /// Sanitised HTML without what its writer hides, without pictures that count readers, and without
@@ -316,10 +324,19 @@ fn name_of(tag: &str) -> &str {
     name.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default()
 }
 
+/// The attributes of a tag in sanitised HTML: names, and what they say, with its entities.
+fn attributes(tag: &str) -> impl Iterator<Item = (&str, &str)> {
+    // Before an odd quotation mark stands a name, before an even one a value.
+    let mut parts = tag.split('"');
+    std::iter::from_fn(move || {
+        let (_, name) = parts.next()?.strip_suffix('=')?.rsplit_once(' ')?;
+        Some((name, parts.next()?))
+    })
+}
+
 /// What an attribute of a tag in sanitised HTML says, with its entities.
 pub(super) fn attribute<'t>(tag: &'t str, name: &str) -> Option<&'t str> {
-    let (_, after) = tag.split_once(&format!(" {name}=\""))?;
-    after.split('"').next()
+    attributes(tag).find_map(|(known, value)| (known == name).then_some(value))
 }
 
 /// The length of the tag that a text begins with; a `>` may stand in a quoted value.
@@ -336,7 +353,7 @@ fn is_unwanted(name: &str, tag: &str) -> bool {
     let value = |name: &str| attribute(tag, name);
     let tiny = |attribute| value(attribute).is_some_and(|pixels| matches!(pixels, "0" | "1"));
     value("hidden").is_some()
-        || value("style") == Some(HIDDEN)
+        || value("style").is_some()
         || (name == "iframe" && value("src").is_none())
         || (name == "img" && (value("src").is_none() || tiny("width") || tiny("height")))
 }
@@ -346,18 +363,8 @@ mod tests {
     use super::*;
 
     fn shown(text: &str, markup: Markup) -> Result<String, Refused> {
-        let body = Body { markup, text: text.to_owned() };
-        content(&Parts {
-            base: &Url::parse("https://a.example/b/c").unwrap(),
-            frame_hosts: &["www.youtube.com".to_owned()],
-            summary: None,
-            image: None,
-            embed: None,
-            body: Some(&body),
-            actions: &[],
-            related: &[],
-        })
-        .map(|content| content.full())
+        let base = Url::parse("https://a.example/b/c").unwrap();
+        sanitised(markup, text, &base, &["www.youtube.com".to_owned()])
     }
 
     #[test]
@@ -378,20 +385,23 @@ mod tests {
                 "<img src=\"https://a.example/b/i?1&amp;2\">",
                 "<p><img src=\"https://a.example/b/i?1&amp;2\" alt=\"\"></p><p>S</p>",
             ),
+            (
+                "<a href='i'>a</a><img src='i2'>",
+                Some("https://a.example/b/i"),
+                "<p><img src=\"https://a.example/b/i\" alt=\"\"></p><a href=\"https://a.example/b/i\">a</a><img src=\"https://a.example/b/i2\">",
+                "<p><img src=\"https://a.example/b/i\" alt=\"\"></p><p>S</p>",
+            ),
         ] {
-            let body = Body { markup: Markup::Html, text: text.to_owned() };
             let image = picture.map(image);
-            let content = content(&Parts {
+            let content = content(Parts {
                 base: &Url::parse("https://a.example/b/c").unwrap(),
-                frame_hosts: &[],
                 summary: Some("S"),
                 image: image.as_ref(),
-                embed: None,
-                body: Some(&body),
+                embed: String::new(),
+                body: shown(text, Markup::Html).unwrap(),
                 actions: &[],
                 related: &[],
-            })
-            .unwrap();
+            });
             assert_eq!((content.full().as_str(), content.excerpt().as_str()), (full, excerpt), "{text}");
         }
     }
@@ -445,6 +455,10 @@ mod tests {
             ),
             ("<div style='DISPLAY : none'>x<div>y</div></div><p style='color:red'>z</p>", "<p>z</p>"),
             ("<p hidden>x</p>y", "y"),
+            ("<div title='x style=' style='display:none'>secret</div>a", "a"),
+            ("<img src='x' alt='x width=' title='x height=' width=1 height=1>a", "a"),
+            ("<iframe title='x src=' src='https://evil.example/'></iframe>a", "a"),
+            ("<p title='x hidden='>visible</p>", "<p title=\"x hidden=\">visible</p>"),
             ("<bdo dir=rtl>a</bdo><ruby>b<rtc><rt>c</rt></rtc></ruby>", "a<ruby>b<rt>c</rt></ruby>"),
             ("a\u{80}b&#150;c\u{85}d", "ab\u{2013}c d"),
             ("<html><head><title>t</title><style>s</style></head><body><p>b</p></body></html>", "<p>b</p>"),

@@ -183,12 +183,9 @@ pub(super) struct Image {
 #[serde(default, rename_all = "camelCase", expecting = "a mapping with a `title` and a `webUrl`")]
 pub(super) struct Related {
     pub(super) title: Option<String>,
-    pub(super) excerpt: Option<String>,
     pub(super) published_date_time: Option<String>,
     pub(super) web_url: Option<String>,
     pub(super) original_url: Option<String>,
-    #[serde(rename = "type")]
-    pub(super) kind: Option<String>,
     pub(super) provider: Option<Provider>,
 }
 
@@ -196,8 +193,6 @@ pub(super) struct Related {
 #[serde(default, expecting = "a mapping with a `url`")]
 pub(super) struct Action {
     pub(super) url: Option<String>,
-    #[serde(rename = "type")]
-    pub(super) kind: Option<String>,
     pub(super) title: Option<String>,
 }
 

@@ -128,6 +128,10 @@ mod tests {
                 "<audio><source type=\"x\"><source src=\"https://a.example/&quot;b&lt;.mp3\"></audio>",
                 Some(("https://a.example/\"b<.mp3", Source::Audio)),
             ),
+            (
+                "<video title=\"x src=\" src=\"https://a.example/b\"></video>",
+                Some(("https://a.example/b", Source::Video)),
+            ),
             ("<picture><source src=\"https://a.example/a.png\"></picture>", None),
             ("<video src=\"mailto:a@b.example\"></video>", None),
         ] {

@@ -104,14 +104,10 @@ pub struct Related {
     pub title: String,
     /// Where it can be read.
     pub link: String,
-    /// Plain text.
-    pub summary: Option<String>,
     /// When it was published.
     pub published: Option<Timestamp>,
-    /// Who published it.
-    pub provider: Option<Provider>,
-    /// `article`, `video` …
-    pub kind: Option<String>,
+    /// Who published it: a name.
+    pub provider: Option<String>,
 }
 
 /// Something to do with a record, such as a download.
@@ -121,8 +117,6 @@ pub struct Action {
     pub url: String,
     /// Plain text.
     pub title: Option<String>,
-    /// `download` …
-    pub kind: Option<String>,
 }
 
 /// Why a record's writer does not want it shown.

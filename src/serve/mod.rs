@@ -1,128 +1,325 @@
 //! Serving: connections in, answers from the current edition out.
 
+mod access_log;
+mod admin;
+mod client;
+mod connection;
+mod listener;
+mod metrics;
+mod negotiate;
+mod pace;
 mod precondition;
 mod queries;
 mod respond;
+mod room;
 mod route;
+#[cfg(test)]
+mod tests;
 
-use std::convert::Infallible;
-use std::io;
-use std::pin::pin;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Request, Response};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::TcpListener;
-use tracing::{debug, warn};
+use hyper::header::USER_AGENT;
+use hyper::{HeaderMap, Request, Response};
+use tokio::sync::Semaphore;
+use tracing::warn;
 
+use crate::audience::{Answer, Audience, Day};
+use crate::coding::Coding;
 use crate::config::Config;
+use crate::criteria::Criteria;
+use crate::edition::{Edition, Representation};
 use crate::publish::Current;
-use queries::Queries;
+use crate::render::Format;
+use crate::seed::Timestamp;
+use crate::status::Status;
+use access_log::AccessLog;
+use admin::Admin;
+use client::{Limit, Peer};
+use metrics::Others;
+use precondition::Outcome;
+use queries::{NotMade, Queries};
+use room::Room;
 use route::{Route, route};
 
-/// How long a client may take to send the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// Largest head of a request, in bytes; as much is read ahead of the answers, too.
-const LARGEST_HEAD: usize = 16 * 1024;
+pub use listener::Listener;
+
 /// How long requests in flight may take to finish once serving stops.
 const DRAIN: Duration = Duration::from_secs(10);
-/// How long to wait before accepting again when the system has nothing left to accept with.
-const EXHAUSTED: Duration = Duration::from_millis(100);
+/// Most connections to the admin listener.
+const MOST_ADMINS: usize = 100;
+/// How many representations are coded at once: serving goes on beside it.
+const CODED_AT_ONCE: usize = 2;
+
+/// Where to serve.
+#[derive(Debug)]
+pub struct Doors {
+    /// For everybody.
+    pub public: Vec<Listener>,
+    /// For the operator.
+    pub admin: Option<Listener>,
+}
 
 /// Serves the current edition until `shutdown`, then lets the requests in flight finish.
 pub async fn serve(
-    listener: TcpListener,
+    doors: Doors,
     current: Current,
-    config: Arc<Config>,
+    status: Arc<Status>,
+    config: &Config,
     shutdown: impl Future<Output = ()>,
 ) {
-    let site = Arc::new(Site { current, queries: Queries::new(config.clone()), config });
-    let connections = GracefulShutdown::new();
-    let mut shutdown = pin!(shutdown);
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = &mut shutdown => break,
-        };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
-            Err(error) if is_of_the_client(&error) => continue,
-            Err(error) => {
-                warn!("a connection cannot be accepted: {error}");
-                tokio::time::sleep(EXHAUSTED).await;
-                continue;
-            }
-        };
-        // Answers are small and complete, so there is nothing to gain by waiting for more.
-        let _ = stream.set_nodelay(true);
-        let site = site.clone();
-        let service = service_fn(move |request: Request<Incoming>| {
-            let site = site.clone();
-            async move { Ok::<_, Infallible>(site.answer(&request).await) }
-        });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            // Bodies are shared between answers, not copied: gathering those of pipelined requests
-            // into one write would copy them, as many as a client asks for and does not read.
-            .max_buf_size(LARGEST_HEAD)
-            .serve_connection(TokioIo::new(stream), service);
-        let connection = connections.watch(connection);
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                debug!("a connection ended early: {error}");
-            }
-        });
+    let room = Arc::new(Room::new(config.serving.max_connections));
+    let site = Arc::new(Site::new(current, status, room.clone(), config));
+    let mut accepting = tokio::task::JoinSet::new();
+    let back_room = Arc::new(Room::new(MOST_ADMINS));
+    if let Some(listener) = doors.admin {
+        let (admin, back_room) = (Arc::new(Admin { site: site.clone() }), back_room.clone());
+        accepting.spawn(async move { listener.accept(&admin, &back_room).await });
     }
-    drop(listener);
-    if tokio::time::timeout(DRAIN, connections.shutdown()).await.is_err() {
+    for listener in doors.public {
+        let (site, room) = (site.clone(), room.clone());
+        accepting.spawn(async move { listener.accept(&site, &room).await });
+    }
+    shutdown.await;
+    accepting.shutdown().await;
+    let (public, _) = tokio::join!(room.close(DRAIN), back_room.close(DRAIN));
+    if !public {
         warn!("some requests were still unfinished after {} s", DRAIN.as_secs());
     }
 }
 
-/// Everything that answers depend on.
-struct Site {
-    current: Current,
-    config: Arc<Config>,
-    queries: Queries,
+/// What answers requests.
+trait Answers: Send + Sync + 'static {
+    /// The answer to a request that came from a peer. A body that the request has means nothing.
+    fn answer(
+        &self,
+        request: &Request<Incoming>,
+        peer: Peer,
+    ) -> impl Future<Output = Response<Full<Bytes>>> + Send;
 }
 
-impl Site {
-    /// The answer to a request, from one edition. A body that it has means nothing here.
-    async fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
-        if let Some(refused) = respond::refused(request.method()) {
-            return refused;
-        }
-        let (uri, headers, now) = (request.uri(), request.headers(), SystemTime::now());
-        let (edition, max_age) = (self.current.load(), self.config.max_age);
-        let (criteria, format) = match route(&edition, &self.config, uri) {
-            Route::Found(representation) => {
-                return respond::found(representation, &edition, max_age, now, headers);
-            }
-            Route::Moved(to) => return respond::moved(to, max_age),
-            Route::Gone => return respond::gone(uri),
-            Route::Bad(value) => return respond::bad(&value),
-            Route::Nothing => return respond::nothing(&edition, uri),
-            Route::Query(criteria, format) => (criteria, format),
-        };
-        // Making it may take a while, and a guard keeps everybody's editions.
-        let edition = arc_swap::Guard::into_inner(edition);
-        match self.queries.get(&edition, &criteria, format, now).await {
-            Ok(made) => respond::selected(&made.representation, &edition, made.until, max_age, now, headers),
-            Err(queries::Busy) => respond::busy(),
-        }
+/// Everything that answers to everybody depend on, and what is counted of them.
+struct Site {
+    current: Current,
+    status: Arc<Status>,
+    room: Arc<Room>,
+    queries: Queries,
+    coders: Semaphore,
+    limit: Limit,
+    access_log: Option<AccessLog>,
+    day: ArcSwap<Day>,
+    /// Who asks for selections that addresses spell.
+    queried: Arc<Audience>,
+    others: Others,
+}
+
+/// A representation that was asked for, and until when it is what it is.
+struct Asked<'a> {
+    representation: &'a Arc<Representation>,
+    audience: &'a Audience,
+    due: Option<Timestamp>,
+}
+
+/// What must be made before there is an answer.
+enum Unmade {
+    /// A representation in a coding that nobody asked for before.
+    Coded(Arc<Representation>, Coding, Option<Timestamp>),
+    /// A selection that the address spells.
+    Selection(Arc<Edition>, Box<Criteria>, Format),
+}
+
+impl Answers for Site {
+    async fn answer(&self, request: &Request<Incoming>, peer: Peer) -> Response<Full<Bytes>> {
+        self.reply(request, peer, SystemTime::now()).await
     }
 }
 
-/// Whether an error of `accept` concerns one client, and not the listener.
-fn is_of_the_client(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+impl Site {
+    /// The answer to a request that came from a peer at an instant.
+    async fn reply<B>(&self, request: &Request<B>, peer: Peer, now: SystemTime) -> Response<Full<Bytes>> {
+        let answer = match respond::refused(request) {
+            Some(refused) => self.other(refused),
+            None => match self.find(request, peer, now) {
+                Ok(answer) => answer,
+                // Seldom, and much state: connections that wait for nothing need no room for it.
+                Err(unmade) => Box::pin(self.make(unmade, request, peer, now)).await,
+            },
+        };
+        if let Some(log) = &self.access_log {
+            let client =
+                client::address(peer, request.headers(), &self.current.load().config.serving.trusted_proxies);
+            log.log(client, request, &answer, now);
+        }
+        answer
+    }
+
+    fn new(current: Current, status: Arc<Status>, room: Arc<Room>, config: &Config) -> Self {
+        Self {
+            current,
+            status,
+            room,
+            queries: Queries::new(),
+            coders: Semaphore::new(CODED_AT_ONCE),
+            limit: Limit::new(),
+            access_log: config.serving.access_log.map(AccessLog::new),
+            day: ArcSwap::default(),
+            queried: Arc::default(),
+            others: Others::default(),
+        }
+    }
+
+    /// The day of an instant.
+    fn day(&self, now: SystemTime) -> Guard<Arc<Day>> {
+        const SECONDS: u64 = 24 * 60 * 60;
+        let number = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs() / SECONDS);
+        let day = self.day.load();
+        if day.number == number {
+            return day;
+        }
+        // Threads that see a new day at once agree on the key of one of them.
+        self.day.rcu(|day| if day.number == number { day.clone() } else { Arc::new(Day::new(number)) });
+        self.day.load()
+    }
+
+    /// The answer with what is at an address, from one edition; or what must be made for it first.
+    fn find<B>(
+        &self,
+        request: &Request<B>,
+        peer: Peer,
+        now: SystemTime,
+    ) -> Result<Response<Full<Bytes>>, Unmade> {
+        let uri = request.uri();
+        let edition = self.current.load();
+        Ok(match route(&edition, uri) {
+            Route::Found(representation) => {
+                let due = match representation.archive {
+                    Some(archive) => archive.until,
+                    None => edition.next_due,
+                };
+                let asked = Asked { representation, audience: &representation.audience, due };
+                return self.poll(&asked, &edition.config, peer, request.headers(), now);
+            }
+            Route::Query(criteria, format) => {
+                return Err(Unmade::Selection(Guard::into_inner(edition), criteria, format));
+            }
+            Route::Moved(to) => self.other(respond::moved(to, edition.config.max_age)),
+            Route::Gone => self.other(respond::gone(uri)),
+            Route::Bad(value) => self.other(respond::bad(&value)),
+            Route::Nothing => self.other(respond::nothing(&edition, uri)),
+        })
+    }
+
+    /// The answer with what must be made first.
+    async fn make<B>(
+        &self,
+        unmade: Unmade,
+        request: &Request<B>,
+        peer: Peer,
+        now: SystemTime,
+    ) -> Response<Full<Bytes>> {
+        let (edition, criteria, format) = match unmade {
+            Unmade::Coded(representation, coding, due) => {
+                return self.code(&representation, coding, due, now).await;
+            }
+            Unmade::Selection(edition, criteria, format) => (edition, criteria, format),
+        };
+        let made = match self.queries.get(&edition, &criteria, format, now).await {
+            Ok(made) => made,
+            Err(NotMade::Busy) => return self.other(respond::busy()),
+            Err(NotMade::Failed) => return self.other(respond::broken()),
+        };
+        let due = edition.next_due.into_iter().chain(made.until).min();
+        let asked = Asked { representation: &made.representation, audience: &self.queried, due };
+        match self.poll(&asked, &edition.config, peer, request.headers(), now) {
+            Ok(answer) => answer,
+            Err(Unmade::Coded(representation, coding, due)) => {
+                self.code(&representation, coding, due, now).await
+            }
+            Err(Unmade::Selection(..)) => self.other(respond::broken()),
+        }
+    }
+
+    /// The answer with a representation; or in which coding it must be made first.
+    fn poll(
+        &self,
+        asked: &Asked<'_>,
+        config: &Config,
+        peer: Peer,
+        headers: &HeaderMap,
+        now: SystemTime,
+    ) -> Result<Response<Full<Bytes>>, Unmade> {
+        let Asked { representation, audience, due } = *asked;
+        let client = client::address(peer, headers, &config.serving.trusted_proxies);
+        if let Some(polls) = config.serving.client_limit
+            && let Err(wait) =
+                self.limit.take((client, &representation.url), headers, (polls, config.max_age), now)
+        {
+            audience.count(Answer::Limited, Coding::Identity);
+            return Ok(respond::limited(wait));
+        }
+        let Some(coding) = negotiate::coding(headers) else {
+            return Ok(self.other(respond::unacceptable()));
+        };
+        self.note(asked, client, headers, now);
+        match precondition::evaluate(headers, representation.entity_tag(coding), representation.last_modified)
+        {
+            Outcome::NotModified => {
+                audience.count(Answer::NotModified, coding);
+                audience.save(representation.coded(coding).map_or(representation.body.len(), Bytes::len));
+                Ok(respond::not_modified(representation, coding, due, now))
+            }
+            Outcome::Failed => {
+                audience.count(Answer::Failed, coding);
+                Ok(respond::failed())
+            }
+            Outcome::Proceed => {
+                audience.count(Answer::Full, coding);
+                match representation.coded(coding) {
+                    Some(body) => Ok(respond::found(representation, coding, body.clone(), due, now)),
+                    None => Err(Unmade::Coded(representation.clone(), coding, due)),
+                }
+            }
+        }
+    }
+
+    /// The answer with a representation in a coding that nobody asked for before. Whoever else
+    /// asks meanwhile waits for the same making of it.
+    async fn code(
+        &self,
+        representation: &Arc<Representation>,
+        coding: Coding,
+        due: Option<Timestamp>,
+        now: SystemTime,
+    ) -> Response<Full<Bytes>> {
+        let turn = self.coders.acquire().await;
+        if representation.coded(coding).is_none() {
+            let representation = representation.clone();
+            // If it panics it is not there, and the bytes as they are do.
+            let _ = tokio::task::spawn_blocking(move || representation.encode(coding).len()).await;
+        }
+        drop(turn);
+        match representation.coded(coding) {
+            Some(body) => respond::found(representation, coding, body.clone(), due, now),
+            None => respond::found(representation, Coding::Identity, representation.body.clone(), due, now),
+        }
+    }
+
+    /// Takes note of a reader: whoever polls a feed, rather than one of its archives.
+    fn note(&self, asked: &Asked<'_>, client: Option<IpAddr>, headers: &HeaderMap, now: SystemTime) {
+        if asked.representation.archive.is_none() {
+            let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+            asked.audience.note(&self.day(now), client, agent);
+        }
+    }
+
+    /// Counts an answer that is of no feed.
+    fn other(&self, answer: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
+        self.others.count(answer.status());
+        answer
+    }
 }

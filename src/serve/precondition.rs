@@ -3,7 +3,9 @@
 use std::time::SystemTime;
 
 use hyper::HeaderMap;
-use hyper::header::{HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
+use hyper::header::{
+    HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE,
+};
 
 /// What the preconditions of a GET or HEAD decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,20 +20,26 @@ pub(super) enum Outcome {
 
 /// Evaluates the preconditions of a GET or HEAD for a representation that exists, in the order of
 /// §13.2.2. A field that is not valid counts as absent (§13.1.3, §13.1.4).
-pub(super) fn evaluate(headers: &HeaderMap, entity_tag: &str, last_modified: SystemTime) -> Outcome {
+pub(super) fn evaluate(headers: &HeaderMap, entity_tag: &HeaderValue, last_modified: SystemTime) -> Outcome {
+    let entity_tag = entity_tag.as_bytes();
     if headers.contains_key(IF_MATCH) {
-        if !any_tag(headers, &IF_MATCH, |tag| strong(tag) && tag == entity_tag) {
+        if !any_tag(headers, &IF_MATCH, |tag| strong(tag) && tag.as_bytes() == entity_tag) {
             return Outcome::Failed;
         }
     } else if date(headers, &IF_UNMODIFIED_SINCE).is_some_and(|date| last_modified > date) {
         return Outcome::Failed;
     }
     let not_modified = if headers.contains_key(IF_NONE_MATCH) {
-        any_tag(headers, &IF_NONE_MATCH, |tag| opaque(tag) == opaque(entity_tag))
+        any_tag(headers, &IF_NONE_MATCH, |tag| is_same(opaque(tag), entity_tag))
     } else {
         date(headers, &IF_MODIFIED_SINCE).is_some_and(|date| last_modified <= date)
     };
     if not_modified { Outcome::NotModified } else { Outcome::Proceed }
+}
+
+/// Whether a client says what it has.
+pub(super) fn has_validators(headers: &HeaderMap) -> bool {
+    headers.contains_key(IF_NONE_MATCH) || headers.contains_key(IF_MODIFIED_SINCE)
 }
 
 /// §8.8.3.2: strong comparison needs both tags to be strong. Ours always are.
@@ -41,6 +49,13 @@ fn strong(tag: &str) -> bool {
 
 fn opaque(tag: &str) -> &str {
     tag.strip_prefix("W/").unwrap_or(tag)
+}
+
+/// Whether a tag is that of the same bytes: ours, or what a proxy that coded them made of it. Those
+/// add `-gzip` and take it off again only sometimes.
+fn is_same(tag: &str, entity_tag: &[u8]) -> bool {
+    let suffixed = || Some((tag.strip_suffix("-gzip\"")?.as_bytes(), entity_tag.strip_suffix(b"\"")?));
+    tag.as_bytes() == entity_tag || suffixed().is_some_and(|(tag, ours)| tag == ours)
 }
 
 /// Whether `*` or a tag of the list that fits stands in any line of a field.
@@ -84,7 +99,11 @@ mod tests {
             headers.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
         }
         // Sun, 06 Nov 1994 08:49:37 GMT
-        evaluate(&headers, TAG, SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777))
+        evaluate(
+            &headers,
+            &HeaderValue::from_static(TAG),
+            SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777),
+        )
     }
 
     #[test]
@@ -99,6 +118,10 @@ mod tests {
             (&[][..], Proceed),
             (&[("if-none-match", "\"abc\"")], NotModified),
             (&[("if-none-match", "W/\"abc\"")], NotModified),
+            (&[("if-none-match", "\"abc-gzip\"")], NotModified),
+            (&[("if-none-match", "W/\"abc-gzip\"")], NotModified),
+            (&[("if-none-match", "\"abc-gz\"")], Proceed),
+            (&[("if-match", "\"abc-gzip\"")], Failed),
             (&[("if-none-match", "\"x\", \"a,b\" ,W/\"abc\"")], NotModified),
             (&[("if-none-match", "\"x\""), ("if-none-match", "\"abc\"")], NotModified),
             (&[("if-none-match", " * ")], NotModified),

@@ -12,7 +12,6 @@ use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use tokio::sync::Semaphore;
 use tracing::error;
 
-use crate::config::Config;
 use crate::criteria::Criteria;
 use crate::edition::{Edition, Representation};
 use crate::feed::LogicalFeed;
@@ -30,8 +29,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Selections that addresses spell.
 pub(super) struct Queries {
-    config: Arc<Config>,
-    publication: Publication,
     kept: Cache<Key, Made, Weight>,
     turns: Arc<Semaphore>,
 }
@@ -51,17 +48,22 @@ struct Weight;
 
 impl Weighter<Key, Made> for Weight {
     fn weight(&self, (_, query, _): &Key, made: &Made) -> u64 {
-        (made.representation.body.len() + query.len()) as u64 + OVERHEAD
+        // With the coded forms that may be asked for.
+        (made.representation.body.len() / 2 * 3 + query.len()) as u64 + OVERHEAD
     }
 }
 
-/// Too much is being made already.
+/// Why a selection was not made.
 #[derive(Debug)]
-pub(super) struct Busy;
+pub(super) enum NotMade {
+    /// Too much is being made already.
+    Busy,
+    /// It cannot be written.
+    Failed,
+}
 
 impl Queries {
-    pub(super) fn new(config: Arc<Config>) -> Self {
-        let publication = Publication::new(&config);
+    pub(super) fn new() -> Self {
         #[expect(clippy::expect_used, reason = "the options that the builder needs are all given")]
         let options = OptionsBuilder::new()
             .shards(4)
@@ -71,7 +73,7 @@ impl Queries {
             .expect("the options are complete");
         let kept =
             Cache::with_options(options, Weight, DefaultHashBuilder::default(), DefaultLifecycle::default());
-        Self { config, publication, kept, turns: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self { kept, turns: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// What criteria pick of an edition's entries, in one format.
@@ -81,13 +83,15 @@ impl Queries {
         criteria: &Criteria,
         format: Format,
         now: SystemTime,
-    ) -> Result<Made, Busy> {
+    ) -> Result<Made, NotMade> {
         let key = (edition.generation, criteria.query().into(), format);
         if self.kept.get(&key).is_some_and(|made| made.is_over(now)) {
             self.kept.remove(&key);
         }
         let make = self.make(edition, criteria.clone(), format, now);
-        self.kept.get_or_insert_async(&key, make).await
+        // Whoever waits for what another makes waits no longer than for a turn of its own.
+        let made = tokio::time::timeout(PATIENCE, self.kept.get_or_insert_async(&key, make)).await;
+        made.unwrap_or(Err(NotMade::Busy))
     }
 
     async fn make(
@@ -96,31 +100,36 @@ impl Queries {
         criteria: Criteria,
         format: Format,
         now: SystemTime,
-    ) -> Result<Made, Busy> {
-        let turn = self.turns.clone().acquire_owned();
-        let turn = tokio::time::timeout(PATIENCE, turn).await.map_err(|_| Busy)?.map_err(|_| Busy)?;
-        let (config, publication) = (self.config.clone(), self.publication.clone());
-        let (entries, since) = (edition.entries.clone(), edition.since);
+    ) -> Result<Made, NotMade> {
+        let turn = self.turns.clone().acquire_owned().await.map_err(|_| NotMade::Busy)?;
+        let (config, entries, since) = (edition.config.clone(), edition.entries.clone(), edition.since);
         let made = tokio::task::spawn_blocking(move || {
             let _turn = turn;
+            let publication = Publication::new(&config);
             let logical =
                 LogicalFeed::query(&config, &entries, &criteria, chrono::DateTime::<Utc>::from(now));
             let feed = logical.subscription();
             let until = logical.due(&feed.entries);
-            // What time alone changes was others' a moment ago.
-            let last_modified = if criteria.age.is_some() { now } else { since };
+            // What time alone changes may have been something else in the second before this one,
+            // and in this one too: nobody who asks by date is told that nothing changed.
+            let last_modified =
+                if criteria.age.is_some() { now.max(since) + Duration::from_secs(1) } else { since };
             let body = format.render(&feed, &publication)?;
             let url = publication.document_url(&feed, format);
-            let representation = Representation::new(body, format.media_type(), url, last_modified);
+            let representation =
+                Representation::new(body, format.media_type(), url, last_modified, config.max_age);
             Ok::<_, crate::render::RenderError>(Made { representation: Arc::new(representation), until })
         });
         match made.await {
             Ok(Ok(made)) => Ok(made),
             Ok(Err(failed)) => {
                 error!("{failed}");
-                Err(Busy)
+                Err(NotMade::Failed)
             }
-            Err(_) => Err(Busy),
+            Err(broken) => {
+                error!("a selection cannot be made: {broken}");
+                Err(NotMade::Failed)
+            }
         }
     }
 }
@@ -135,6 +144,7 @@ impl Made {
 mod tests {
     use super::*;
     use crate::catalog::Catalog;
+    use crate::config::Config;
     use crate::feed::Entries;
     use crate::seed::{self, Change};
 
@@ -150,7 +160,11 @@ mod tests {
             (path, Change::Read(reading))
         });
         catalog.apply(seeds, "2025-01-01T00:00:00Z".parse().unwrap());
-        Edition { entries: Arc::new(Entries::of(&catalog)), generation: 1, ..Edition::default() }
+        Edition {
+            entries: Arc::new(Entries::of(&catalog)),
+            generation: 1,
+            ..Edition::empty(Arc::new(Config::sample("")))
+        }
     }
 
     fn at(second: u64) -> SystemTime {
@@ -164,7 +178,7 @@ mod tests {
 
     #[tokio::test]
     async fn whatever_is_asked_for_what_is_kept_is_bounded() {
-        let (queries, edition) = (Queries::new(Arc::new(Config::sample(""))), edition());
+        let (queries, edition) = (Queries::new(), edition());
         for number in 0..600_u32 {
             let criteria = criteria(&format!("min_quality=-{number}"));
             let made = queries.get(&edition, &criteria, Format::Atom, at(0)).await.unwrap();
@@ -175,7 +189,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_kept_is_asked_for_by_generation_and_until_it_is_over() {
-        let (queries, mut edition) = (Queries::new(Arc::new(Config::sample(""))), edition());
+        let (queries, mut edition) = (Queries::new(), edition());
         let young = criteria("age=1h");
         let first = queries.get(&edition, &young, Format::Rss, at(3599)).await.unwrap();
         let again = queries.get(&edition, &young, Format::Rss, at(3599)).await.unwrap();
@@ -191,10 +205,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_waits_for_too_long_is_told_so() {
-        let queries = Queries::new(Arc::new(Config::sample("")));
+    async fn nobody_waits_for_too_long() {
+        let (queries, edition) = (Queries::new(), edition());
         let _turns = queries.turns.acquire_many(2).await.unwrap();
-        let asked = queries.get(&edition(), &criteria("limit=1"), Format::Atom, at(0)).await;
-        assert!(asked.is_err());
+        let (criteria, began) = (criteria("limit=1"), tokio::time::Instant::now());
+        let asked = || queries.get(&edition, &criteria, Format::Atom, at(0));
+        let answers = tokio::join!(asked(), asked(), asked());
+        assert!(matches!(answers, (Err(NotMade::Busy), Err(NotMade::Busy), Err(NotMade::Busy))));
+        assert_eq!(began.elapsed(), PATIENCE);
     }
 }

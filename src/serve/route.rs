@@ -1,4 +1,4 @@
-//! From an address to what is there: a pure function of the edition and the configuration.
+//! From an address to what is there: a pure function of the edition.
 
 use std::sync::Arc;
 
@@ -29,7 +29,8 @@ pub(super) enum Route<'a> {
 }
 
 /// What is at an address. The parts of its query that are no criteria mean nothing.
-pub(super) fn route<'a>(edition: &'a Edition, config: &Config, uri: &Uri) -> Route<'a> {
+pub(super) fn route<'a>(edition: &'a Edition, uri: &Uri) -> Route<'a> {
+    let config = &edition.config;
     let Ok(path) = percent_decode_str(uri.path()).decode_utf8() else { return Route::Nothing };
     if let Some(format) = all_format(&path)
         && let Some(query) = uri.query()
@@ -43,7 +44,7 @@ pub(super) fn route<'a>(edition: &'a Edition, config: &Config, uri: &Uri) -> Rou
     if let Some(representation) = edition.get(&path) {
         return Route::Found(representation);
     }
-    topic(&path, config).unwrap_or(Route::Nothing)
+    topic(config, &path).unwrap_or(Route::Nothing)
 }
 
 /// The format of the feed of everything at a path.
@@ -63,11 +64,22 @@ fn spelled(mut criteria: Criteria, query: &str, format: Format, config: &Config)
 }
 
 /// What became of a topic that has no feed at its slug.
-fn topic(path: &str, config: &Config) -> Option<Route<'static>> {
+fn topic<'a>(config: &Config, path: &str) -> Option<Route<'a>> {
     let below = path.strip_prefix("/topics/")?;
     let (slug, rest) = below.split_at(below.find(['.', '/']).unwrap_or(below.len()));
-    if let Some(now) = config.topics.moved(slug) {
-        return Some(Route::Moved(format!("{}topics/{}{}", config.url, encoded(now), encoded(rest))));
+    if let Some(now) = config.topics.moved(slug).filter(|_| is_below_topic(rest)) {
+        return Some(Route::Moved(format!("{}topics/{}{rest}", config.url, encoded(now))));
     }
     config.topics.is_retired(slug).then_some(Route::Gone)
+}
+
+/// Whether this follows the slug in an address of a topic: `.atom`, `/2024-03.atom`, or nothing.
+fn is_below_topic(rest: &str) -> bool {
+    let Some((month, ending)) = rest.rsplit_once('.') else { return rest.is_empty() };
+    let is_month = || {
+        let (year, month) = month.strip_prefix('/')?.split_once('-')?;
+        Some([year, month].iter().all(|digits| digits.bytes().all(|digit| digit.is_ascii_digit())))
+    };
+    Format::ALL.iter().any(|format| format.ending() == ending)
+        && (month.is_empty() || is_month() == Some(true))
 }

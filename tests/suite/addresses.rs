@@ -126,6 +126,7 @@ fn selections_pick_what_their_criteria_say() {
         ("/all.atom?any=ai,robots&all=robots", &["D", "C", "B"]),
         ("/all.rss?none=vision&type=video", &["D", "A"]),
         ("/all.atom?provider=at-forbes-com", &["C", "A"]),
+        ("/all.atom?provider=at.forbes.com", &["C", "A"]),
         ("/all.atom?min_quality=70.5", &["C", "B"]),
         ("/all.atom?category=news&order=heat&limit=2", &["B", "D"]),
         ("/all.atom?category=sport", &[]),
@@ -187,7 +188,7 @@ fn a_selection_has_one_address_one_self_link_and_one_set_of_validators() {
     }
     assert_eq!(statuses(&daemon, &["/all.atom?utm_source=x", "/topics/ai.atom?any=x"]), [200, 200]);
     for (path, said) in [
-        ("/all.atom?any=!!!", "`any=!!!`: a topic needs a letter or a digit"),
+        ("/all.atom?any=!!!", "`any=!!!`: a name needs a letter or a digit"),
         ("/all.rss?min_quality=high", "`min_quality=high`: this should be a number"),
         ("/all.atom?type=video&limit=51", "`limit=51`: this should be a number from 1 to 50"),
         ("/all.atom?order=%1B%5B31m", "`order=\u{FFFD}[31m`: this should be `date` or `heat`"),

@@ -91,6 +91,7 @@ selections:
   - {name: small, any: [formats], none: [atom], entries: 1}
   - {name: heated, order: heat, min_quality: 1}
   - {name: recent, age: 36500d}
+  - {name: spelled, any: [podcasts, web feeds], entries: 1}
 ";
 
 const BROKEN: &str = "# broken";
@@ -98,7 +99,19 @@ const BROKEN: &str = "# broken";
 fn text() -> impl Strategy<Value = String> {
     let title = select(&["Same", "Other", "R&D <b>", "机器"][..]);
     let id = prop_oneof![Just(String::new()), (0..3_u8).prop_map(|id| format!("id: urn:example:{id}\n"))];
-    let spellings = &["JSON Feed", "json feed", "Json-Feed", "RSS", "rss", "Atom", "机器学习"][..];
+    let spellings = &[
+        "JSON Feed",
+        "json feed",
+        "Json-Feed",
+        "RSS",
+        "rss",
+        "Atom",
+        "机器学习",
+        "Podcasts",
+        "podcasts",
+        "Web Feeds",
+        "web feeds",
+    ][..];
     let topics = subsequence(spellings, 1..4).prop_shuffle();
     let quality = (0..3_u8).prop_map(|quality| format!("quality: {quality}\n"));
     let day = (1..5_u8, 1..3_u8).prop_map(|(month, day)| format!("date: 2024-0{month}-0{day}\n"));

@@ -237,6 +237,14 @@ fn rows() -> Vec<Row> {
             "<img src='https://t.example/p.gif' width=1 height=1><img src='https://t.example/q.gif' style='display:none'>a",
             Content("a"),
         ),
+        // Text in one attribute that looks like another.
+        html("<div title='x style=' style='display:none'>secret</div>a", Content("a")),
+        html(
+            "<img src='https://t.example/p.gif' alt='x width=' title='x height=' width=1 height=1>a",
+            Content("a"),
+        ),
+        html("<iframe title='x src=' src='https://evil.example/'></iframe>a", Content("a")),
+        html("<p title='x hidden='>visible</p>", Content("<p title=\"x hidden=\">visible</p>")),
         // HTML that is broken.
         html("<p><b><i>a", Content("<p><b><i>a</i></b></p>")),
         html("<!-- a <p>b", Content("<p>Row</p>")),

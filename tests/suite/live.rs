@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use chrono::{DateTime, SubsecRound, Utc};
 use sower::args::Settings;
+use sower::coding::Coding;
 use sower::edition::Representation;
 
 use sower::render::Format;
@@ -379,7 +380,9 @@ fn no_reader_ever_sees_half_an_edition() {
 
 /// The tag of a representation with these bytes, and no other.
 fn tag_of(body: &[u8]) -> String {
-    Representation::new(body.to_vec(), "", String::new(), SystemTime::now()).entity_tag
+    let representation =
+        Representation::new(body.to_vec(), "", String::new(), SystemTime::now(), Duration::ZERO);
+    representation.entity_tag(Coding::Identity).to_str().unwrap().to_owned()
 }
 
 /// The next whole second that is more than `seconds` away.

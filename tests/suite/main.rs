@@ -13,6 +13,7 @@ mod kill;
 mod live;
 mod records;
 mod samples;
+mod serving;
 mod shapes;
 mod support;
 mod valid;

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -16,6 +18,7 @@ use sower::args::Settings;
 use sower::config::Config;
 use sower::daemon::RunError;
 use sower::render::encoded;
+use sower::serve::Doors;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
@@ -225,6 +228,7 @@ pub(crate) fn titles(body: &[u8]) -> Vec<String> {
 /// `sower::run` on a socket and a runtime of its own, until it is stopped or dropped.
 pub(crate) struct Daemon {
     address: SocketAddr,
+    configs: Sender<Config>,
     stop: Option<oneshot::Sender<()>>,
     running: Option<JoinHandle<Result<(), RunError>>>,
 }
@@ -235,15 +239,17 @@ impl Daemon {
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
+        let (send, configs) = channel();
         let running = thread::spawn(move || {
             let mut runtime = tokio::runtime::Builder::new_multi_thread();
             let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                sower::run(config, listener, async { drop(stopped.await) }).await
+                let doors = Doors { public: vec![listener.into()], admin: None };
+                sower::run(config, doors, configs, async { drop(stopped.await) }).await
             })
         });
-        Self { address, stop: Some(stop), running: Some(running) }
+        Self { address, configs: send, stop: Some(stop), running: Some(running) }
     }
 
     /// Tells the daemon to stop, and waits until it has: for less long than it would wait itself
@@ -261,8 +267,17 @@ impl Daemon {
         }
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub(crate) fn connect(&self) -> Connection {
         Connection::to(self.address)
+    }
+
+    /// Gives the daemon another configuration.
+    pub(crate) fn reconfigure(&self, config: Config) {
+        self.configs.send(config).unwrap();
     }
 
     /// One request on a connection of its own.
@@ -346,15 +361,36 @@ impl Drop for Doomed {
 
 /// An HTTP/1.1 connection, kept alive until a request says otherwise.
 pub(crate) struct Connection {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Box<dyn Stream>>,
 }
+
+pub(crate) trait Stream: Read + Write + Send {}
+
+impl<S: Read + Write + Send> Stream for S {}
 
 impl Connection {
     fn to(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.set_write_timeout(Some(DEADLINE)).unwrap();
-        Self { stream: BufReader::new(stream) }
+        Self { stream: BufReader::new(Box::new(stream)) }
+    }
+
+    /// A connection to a Unix socket, once somebody listens there.
+    pub(crate) fn to_socket(path: &Path) -> Self {
+        let mut stream = None;
+        eventually("somebody listens at the socket", || {
+            stream = UnixStream::connect(path).ok();
+            stream.is_some()
+        });
+        let stream = stream.unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        Self { stream: BufReader::new(Box::new(stream)) }
+    }
+
+    /// Sends bytes as they are.
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
+        self.stream.get_mut().write_all(bytes).unwrap();
     }
 
     pub(crate) fn request(&mut self, method: &str, path: &str, fields: &[(&str, &str)]) -> Response {
@@ -363,8 +399,12 @@ impl Connection {
             head.extend([name, ": ", value, "\r\n"]);
         }
         head.push_str("\r\n");
-        self.stream.get_mut().write_all(head.as_bytes()).unwrap();
+        self.send(head.as_bytes());
+        self.answer(method)
+    }
 
+    /// Reads the answer to a request of this method.
+    pub(crate) fn answer(&mut self, method: &str) -> Response {
         let line = self.line();
         let status: u16 =
             line.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).unwrap().parse().unwrap();

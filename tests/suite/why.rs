@@ -49,9 +49,16 @@ shown.md: Shown
   in https://feeds.example.org/topics/formats.atom, place 1 of 1
   not in https://feeds.example.org/selections/videos.atom: the selection does not pick it
 ";
-    for what in
-        ["shown.md", "seeds/shown.md", "https://a.example/shown", "http://A.example/shown/#x", "SHOWN", "how"]
-    {
+    for what in [
+        "shown.md",
+        "seeds/shown.md",
+        "https://a.example/shown",
+        "http://A.example/shown/#x",
+        "HTTPS://A.example/shown",
+        "a.example/shown",
+        "SHOWN",
+        "how",
+    ] {
         assert_eq!(why(&work, what), (0, expected.to_owned()), "{what}");
     }
     assert!(why(&work, "urn:x:over").1.starts_with("over.md: "));
@@ -81,6 +88,7 @@ fn every_way_of_being_missing_has_an_answer() {
         ("unicorn", 1, "plain.md: no seed"),
         (".hidden.md", 1, "no seed; its name is not that of a seed"),
         ("shwon.md", 1, "did you mean shown.md?"),
+        ("https://a.example/SHOWN", 1, "did you mean https://a.example/shown/?"),
         ("https://nowhere.example/", 1, "has this path, address, id or title"),
     ] {
         let (found, told) = why(&work, what);

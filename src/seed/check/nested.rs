@@ -24,7 +24,6 @@ impl Check<'_> {
     pub(super) fn provider(
         &mut self,
         provider: Option<front_matter::Provider>,
-        path: &[Step<'_>],
     ) -> (Option<Provider>, Vec<String>) {
         let Some(provider) = provider else { return (None, Vec::new()) };
         let authors =
@@ -33,24 +32,19 @@ impl Check<'_> {
         let site = domain.and_then(|domain| {
             let site = link::site(domain);
             if site.is_none() {
-                let place = self.place_of(&[path, &[Step::Key("domain")]].concat());
+                let place = self.place_of(&[Step::Key("provider"), Step::Key("domain")]);
                 self.fault(place, "`domain` is left out: it is not the name of a host".to_owned(), None);
             }
             site
         });
         let image = match provider.images.first() {
             Some(image) => {
-                let path = [path, &[Step::Key("images"), Step::Index(0)]].concat();
+                let path = [Step::Key("provider"), Step::Key("images"), Step::Index(0)];
                 self.asset(image.url.as_deref(), "image", &path)
             }
             None => None,
         };
-        let name = provider
-            .name
-            .as_deref()
-            .and_then(some_text)
-            .or_else(|| site.as_ref().and(domain).and_then(some_text));
-        (name.map(|name| Provider { name, site, image }), authors)
+        (name_of(&provider).map(|name| Provider { name, site, image }), authors)
     }
 
     pub(super) fn images(&mut self, images: Option<Given<Vec<front_matter::Image>>>) -> Vec<Image> {
@@ -94,15 +88,8 @@ impl Check<'_> {
             let date = item.published_date_time.as_deref().filter(|date| !date.trim().is_empty());
             let key = "publishedDateTime";
             let published = date.and_then(|date| self.date(date, key, &[path[0], path[1], Step::Key(key)]));
-            let (provider, _) = self.provider(item.provider, &[path[0], path[1], Step::Key("provider")]);
-            related.push(Related {
-                title,
-                link,
-                summary: item.excerpt.as_deref().and_then(some_text),
-                published,
-                provider,
-                kind: item.kind.as_deref().and_then(some_text),
-            });
+            let provider = item.provider.as_ref().and_then(name_of);
+            related.push(Related { title, link, published, provider });
         }
         related
     }
@@ -113,10 +100,15 @@ impl Check<'_> {
         for (index, action) in given.into_iter().enumerate() {
             let path = [Step::Key("actions"), Step::Index(index)];
             if let Some(url) = self.asset(action.url.as_deref(), "action", &path) {
-                let text = |text: Option<String>| text.as_deref().and_then(some_text);
-                actions.push(Action { url, title: text(action.title), kind: text(action.kind) });
+                actions.push(Action { url, title: action.title.as_deref().and_then(some_text) });
             }
         }
         actions
     }
+}
+
+/// What a provider is called: its name, or else its domain.
+fn name_of(provider: &front_matter::Provider) -> Option<String> {
+    let domain = || provider.domain.as_deref().filter(|domain| link::site(domain.trim()).is_some());
+    provider.name.as_deref().and_then(some_text).or_else(|| some_text(domain()?))
 }

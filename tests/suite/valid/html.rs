@@ -137,7 +137,7 @@ fn check_element(place: &str, name: &str, tag: &StartTag<()>, faults: &mut Fault
     for (attribute, value) in &tag.attributes {
         let attribute = &*String::from_utf8_lossy(attribute);
         let value = &*String::from_utf8_lossy(&value.value);
-        let forbidden = attribute.starts_with("on") || attribute == "style" || attribute == "srcdoc";
+        let forbidden = attribute.starts_with("on") || ["style", "hidden", "srcdoc"].contains(&attribute);
         faults.check(place, !forbidden, format!("has the attribute {attribute} of {name}"));
         let mut check_address = |address: &str| {
             let letter = FOLLOWED.contains(&name) && address.starts_with("mailto:");
@@ -212,6 +212,7 @@ fn each_breach_of_html_is_found() {
         ("<p a=\"1\" a=\"2\">a</p>", "content is not HTML: duplicate-attribute"),
         ("<p onclick=\"a\">a</p>", "content has the attribute onclick of p"),
         ("<p style=\"a\">a</p>", "content has the attribute style of p"),
+        ("<p hidden=\"\">a</p>", "content has the attribute hidden of p"),
         (
             "<a href=\"JAVASCRIPT:a()\">a</a>",
             "content has href of a that is no absolute address: \"JAVASCRIPT:a()\"",

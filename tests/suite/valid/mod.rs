@@ -26,16 +26,29 @@ use crate::shapes;
 pub(crate) fn faults(path: &str, bytes: &[u8], publication_url: &str) -> Vec<String> {
     let Ok(text) = std::str::from_utf8(bytes) else { return vec!["the document is not UTF-8".to_owned()] };
     let own = own_address(path, publication_url);
+    let subscription = own_address(&subscription(path), publication_url);
     let mut faults = Faults::default();
     let file = path.split('?').next().unwrap_or_default();
     match file.rsplit_once('.') {
         Some((_, "rss")) => rss::check(text, &own, &mut faults),
         Some((_, "atom")) => atom::check(text, &own, &mut faults),
-        Some((_, "json")) => json::check(text, &own, &mut faults),
+        Some((_, "json")) => json::check(text, &subscription, &mut faults),
         Some((_, "opml")) => opml::check(text, &mut faults),
         _ => faults.add("the document", "has no ending that tells its format"),
     }
     faults.0
+}
+
+/// The path of the document that people subscribe to, of the feed that has a document at this path:
+/// `topics/SLUG.json` of `topics/SLUG/2024-03.json`.
+fn subscription(path: &str) -> String {
+    let segments: Vec<_> = path.split('/').collect();
+    match (segments.as_slice(), path.rsplit_once('.')) {
+        ([feed @ .., _], Some((_, ending))) if feed.len() == 2 || feed == ["all"] => {
+            format!("{}.{ending}", feed.join("/"))
+        }
+        _ => path.to_owned(),
+    }
 }
 
 /// The address of a document, which a URI spells in ASCII (RFC 3986 §2.1).

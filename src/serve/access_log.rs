@@ -1,0 +1,182 @@
+//! The access log: a line for each answer, on standard output.
+//!
+//! Lines are handed to a thread that writes them, so that whoever reads them slowly, or not at
+//! all, holds up no answer: what does not fit in the queue is counted and left out.
+
+use std::fmt::Write as _;
+use std::io::{BufWriter, Write};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use http_body_util::Full;
+use hyper::body::Body;
+use hyper::header::{CONTENT_ENCODING, HeaderName, REFERER, USER_AGENT};
+use hyper::{Method, Request, Response};
+use serde::Serialize;
+use tracing::warn;
+
+use super::client::Peer;
+use crate::config::AccessLog as Form;
+
+/// Most lines that wait to be written.
+const QUEUE: usize = 8192;
+
+/// The access log.
+pub(super) struct AccessLog {
+    form: Form,
+    lines: SyncSender<String>,
+    left_out: AtomicU64,
+}
+
+impl AccessLog {
+    pub(super) fn new(form: Form) -> Self {
+        let (lines, queue) = sync_channel(QUEUE);
+        std::thread::spawn(move || write(&queue, std::io::stdout()));
+        Self { form, lines, left_out: AtomicU64::new(0) }
+    }
+
+    /// Logs an answer to a client.
+    pub(super) fn log<B>(
+        &self,
+        client: Peer,
+        request: &Request<B>,
+        answer: &Response<Full<Bytes>>,
+        now: SystemTime,
+    ) {
+        let line = match self.form {
+            Form::Common => common(client, request, answer, now.into()),
+            Form::Json => json(client, request, answer, now.into()),
+        };
+        if self.lines.try_send(line).is_err() {
+            let before = self.left_out.fetch_add(1, Relaxed);
+            if before.is_multiple_of(QUEUE as u64) {
+                warn!("the access log is read too slowly: {} lines were left out so far", before + 1);
+            }
+        }
+    }
+}
+
+/// Writes what comes, until nobody can log any more or nobody can read.
+fn write(queue: &Receiver<String>, out: impl Write) {
+    let mut out = BufWriter::new(out);
+    while let Ok(line) = queue.recv() {
+        let mut next = Ok(line);
+        while let Ok(line) = next {
+            if out.write_all(line.as_bytes()).is_err() {
+                return;
+            }
+            next = queue.try_recv();
+        }
+        if out.flush().is_err() || next == Err(TryRecvError::Disconnected) {
+            return;
+        }
+    }
+}
+
+fn length<B>(request: &Request<B>, answer: &Response<Full<Bytes>>) -> u64 {
+    if request.method() == Method::HEAD { 0 } else { answer.body().size_hint().lower() }
+}
+
+fn field<'a, B>(request: &'a Request<B>, name: &HeaderName) -> Option<&'a str> {
+    request.headers().get(name)?.to_str().ok()
+}
+
+fn target<B>(request: &Request<B>) -> &str {
+    request.uri().path_and_query().map_or("*", |target| target.as_str())
+}
+
+/// The combined form of the Common Log Format. Quotes and what is no visible ASCII are escaped, so
+/// that a line is a line whatever a client sends.
+fn common<B>(
+    client: Peer,
+    request: &Request<B>,
+    answer: &Response<Full<Bytes>>,
+    now: DateTime<Utc>,
+) -> String {
+    let client = client.map_or_else(|| "unix:".to_owned(), |client| client.to_string());
+    let mut line = format!(
+        "{client} - - [{}] \"{} {} {:?}\" {} {}",
+        now.format("%d/%b/%Y:%H:%M:%S +0000"),
+        request.method(),
+        escaped(target(request)),
+        request.version(),
+        answer.status().as_u16(),
+        length(request, answer),
+    );
+    for name in [REFERER, USER_AGENT] {
+        let _ = write!(line, " \"{}\"", escaped(field(request, &name).unwrap_or("-")));
+    }
+    line.push('\n');
+    line
+}
+
+fn escaped(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| match c {
+            '"' | '\\' => vec!['\\', c],
+            ' '..='~' => vec![c],
+            _ => c.escape_default().collect(),
+        })
+        .collect()
+}
+
+fn json<B>(client: Peer, request: &Request<B>, answer: &Response<Full<Bytes>>, now: DateTime<Utc>) -> String {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        time: String,
+        client: Option<std::net::IpAddr>,
+        method: &'a str,
+        target: &'a str,
+        status: u16,
+        bytes: u64,
+        coding: Option<&'a str>,
+        referrer: Option<&'a str>,
+        user_agent: Option<&'a str>,
+    }
+    let line = Line {
+        time: now.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
+        client,
+        method: request.method().as_str(),
+        target: target(request),
+        status: answer.status().as_u16(),
+        bytes: length(request, answer),
+        coding: answer.headers().get(CONTENT_ENCODING).and_then(|coding| coding.to_str().ok()),
+        referrer: field(request, &REFERER),
+        user_agent: field(request, &USER_AGENT),
+    };
+    serde_json::to_string(&line).unwrap_or_default() + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> Request<()> {
+        let request = Request::get("/all.atom?q=%22").header("user-agent", "a \"reader\"\t\\");
+        request.header("referer", "https://a.example/").body(()).unwrap()
+    }
+
+    fn answer() -> Response<Full<Bytes>> {
+        let answer = Response::builder().status(200).header("content-encoding", "gzip");
+        answer.body(Full::new(Bytes::from_static(b"12345"))).unwrap()
+    }
+
+    #[test]
+    fn lines_are_lines_whatever_a_client_sends() {
+        let now: DateTime<Utc> = "2026-01-02T03:04:05Z".parse().unwrap();
+        let client = Some("192.0.2.1".parse().unwrap());
+        assert_eq!(
+            common(client, &request(), &answer(), now),
+            "192.0.2.1 - - [02/Jan/2026:03:04:05 +0000] \"GET /all.atom?q=%22 HTTP/1.1\" 200 5 \
+             \"https://a.example/\" \"a \\\"reader\\\"\\t\\\\\"\n"
+        );
+        let line = json(None, &request(), &answer(), now);
+        let read: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(read["user_agent"], "a \"reader\"\t\\");
+        assert_eq!((&read["coding"], &read["bytes"]), (&"gzip".into(), &5.into()));
+        assert_eq!(line.matches('\n').count(), 1);
+    }
+}

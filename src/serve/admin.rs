@@ -1,0 +1,156 @@
+//! The admin listener: what only the operator should see.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::{Request, Response, StatusCode};
+use serde::Serialize;
+
+use super::client::Peer;
+use super::{Answers, Site, metrics, respond};
+use crate::audience::{Audience, Readership};
+use crate::edition::Edition;
+use crate::feed::Selection;
+use crate::report;
+use crate::seed::Timestamp;
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What the operator sees of a site.
+pub(super) struct Admin {
+    pub(super) site: Arc<Site>,
+}
+
+impl Answers for Admin {
+    async fn answer(&self, request: &Request<Incoming>, _: Peer) -> Response<Full<Bytes>> {
+        if let Some(refused) = respond::refused(request) {
+            return refused;
+        }
+        let (status, media_type, text) = match request.uri().path() {
+            "/healthz" => (StatusCode::OK, TEXT, "ok\n".to_owned()),
+            "/readyz" => self.ready(),
+            "/metrics" => (StatusCode::OK, OPENMETRICS, metrics::exposition(&self.site)),
+            "/status.json" => (StatusCode::OK, JSON, self.status()),
+            _ => {
+                let text = "These are /healthz /readyz /metrics /status.json\n";
+                (StatusCode::NOT_FOUND, TEXT, text.to_owned())
+            }
+        };
+        let mut answer = Response::new(Full::new(text.into()));
+        *answer.status_mut() = status;
+        let fields = answer.headers_mut();
+        fields.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+        fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        answer
+    }
+}
+
+impl Admin {
+    fn ready(&self) -> (StatusCode, &'static str, String) {
+        let troubles = self.site.status.condition().troubles(SystemTime::now());
+        if troubles.is_empty() {
+            let number = self.site.current.load().number;
+            return (StatusCode::OK, TEXT, format!("ready: edition {number} is served\n"));
+        }
+        (StatusCode::SERVICE_UNAVAILABLE, TEXT, troubles.join("\n") + "\n")
+    }
+
+    fn status(&self) -> String {
+        let (edition, now) = (self.site.current.load(), SystemTime::now());
+        let condition = self.site.status.condition().clone();
+        let catalog = self.site.status.catalog();
+        let status = Status {
+            version: env!("CARGO_PKG_VERSION"),
+            edition: edition.number,
+            looks: condition.looks,
+            looked: condition.looked.map(time),
+            reloads: condition.reloads,
+            troubles: condition.troubles(now),
+            watched: !condition.deaf,
+            next_due: edition.next_due.map(|due| due.to_rfc3339()),
+            connections: self.site.room.taken(),
+            seeds: report::Seeds::of(&catalog),
+            feeds: feeds(&edition, self.site.day(now).number),
+        };
+        // Its parts have no maps with keys that are no text, which is all that could fail.
+        serde_json::to_string_pretty(&status).unwrap_or_default()
+    }
+}
+
+/// What `/status.json` says.
+#[derive(Serialize)]
+struct Status<'a> {
+    version: &'static str,
+    edition: u64,
+    looks: u64,
+    looked: Option<String>,
+    reloads: u64,
+    troubles: Vec<String>,
+    watched: bool,
+    next_due: Option<String>,
+    connections: usize,
+    seeds: report::Seeds<'a>,
+    feeds: Vec<Feed>,
+}
+
+#[derive(Serialize)]
+struct Feed {
+    path: String,
+    last_modified: String,
+    subscribers: u64,
+    aggregators: std::collections::BTreeMap<String, u64>,
+    readers_yesterday: u64,
+    readers_today: u64,
+}
+
+fn time(at: SystemTime) -> String {
+    Timestamp::from(at).to_rfc3339()
+}
+
+fn feeds(edition: &Edition, day: u64) -> Vec<Feed> {
+    let feeds = readerships(edition, day).into_iter();
+    feeds
+        .map(|(path, last_modified, readership)| Feed {
+            path,
+            last_modified: time(last_modified),
+            subscribers: subscribers(&readership),
+            aggregators: readership.aggregators,
+            readers_yesterday: readership.yesterday,
+            readers_today: readership.today,
+        })
+        .collect()
+}
+
+/// How many people subscribe to a feed, as far as is known: those whom aggregators poll for, and
+/// the direct readers of a whole day.
+pub(super) fn subscribers(readership: &Readership) -> u64 {
+    readership.aggregators.values().sum::<u64>() + readership.yesterday.max(readership.today)
+}
+
+/// Who reads each feed, in all formats: by its path without an ending, with the time at which it
+/// last changed.
+pub(super) fn readerships(edition: &Edition, day: u64) -> Vec<(String, SystemTime, Readership)> {
+    let mut feeds: Vec<(&str, SystemTime, Vec<&Audience>)> = Vec::new();
+    let representations = edition.representations.iter().filter(|(_, it)| it.archive.is_none());
+    for (path, representation) in representations {
+        let Some(feed) = Selection::path_at(path) else { continue };
+        match feeds.last_mut().filter(|(last, ..)| *last == feed) {
+            Some((_, changed, audiences)) => {
+                *changed = representation.last_modified.max(*changed);
+                audiences.push(&representation.audience);
+            }
+            None => feeds.push((feed, representation.last_modified, vec![&representation.audience])),
+        }
+    }
+    let read = |(feed, changed, audiences): (&str, _, Vec<&Audience>)| {
+        (feed.to_owned(), changed, Audience::readership(audiences, day))
+    };
+    feeds.into_iter().map(read).collect()
+}

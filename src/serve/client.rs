@@ -1,0 +1,162 @@
+//! Who asks: the address of a client, behind proxies if those are believed.
+
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+use hyper::HeaderMap;
+use hyper::header::{HeaderName, USER_AGENT};
+use quick_cache::sync::Cache;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::config::Proxies;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// The other end of a connection: an address, or None for a Unix socket.
+pub(super) type Peer = Option<IpAddr>;
+
+/// The address of the client who asks: the peer, or whom proxies that are believed name. Each adds
+/// the one that it heard from at the end, so the last that is none of them is it.
+pub(super) fn address(peer: Peer, headers: &HeaderMap, proxies: &Proxies) -> Peer {
+    let believed = |peer: Peer| peer.map_or(proxies.unix, |address| proxies.contain(address));
+    let mut client = peer.map(|address| address.to_canonical());
+    if !believed(client) {
+        return client;
+    }
+    let lines = headers.get_all(X_FORWARDED_FOR).iter().rev().filter_map(|line| line.to_str().ok());
+    for hop in lines.flat_map(|line| line.rsplit(',')) {
+        let Some(address) = hop_address(hop.trim()) else { break };
+        client = Some(address.to_canonical());
+        if !believed(client) {
+            break;
+        }
+    }
+    client
+}
+
+/// Some proxies add the port.
+fn hop_address(hop: &str) -> Option<IpAddr> {
+    let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']')).unwrap_or(hop);
+    bare.parse().ok().or_else(|| hop.parse::<std::net::SocketAddr>().ok().map(|address| address.ip()))
+}
+
+/// What a client has for an address, in polls, and what a poll costs that could not be answered
+/// with 304 because it has no validators.
+const UNCONDITIONAL: u32 = 4;
+/// Most clients that are remembered.
+const MOST_CLIENTS: usize = 100_000;
+
+/// Limits how often each client polls each address: it has a number of polls in store, of which
+/// each `max_age` gives one back (the generic cell rate algorithm). Who asks as often as feeds
+/// say, and with validators, never runs out.
+pub(super) struct Limit {
+    key: RandomState,
+    /// When the store is full again, in milliseconds since 1970, by client and address.
+    full_at: Cache<u64, Arc<AtomicU64>>,
+}
+
+impl Limit {
+    pub(super) fn new() -> Self {
+        Self { key: RandomState::new(), full_at: Cache::new(MOST_CLIENTS) }
+    }
+
+    /// Takes a poll from a client's store of `polls`. If it has none left: how long to wait.
+    pub(super) fn take(
+        &self,
+        (client, path): (Peer, &str),
+        headers: &HeaderMap,
+        (polls, refill): (u32, Duration),
+        now: SystemTime,
+    ) -> Result<(), Duration> {
+        let conditional = super::precondition::has_validators(headers);
+        // Behind one address there may be many; and in IPv6 one has all of a /64.
+        let network = client.map(|client| match client {
+            IpAddr::V4(address) => u128::from(address.to_bits()),
+            IpAddr::V6(address) => address.to_bits() >> 64,
+        });
+        let agent = headers.get(USER_AGENT).map(hyper::header::HeaderValue::as_bytes);
+        let client = self.key.hash_one((network, agent, path));
+        let Ok(full_at) = self.full_at.get_or_insert_with(&client, || Ok::<_, ()>(Arc::default())) else {
+            return Ok(());
+        };
+        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let now = milliseconds(now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default());
+        let refill = milliseconds(refill);
+        let cost = if conditional { 1 } else { UNCONDITIONAL.min(polls) };
+        let (cost, store) = (u64::from(cost) * refill, u64::from(polls) * refill);
+        let taken = full_at.fetch_update(Relaxed, Relaxed, |full_at| {
+            let next = full_at.max(now) + cost;
+            (next <= now + store).then_some(next)
+        });
+        taken.map(drop).map_err(|full_at| Duration::from_millis(full_at + cost - now - store))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn only_proxies_that_are_believed_name_the_client() {
+        let proxies = Config::sample("trusted_proxies: [10.0.0.0/8, unix]").serving.trusted_proxies;
+        for (peer, forwarded, expected) in [
+            (Some("192.0.2.1"), &[][..], Some("192.0.2.1")),
+            (Some("192.0.2.1"), &["198.51.100.7"], Some("192.0.2.1")),
+            (Some("10.0.0.1"), &["198.51.100.7"], Some("198.51.100.7")),
+            (Some("10.0.0.1"), &["203.0.113.9, 198.51.100.7, 10.0.0.2"], Some("198.51.100.7")),
+            (Some("10.0.0.1"), &["203.0.113.9", "198.51.100.7"], Some("198.51.100.7")),
+            (Some("10.0.0.1"), &["198.51.100.7:4711"], Some("198.51.100.7")),
+            (Some("10.0.0.1"), &["[2001:db8::1]:4711"], Some("2001:db8::1")),
+            (Some("10.0.0.1"), &["198.51.100.7, unknown"], Some("10.0.0.1")),
+            (Some("::ffff:10.0.0.1"), &["198.51.100.7"], Some("198.51.100.7")),
+            (Some("10.0.0.1"), &[], Some("10.0.0.1")),
+            (None, &["198.51.100.7"], Some("198.51.100.7")),
+            (None, &[], None),
+        ] {
+            let forwarded: Vec<_> = forwarded.iter().map(|line| ("x-forwarded-for", *line)).collect();
+            let peer = peer.map(|peer| peer.parse().unwrap());
+            let expected = expected.map(|address| address.parse().unwrap());
+            assert_eq!(address(peer, &headers(&forwarded), &proxies), expected, "{peer:?} {forwarded:?}");
+        }
+        assert_eq!(address(None, &headers(&[("x-forwarded-for", "192.0.2.1")]), &Proxies::default()), None);
+    }
+
+    #[test]
+    fn only_those_are_limited_who_ask_too_often_or_without_validators() {
+        let (limit, minute) = (Limit::new(), Duration::from_secs(60));
+        let (with, without) = (headers(&[("if-none-match", "\"x\"")]), headers(&[]));
+        let at = |second: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 + second);
+        let polls = |client: u8, headers: &HeaderMap, times: &[u64]| -> Vec<u64> {
+            let client = Some(IpAddr::from([192, 0, 2, client]));
+            let take = |&second| match limit.take((client, "/all.rss"), headers, (6, minute), at(second)) {
+                Ok(()) => 0,
+                Err(wait) => wait.as_secs(),
+            };
+            times.iter().map(take).collect()
+        };
+        let politely: Vec<_> = (0..100).map(|poll| poll * 60).collect();
+        assert_eq!(polls(1, &with, &politely), vec![0; 100]);
+        assert_eq!(polls(2, &with, &[0, 1, 2, 3, 4, 5, 6, 54, 60]), [0, 0, 0, 0, 0, 0, 54, 6, 0]);
+        assert_eq!(polls(3, &without, &[0, 60, 120, 240]), [0, 60, 0, 120]);
+    }
+
+    #[test]
+    fn everybody_may_ask_once() {
+        let limit = Limit::new();
+        let asked = |polls| {
+            limit.take((None, "/all.rss"), &headers(&[]), (polls, Duration::from_secs(60)), SystemTime::now())
+        };
+        assert!(asked(1).is_ok() && asked(1).is_err());
+    }
+}

@@ -1,0 +1,56 @@
+//! One connection: requests in, answers out.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tracing::debug;
+
+use super::Answers;
+use super::client::Peer;
+use super::pace::Paced;
+use super::room::{Place, Room};
+
+/// Largest head of a request, in bytes; as much is read ahead of the answers, too.
+const LARGEST_HEAD: usize = 16 * 1024;
+
+/// Answers the requests of a connection until it ends, or the room is closed.
+pub(super) async fn converse<S, A>(stream: S, peer: Peer, answers: Arc<A>, room: Arc<Room>, place: Place)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+    A: Answers,
+{
+    // One count of its own, since one that all connections share would be fought for.
+    let answers = Arc::new(answers);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let answers = answers.clone();
+        async move { Ok::<_, Infallible>(answers.answer(&request, peer).await) }
+    });
+    let connection = http1::Builder::new()
+        // Bodies are shared between answers, not copied: gathering those of pipelined requests
+        // into one write would copy them, as many as a client asks for and does not read.
+        .max_buf_size(LARGEST_HEAD)
+        .serve_connection(TokioIo::new(Paced::new(stream, room.clone())), service);
+    let mut connection = pin!(connection);
+    let mut closes = pin!(room.closes());
+    let (mut listening, mut told) = (false, false);
+    let ended = std::future::poll_fn(|cx| {
+        // Registered once and not at every poll, which would take a lock each time.
+        if !told && (room.is_closing() || (!listening && closes.as_mut().poll(cx).is_ready())) {
+            told = true;
+            connection.as_mut().graceful_shutdown();
+        }
+        listening = true;
+        connection.as_mut().poll(cx)
+    });
+    if let Err(error) = ended.await {
+        debug!("a connection ended early: {error}");
+    }
+    drop(place);
+}

@@ -1,0 +1,153 @@
+//! Listeners: addresses, Unix sockets, and what a service manager hands over.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+#[cfg(unix)]
+use tokio::net::UnixListener;
+use tracing::warn;
+
+use super::Answers;
+use super::connection::converse;
+use super::room::Room;
+use crate::config::Address;
+
+/// How long to wait before accepting again when the system has nothing left to accept with.
+const EXHAUSTED: Duration = Duration::from_millis(100);
+/// How many waits of that kind pass between two lines of the log.
+const TOLD_EVERY: u32 = 100;
+/// Connections that wait to be accepted: many clients poll at the full hour.
+const BACKLOG: u32 = 4096;
+
+/// A socket that connections come in at.
+#[derive(Debug)]
+pub enum Listener {
+    /// On an address and port.
+    Tcp(TcpListener),
+    /// At a path.
+    #[cfg(unix)]
+    Unix(UnixListener),
+}
+
+impl From<TcpListener> for Listener {
+    fn from(listener: TcpListener) -> Self {
+        Self::Tcp(listener)
+    }
+}
+
+impl Listener {
+    /// Listens on an address. A socket file that nobody listens at any more is replaced.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub async fn bind(address: &Address) -> io::Result<Self> {
+        match address {
+            Address::Tcp(address) => {
+                let socket = if address.is_ipv4() {
+                    tokio::net::TcpSocket::new_v4()
+                } else {
+                    tokio::net::TcpSocket::new_v6()
+                }?;
+                #[cfg(unix)]
+                socket.set_reuseaddr(true)?;
+                socket.bind(*address)?;
+                socket.listen(BACKLOG).map(Self::Tcp)
+            }
+            #[cfg(unix)]
+            Address::Unix(path) => {
+                use std::os::unix::fs::FileTypeExt;
+                let is_socket = std::fs::symlink_metadata(path).is_ok_and(|is| is.file_type().is_socket());
+                if is_socket {
+                    match tokio::net::UnixStream::connect(path).await {
+                        Ok(_) => return Err(io::ErrorKind::AddrInUse.into()),
+                        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                            std::fs::remove_file(path)?;
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+                UnixListener::bind(path).map(Self::Unix)
+            }
+            #[cfg(not(unix))]
+            Address::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// The listeners that a service manager handed over (systemd socket activation).
+    ///
+    /// # Errors
+    ///
+    /// One of them is no stream socket.
+    pub fn inherited() -> io::Result<Vec<Self>> {
+        let mut handed = listenfd::ListenFd::from_env();
+        (0..handed.len()).map(|place| Self::inherit(&mut handed, place)).collect()
+    }
+
+    fn inherit(handed: &mut listenfd::ListenFd, place: usize) -> io::Result<Self> {
+        #[cfg(unix)]
+        if let Ok(Some(listener)) = handed.take_unix_listener(place) {
+            listener.set_nonblocking(true)?;
+            return UnixListener::from_std(listener).map(Self::Unix);
+        }
+        let listener = handed.take_tcp_listener(place)?.ok_or(io::ErrorKind::NotFound)?;
+        listener.set_nonblocking(true)?;
+        TcpListener::from_std(listener).map(Self::Tcp)
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn address(&self) -> io::Result<Address> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().map(Address::Tcp),
+            #[cfg(unix)]
+            Self::Unix(listener) => {
+                let address = listener.local_addr()?;
+                Ok(Address::Unix(address.as_pathname().map(ToOwned::to_owned).unwrap_or_default()))
+            }
+        }
+    }
+
+    /// Accepts connections, each for itself, while there is room. Never ends.
+    pub(super) async fn accept<A: Answers>(&self, answers: &Arc<A>, room: &Arc<Room>) {
+        let mut failed: u32 = 0;
+        loop {
+            let place = room.take().await;
+            let accepted = match self {
+                Self::Tcp(listener) => listener.accept().await.map(|(stream, peer)| {
+                    // Answers are small and complete: there is nothing to gain by waiting for more.
+                    let _ = stream.set_nodelay(true);
+                    let (answers, room) = (answers.clone(), room.clone());
+                    tokio::spawn(converse(stream, Some(peer.ip()), answers, room, place));
+                }),
+                #[cfg(unix)]
+                Self::Unix(listener) => listener.accept().await.map(|(stream, _)| {
+                    let (answers, room) = (answers.clone(), room.clone());
+                    tokio::spawn(converse(stream, None, answers, room, place));
+                }),
+            };
+            match accepted {
+                Ok(()) => failed = 0,
+                Err(error) if is_of_the_client(&error) => {}
+                Err(error) => {
+                    if failed.is_multiple_of(TOLD_EVERY) {
+                        warn!("a connection cannot be accepted: {error}");
+                    }
+                    failed = failed.wrapping_add(1);
+                    tokio::time::sleep(EXHAUSTED).await;
+                }
+            }
+        }
+    }
+}
+
+/// Whether an error of `accept` concerns one client, and not the listener.
+fn is_of_the_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}

@@ -1,0 +1,169 @@
+//! Metrics for Prometheus. What is counted on the way is counted where it happens, without a lock;
+//! here it is only collected.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::SystemTime;
+
+use hyper::StatusCode;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::{Site, admin};
+use crate::audience::{Answer, Audience};
+
+type Labels = Vec<(&'static str, String)>;
+
+/// Answers that are of no feed, by status code.
+#[derive(Debug, Default)]
+pub(super) struct Others([AtomicU64; OTHERS.len()]);
+
+const OTHERS: [StatusCode; 10] = [
+    StatusCode::NO_CONTENT,
+    StatusCode::MOVED_PERMANENTLY,
+    StatusCode::BAD_REQUEST,
+    StatusCode::NOT_FOUND,
+    StatusCode::METHOD_NOT_ALLOWED,
+    StatusCode::NOT_ACCEPTABLE,
+    StatusCode::GONE,
+    StatusCode::PAYLOAD_TOO_LARGE,
+    StatusCode::SERVICE_UNAVAILABLE,
+    StatusCode::INTERNAL_SERVER_ERROR,
+];
+
+impl Others {
+    /// Counts an answer.
+    pub(super) fn count(&self, status: StatusCode) {
+        let place = OTHERS.iter().position(|other| *other == status).unwrap_or(OTHERS.len() - 1);
+        self.0[place].fetch_add(1, Relaxed);
+    }
+}
+
+/// Everything that is counted, in the `OpenMetrics` text format.
+pub(super) fn exposition(site: &Site) -> String {
+    let mut registry = Registry::with_prefix("sower");
+    answers(&mut registry, site);
+    readers(&mut registry, site);
+    seeds(&mut registry, site);
+    let mut text = String::new();
+    // Writing to a string does not fail.
+    let _ = encode(&mut text, &registry);
+    text
+}
+
+/// The archive documents of a feed count together: they are many, and polled by few.
+fn answers(registry: &mut Registry, site: &Site) {
+    let edition = site.current.load();
+    let mut audiences: BTreeMap<(&str, &str), Vec<&Audience>> = BTreeMap::new();
+    for (path, representation) in &edition.representations {
+        let (document, format) = path.rsplit_once('.').unwrap_or((path, ""));
+        let feed = match &representation.archive {
+            Some(_) => document.rsplit_once('/').map_or(document, |(feed, _)| feed),
+            None => document,
+        };
+        audiences.entry((feed, format)).or_default().push(&representation.audience);
+    }
+    audiences.insert(("queries", ""), vec![&site.queried]);
+    let (polls, saved) = (Family::<Labels, Counter>::default(), Counter::<u64>::default());
+    let (mut full, mut not_modified) = (0, 0);
+    for ((feed, format), audiences) in audiences {
+        for audience in audiences {
+            saved.inc_by(audience.saved());
+            for (answer, coding, count) in audience.answers().filter(|(.., count)| *count > 0) {
+                let labels = vec![
+                    ("feed", feed.to_owned()),
+                    ("format", format.to_owned()),
+                    ("status", answer.status().to_string()),
+                    ("coding", coding.name().to_owned()),
+                ];
+                polls.get_or_create(&labels).inc_by(count);
+                full += if answer == Answer::Full { count } else { 0 };
+                not_modified += if answer == Answer::NotModified { count } else { 0 };
+            }
+        }
+    }
+    registry.register("polls", "Answers with a feed, or about one", polls);
+    registry.register_with_unit("saved", "What 304s spared the sending, before coding", Unit::Bytes, saved);
+    let others = Family::<Labels, Counter>::default();
+    for (status, count) in OTHERS.iter().zip(&site.others.0) {
+        others.get_or_create(&vec![("status", status.as_u16().to_string())]).inc_by(count.load(Relaxed));
+    }
+    registry.register("other_answers", "Answers about no feed", others);
+    let share = Gauge::<f64, AtomicU64>::default();
+    #[expect(clippy::cast_precision_loss, reason = "a share needs no 53 bits")]
+    share.set(not_modified as f64 / (full + not_modified).max(1) as f64);
+    registry.register("not_modified", "Share of 304 among the answers with a feed", share);
+}
+
+fn readers(registry: &mut Registry, site: &Site) {
+    let day = site.day(SystemTime::now()).number;
+    let (subscribers, direct) = (Family::<Labels, Gauge>::default(), Family::<Labels, Gauge>::default());
+    for (feed, _, readership) in admin::readerships(&site.current.load(), day) {
+        let set = |family: &Family<Labels, Gauge>, label: Labels, count: u64| {
+            if count > 0 {
+                let labels = [vec![("feed", feed.clone())], label].concat();
+                family.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+            }
+        };
+        for (day, count) in [("today", readership.today), ("yesterday", readership.yesterday)] {
+            set(&direct, vec![("day", day.to_owned())], count);
+        }
+        for (aggregator, count) in readership.aggregators {
+            set(&subscribers, vec![("aggregator", aggregator)], count);
+        }
+    }
+    registry.register("subscribers", "Subscribers that aggregators report", subscribers);
+    registry.register("readers", "Distinct direct readers of a day in UTC, an estimate", direct);
+}
+
+fn seeds(registry: &mut Registry, site: &Site) {
+    let edition = site.current.load();
+    let condition = site.status.condition().clone();
+    let census = site.status.catalog().census();
+    let mut gauge = |name: &str, help: &str, value: u64| {
+        let gauge = Gauge::<i64>::default();
+        gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        registry.register(name, help, gauge);
+    };
+    gauge("edition", "Number of the edition that is served", edition.number);
+    gauge("documents", "Documents of the edition that is served", edition.representations.len() as u64);
+    gauge("connections", "Connections", site.room.taken() as u64);
+    gauge("seeds", "Seeds", census.seeds as u64);
+    gauge("entries", "Entries", census.entries as u64);
+    gauge("held", "Records that are not shown now", census.held.values().sum::<usize>() as u64);
+    gauge("faults", "Faults of seeds", census.faults as u64);
+    gauge("warnings", "Warnings about seeds", census.warnings as u64);
+    gauge("watching", "1 if events of the seed directory are heard", u64::from(!condition.deaf));
+    gauge(
+        "mirror_in_step",
+        "1 if the feeds directory is what is served",
+        u64::from(condition.mirror.is_none()),
+    );
+    gauge("ready", "1 if nothing is wrong", u64::from(condition.troubles(SystemTime::now()).is_empty()));
+    let looked = condition.looked.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+    gauge(
+        "looked_timestamp",
+        "When the seed directory was last looked at",
+        looked.map_or(0, |at| at.as_secs()),
+    );
+    for (name, help, count) in [
+        ("looks", "Looks at the seed directory", condition.looks),
+        ("reloads", "Looks that found changes", condition.reloads),
+    ] {
+        let counter = Counter::<u64>::default();
+        counter.inc_by(count);
+        registry.register(name, help, counter);
+    }
+    let phases = &site.status.phases;
+    for (name, help, histogram) in [
+        ("look", "Finding out what changed, and reading it", &phases.look),
+        ("gather", "Taking changes into the catalog", &phases.gather),
+        ("publish", "Rendering the feeds that changes touch, until they are served", &phases.publish),
+        ("mirror", "Bringing the feeds directory in step", &phases.mirror),
+    ] {
+        registry.register_with_unit(name, help, Unit::Seconds, histogram.clone());
+    }
+}

@@ -1,0 +1,208 @@
+//! Deadlines of a connection. A client that sends nothing, sends a head a byte at a time, or does
+//! not read what it asked for, would hold its connection for ever.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::room::Room;
+
+/// A connection looks at its clock this often, and only while it waits: deadlines are counted in
+/// ticks, so that a request that needs no waiting costs none.
+pub(super) const TICK: Duration = Duration::from_secs(5);
+/// How long a connection may be silent between two requests.
+const IDLE: u8 = 15;
+/// How long sending the head of a request may take from its first byte, the answer included.
+const HEAD: u8 = 4;
+/// How long a client may take to read anything more of an answer.
+const STALLED: u8 = 6;
+
+/// What a connection waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    /// For the first byte of a request.
+    Idle,
+    /// For the rest of a request, or for its answer.
+    Head,
+    /// For the client to read.
+    Stalled,
+}
+
+/// A stream that ends when its client takes too long.
+pub(super) struct Paced<S> {
+    stream: S,
+    waiting: Waiting,
+    ticks: u8,
+    tick: Pin<Box<Sleep>>,
+    /// Whether the tick wakes the connection, which stays in one task.
+    ticking: bool,
+    room: Arc<Room>,
+}
+
+impl<S> Paced<S> {
+    pub(super) fn new(stream: S, room: Arc<Room>) -> Self {
+        Self { stream, waiting: Waiting::Idle, ticks: 0, tick: Box::pin(sleep(TICK)), ticking: false, room }
+    }
+
+    /// Waits on, unless that has taken too long.
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        if self.ticking && !self.tick.is_elapsed() {
+            return Poll::Pending;
+        }
+        loop {
+            self.ticking = true;
+            ready!(self.tick.as_mut().poll(cx));
+            self.ticks += 1;
+            let limit = match self.waiting {
+                Waiting::Idle if self.room.is_crowded() => 1,
+                Waiting::Head if self.room.is_crowded() => HEAD / 2,
+                Waiting::Idle => IDLE,
+                Waiting::Head => HEAD,
+                Waiting::Stalled => STALLED,
+            };
+            if self.ticks >= limit {
+                return Poll::Ready(io::ErrorKind::TimedOut.into());
+            }
+            self.tick.as_mut().reset(Instant::now() + TICK);
+        }
+    }
+
+    fn wrote<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            (self.waiting, self.ticks) = (Waiting::Idle, 0);
+            return written;
+        }
+        if self.waiting != Waiting::Stalled {
+            (self.waiting, self.ticks) = (Waiting::Stalled, 0);
+        }
+        self.wait(cx).map(Err)
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if read.is_pending() {
+            return self.wait(cx).map(Err);
+        }
+        if self.waiting == Waiting::Idle {
+            (self.waiting, self.ticks) = (Waiting::Head, 0);
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.wrote(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.wrote(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    /// How long a connection lasts whose client does this, in ticks.
+    async fn ticks<F: Future<Output = ()> + Send + 'static>(
+        crowded: bool,
+        answers: bool,
+        client: impl FnOnce(tokio::io::DuplexStream) -> F,
+    ) -> u64 {
+        let room = Arc::new(Room::new(10));
+        let _taken = if crowded { room.take_all() } else { Vec::new() };
+        let (near, far) = duplex(64);
+        let began = Instant::now();
+        let client = tokio::spawn(client(far));
+        let mut paced = Paced::new(near, room);
+        let mut buffer = [0; 16];
+        let ended = loop {
+            match paced.read(&mut buffer).await {
+                Ok(0) => break None,
+                Ok(_) if answers => {
+                    if let Err(error) = paced.write_all(&[b'x'; 200]).await {
+                        break Some(error);
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => break Some(error),
+            }
+        };
+        assert_eq!(ended.unwrap().kind(), io::ErrorKind::TimedOut);
+        client.abort();
+        began.elapsed().as_secs() / TICK.as_secs()
+    }
+
+    async fn silent(stream: tokio::io::DuplexStream) {
+        std::future::pending::<()>().await;
+        drop(stream);
+    }
+
+    async fn dripping(mut stream: tokio::io::DuplexStream) {
+        loop {
+            let _ = stream.write_all(b"x").await;
+            sleep(TICK / 3).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_too_long_is_left() {
+        assert_eq!(ticks(false, true, silent).await, u64::from(IDLE));
+        assert_eq!(ticks(true, true, silent).await, 1);
+        assert_eq!(ticks(false, false, dripping).await, u64::from(HEAD));
+        assert_eq!(ticks(false, true, dripping).await, u64::from(STALLED));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_now_and_then_and_reads_slowly_is_not() {
+        let (near, mut far) = duplex(64);
+        let client = tokio::spawn(async move {
+            for _ in 0..20 {
+                sleep(TICK * (u32::from(IDLE) - 2)).await;
+                far.write_all(b"x").await.unwrap();
+                // The last 64 bytes wait in the stream, and for them nobody waits.
+                for left in (0..200).rev() {
+                    sleep(if left < 64 { Duration::ZERO } else { TICK }).await;
+                    far.read_u8().await.unwrap();
+                }
+            }
+        });
+        let mut paced = Paced::new(near, Arc::new(Room::new(10)));
+        while paced.read_u8().await.is_ok() {
+            paced.write_all(&[b'x'; 200]).await.unwrap();
+        }
+        drop(paced);
+        client.await.unwrap();
+    }
+}

@@ -1,0 +1,255 @@
+use std::io::Read;
+
+use super::*;
+use crate::catalog::Catalog;
+use hyper::{Method, StatusCode, Version};
+
+const PATH: &str = "/topics/%E6%9C%BA.atom";
+/// Sun, 06 Nov 1994 08:49:37 GMT
+const PUBLISHED: u64 = 784_111_777;
+const NOW: u64 = 800_000_000;
+
+fn at(second: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(second)
+}
+
+fn edition() -> Edition {
+    let url = "https://a.example/topics/%E6%9C%BA.atom".to_owned();
+    let body = "<feed/>".repeat(100).into_bytes();
+    let media_type = "application/atom+xml; charset=utf-8";
+    let representation = Representation::new(body, media_type, url, at(PUBLISHED), Duration::from_secs(900));
+    let representations = [("topics/机.atom".to_owned(), Arc::new(representation))].into();
+    let config = Arc::new(Config::sample("topics: [{name: Old, retired: true}, {name: 机, aliases: [ji]}]"));
+    Edition { number: 1, representations, ..Edition::empty(config) }
+}
+
+fn site(edition: Edition) -> Site {
+    let config = edition.config.clone();
+    let status = Arc::new(Status::new(Catalog::new(false, Arc::default())));
+    Site::new(Arc::new(ArcSwap::from_pointee(edition)), status, Arc::new(Room::new(10)), &config)
+}
+
+async fn ask(
+    site: &Site,
+    now: u64,
+    method: &Method,
+    path: &str,
+    fields: &[(&str, &str)],
+) -> Response<Full<Bytes>> {
+    let mut request = Request::builder().method(method).uri(path).header("host", "a.example");
+    for (name, value) in fields {
+        request = request.header(*name, *value);
+    }
+    site.reply(&request.body(()).unwrap(), None, at(now)).await
+}
+
+async fn get(site: &Site, path: &str, fields: &[(&str, &str)]) -> Response<Full<Bytes>> {
+    ask(site, NOW, &Method::GET, path, fields).await
+}
+
+fn field<'a>(response: &'a Response<Full<Bytes>>, name: &str) -> &'a str {
+    response.headers().get(name).map_or("", |value| value.to_str().unwrap())
+}
+
+async fn body(response: Response<Full<Bytes>>) -> Bytes {
+    http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes()
+}
+
+#[tokio::test]
+async fn a_feed_is_described_in_full() {
+    let site = site(edition());
+    for path in [PATH, "/topics/%e6%9c%ba.atom?utm_source=x"] {
+        let response = get(&site, path, &[]).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        for (name, expected) in [
+            ("content-type", "application/atom+xml; charset=utf-8"),
+            ("content-encoding", ""),
+            ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT"),
+            ("cache-control", "public, max-age=900, stale-while-revalidate=900, stale-if-error=86400"),
+            ("vary", "Accept-Encoding"),
+            ("link", "<https://a.example/topics/%E6%9C%BA.atom>; rel=\"self\""),
+            ("access-control-allow-origin", "*"),
+            ("x-content-type-options", "nosniff"),
+        ] {
+            assert_eq!(field(&response, name), expected);
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_coding_has_a_tag_of_its_own_and_the_same_bytes() {
+    let site = site(edition());
+    let plain = get(&site, PATH, &[]).await;
+    let hash = field(&plain, "etag").trim_matches('"').to_owned();
+    let plain = body(plain).await;
+    for (coding, suffix) in [("gzip", "-gz"), ("br", "-br")] {
+        let response = get(&site, PATH, &[("accept-encoding", coding)]).await;
+        assert_eq!(field(&response, "content-encoding"), coding);
+        assert_eq!(field(&response, "etag"), format!("\"{hash}{suffix}\""));
+        assert_eq!(field(&response, "vary"), "Accept-Encoding");
+        let coded = body(response).await;
+        assert!(coded.len() < plain.len());
+        let mut decoded = Vec::new();
+        match coding {
+            "gzip" => drop(flate2::read::GzDecoder::new(&*coded).read_to_end(&mut decoded).unwrap()),
+            _ => brotli::BrotliDecompress(&mut &*coded, &mut decoded).unwrap(),
+        }
+        assert_eq!(decoded, plain);
+    }
+    let refused = get(&site, PATH, &[("accept-encoding", "identity;q=0")]).await;
+    assert_eq!((refused.status(), field(&refused, "vary")), (StatusCode::NOT_ACCEPTABLE, "Accept-Encoding"));
+}
+
+#[tokio::test]
+async fn not_modified_says_what_a_full_answer_would() {
+    let site = site(edition());
+    for coding in ["identity", "gzip", "br"] {
+        let accept = ("accept-encoding", coding);
+        let full = get(&site, PATH, &[accept]).await;
+        let tag = field(&full, "etag").to_owned();
+        let suffixed = format!("{}-gzip\"", tag.trim_end_matches('"'));
+        for tag in [&tag, &format!("W/{tag}"), &suffixed] {
+            let short = get(&site, PATH, &[accept, ("if-none-match", tag)]).await;
+            assert_eq!(short.status(), StatusCode::NOT_MODIFIED, "{coding} {tag}");
+            for name in ["etag", "last-modified", "cache-control", "vary", "access-control-allow-origin"] {
+                assert_eq!(field(&short, name), field(&full, name));
+            }
+            for name in ["content-type", "content-encoding"] {
+                assert_eq!(field(&short, name), "");
+            }
+        }
+        // Who has it in one coding and asks for another has something else.
+        let other = if coding == "gzip" { "br" } else { "gzip" };
+        let other = get(&site, PATH, &[("accept-encoding", other), ("if-none-match", &tag)]).await;
+        assert_eq!(other.status(), StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn what_many_ask_for_is_coded_once() {
+    let site = site(edition());
+    let asked = || get(&site, PATH, &[("accept-encoding", "br")]);
+    let (one, two, three) = tokio::join!(asked(), asked(), asked());
+    let bodies = [body(one).await, body(two).await, body(three).await];
+    assert!(bodies.iter().all(|body| body.as_ptr() == bodies[0].as_ptr()), "shared, not copied");
+}
+
+#[tokio::test]
+async fn an_answer_is_kept_no_longer_than_it_is_true() {
+    let mut edition = edition();
+    edition.next_due = Timestamp::from_timestamp(800_000_100, 0);
+    let site = site(edition);
+    for (now, expected) in
+        [(800_000_000, "max-age=100,"), (799_000_000, "max-age=900,"), (800_000_200, "max-age=0,")]
+    {
+        let response = ask(&site, now, &Method::GET, PATH, &[]).await;
+        assert!(field(&response, "cache-control").contains(expected), "{response:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_set_back_makes_no_date_in_the_future() {
+    let response = ask(&site(edition()), 784_111_000, &Method::GET, PATH, &[]).await;
+    assert_eq!(field(&response, "last-modified"), "Sun, 06 Nov 1994 08:36:40 GMT");
+}
+
+#[tokio::test]
+async fn other_methods_and_other_addresses() {
+    let site = site(edition());
+    for (method, path, status) in [
+        (Method::GET, "/", StatusCode::NOT_FOUND),
+        (Method::HEAD, "/nothing.atom", StatusCode::NOT_FOUND),
+        (Method::GET, "/%FF", StatusCode::NOT_FOUND),
+        (Method::GET, "/../topics/%E6%9C%BA.atom", StatusCode::NOT_FOUND),
+        (Method::GET, "/topics/old.rss", StatusCode::GONE),
+        (Method::GET, "/topics/ji.atom", StatusCode::MOVED_PERMANENTLY),
+        (Method::GET, "/topics/ji/a%20b%22%3C", StatusCode::NOT_FOUND),
+        (Method::GET, "/all.rss?limit=many", StatusCode::BAD_REQUEST),
+        (Method::POST, PATH, StatusCode::METHOD_NOT_ALLOWED),
+        (Method::DELETE, "/", StatusCode::METHOD_NOT_ALLOWED),
+        (Method::OPTIONS, PATH, StatusCode::NO_CONTENT),
+    ] {
+        let response = ask(&site, NOW, &method, path, &[]).await;
+        assert_eq!(response.status(), status, "{method} {path}");
+        let allowed = matches!(status, StatusCode::METHOD_NOT_ALLOWED | StatusCode::NO_CONTENT);
+        assert_eq!(field(&response, "allow"), if allowed { "GET, HEAD, OPTIONS" } else { "" });
+        assert_eq!(field(&response, "vary"), "Accept-Encoding", "{method} {path}");
+    }
+    let moved = get(&site, "/topics/ji.atom", &[]).await;
+    assert_eq!(field(&moved, "location"), "https://a.example/topics/%E6%9C%BA.atom");
+}
+
+#[tokio::test]
+async fn scripts_of_other_sites_may_ask() {
+    let preflight = [("origin", "https://b.example"), ("access-control-request-method", "GET")];
+    let response = ask(&site(edition()), NOW, &Method::OPTIONS, PATH, &preflight).await;
+    assert_eq!(response.status(), StatusCode::NO_CONTENT);
+    assert_eq!(field(&response, "access-control-allow-origin"), "*");
+    assert_eq!(field(&response, "access-control-allow-methods"), "GET, HEAD, OPTIONS");
+    assert_eq!(field(&response, "access-control-allow-headers"), "*");
+}
+
+#[tokio::test]
+async fn requests_that_may_hide_another_are_refused() {
+    let site = site(edition());
+    let host = ("host", "a.example");
+    for (version, fields, status) in [
+        (Version::HTTP_11, &[host][..], StatusCode::OK),
+        (Version::HTTP_10, &[], StatusCode::OK),
+        (Version::HTTP_11, &[host, ("content-length", "0")], StatusCode::OK),
+        (Version::HTTP_11, &[], StatusCode::BAD_REQUEST),
+        (Version::HTTP_11, &[host, host], StatusCode::BAD_REQUEST),
+        (Version::HTTP_10, &[host, host], StatusCode::BAD_REQUEST),
+        (
+            Version::HTTP_11,
+            &[host, ("content-length", "5"), ("transfer-encoding", "chunked")],
+            StatusCode::BAD_REQUEST,
+        ),
+        (Version::HTTP_11, &[host, ("content-length", "5")], StatusCode::PAYLOAD_TOO_LARGE),
+        (Version::HTTP_11, &[host, ("transfer-encoding", "chunked")], StatusCode::BAD_REQUEST),
+    ] {
+        let mut request = Request::get(PATH).version(version);
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        let response = site.reply(&request.body(()).unwrap(), None, at(NOW)).await;
+        assert_eq!(response.status(), status, "{version:?} {fields:?}");
+        assert_eq!(field(&response, "connection"), if status.is_success() { "" } else { "close" });
+    }
+}
+
+#[tokio::test]
+async fn only_clients_that_ask_too_often_are_limited() {
+    let mut edition = edition();
+    edition.config = Arc::new(Config::sample("client_limit: 5"));
+    let site = site(edition);
+    let tag = field(&get(&site, PATH, &[]).await, "etag").to_owned();
+    let polite = ask(&site, NOW, &Method::GET, PATH, &[("if-none-match", &tag)]).await;
+    assert_eq!(polite.status(), StatusCode::NOT_MODIFIED);
+    let greedy = ask(&site, NOW + 1, &Method::GET, PATH, &[]).await;
+    assert_eq!(greedy.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(field(&greedy, "retry-after"), "3599");
+    let patient = ask(&site, NOW + 3600, &Method::GET, PATH, &[]).await;
+    assert_eq!(patient.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn what_is_answered_is_counted() {
+    let site = site(edition());
+    let aggregator = ("user-agent", "Feedly/1.0 (+http://www.feedly.com/fetcher.html; 16 subscribers)");
+    let tag = field(&get(&site, PATH, &[aggregator]).await, "etag").to_owned();
+    get(&site, PATH, &[("if-none-match", &tag)]).await;
+    get(&site, "/nothing", &[]).await;
+    let shown = metrics::exposition(&site);
+    for line in [
+        "sower_polls_total{feed=\"topics/机\",format=\"atom\",status=\"200\",coding=\"identity\"} 1",
+        "sower_polls_total{feed=\"topics/机\",format=\"atom\",status=\"304\",coding=\"identity\"} 1",
+        "sower_saved_bytes_total 700",
+        "sower_other_answers_total{status=\"404\"} 1",
+        "sower_not_modified 0.5",
+        "sower_edition 1",
+    ] {
+        assert!(shown.lines().any(|shown| shown == line), "{line} is not in {shown}");
+    }
+    assert!(shown.ends_with("# EOF\n"));
+}

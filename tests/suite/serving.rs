@@ -1,0 +1,355 @@
+//! The server as its operator meets it: sockets, signals, codings, clients that misbehave.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use sower::args::Settings;
+
+use crate::support::{Connection, DEADLINE, Response, Workspace, all_the_while, dated, eventually, titles};
+
+/// The real binary at Unix sockets, until it is told to stop.
+struct Served {
+    child: Child,
+    socket: PathBuf,
+    admin: PathBuf,
+}
+
+impl Served {
+    fn start(work: &Workspace, flags: &[&str], variables: &[(&str, &str)]) -> Self {
+        let (socket, admin) = (work.path().join("public.sock"), work.path().join("admin.sock"));
+        let [listen, admin_listen] = [&socket, &admin].map(|path| format!("unix:{}", path.display()));
+        let mut command = work.command("serve");
+        command.args(["--listen", &listen, "--admin-listen", &admin_listen]).args(flags);
+        command.envs(variables.iter().copied()).stderr(Stdio::piped()).stdout(Stdio::piped());
+        Self { child: command.spawn().unwrap(), socket, admin }
+    }
+
+    fn get(&self, path: &str) -> Response {
+        Connection::to_socket(&self.socket).request("GET", path, &[])
+    }
+
+    fn admin(&self, path: &str) -> Response {
+        Connection::to_socket(&self.admin).request("GET", path, &[])
+    }
+
+    fn signal(&self, name: &str) {
+        let kill = Command::new("kill").args([name, &self.child.id().to_string()]).status();
+        assert!(kill.unwrap().success());
+    }
+
+    /// Tells it to stop, and gives what it wrote to standard output and to the log.
+    fn stop(mut self) -> (String, String) {
+        self.signal("-TERM");
+        let (mut out, mut log) = (String::new(), String::new());
+        self.child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        assert!(self.child.wait().unwrap().success(), "{log}");
+        (out, log)
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn text(response: &Response) -> String {
+    String::from_utf8(response.body.clone()).unwrap()
+}
+
+#[test]
+fn a_unix_socket_is_served_and_left_by_a_killed_process_is_taken_over() {
+    let work = Workspace::new();
+    work.write("a.md", dated("A", "One"));
+    let mut first = Served::start(&work, &[], &[]);
+    assert_eq!(titles(&first.get("/all.atom").body), ["A"]);
+    first.child.kill().unwrap();
+    first.child.wait().unwrap();
+    let second = Served::start(&work, &[], &[]);
+    eventually("the socket is served again", || {
+        std::os::unix::net::UnixStream::connect(&second.socket).is_ok()
+    });
+    assert_eq!(titles(&second.get("/all.atom").body), ["A"]);
+    second.stop();
+}
+
+#[test]
+fn the_operator_sees_health_and_counts_apart_from_the_public() {
+    let work = Workspace::new();
+    work.write("a.md", dated("A", "One"));
+    work.write("b.md", "---\ntitle: B\n---\n");
+    work.write("c.md", "---\ntitle: C\ntopics: One\ndate: 2024-01-01\npublished: false\n---\n");
+    let served = Served::start(&work, &[], &[]);
+    let tag = served.get("/all.atom").tag().to_owned();
+    Connection::to_socket(&served.socket).request("GET", "/all.atom", &[("If-None-Match", &tag)]);
+
+    assert_eq!(text(&served.admin("/healthz")), "ok\n");
+    assert_eq!(text(&served.admin("/readyz")), "ready: edition 1 is served\n");
+    let metrics = text(&served.admin("/metrics"));
+    for line in [
+        "sower_polls_total{feed=\"all\",format=\"atom\",status=\"304\",coding=\"identity\"} 1",
+        "sower_seeds 3",
+        "sower_held 1",
+        "sower_faults 1",
+        "sower_publish_seconds_count 1",
+    ] {
+        assert!(metrics.lines().any(|shown| shown == line), "{line} is not in {metrics}");
+    }
+    let status: serde_json::Value = serde_json::from_slice(&served.admin("/status.json").body).unwrap();
+    assert_eq!(status["edition"], 1);
+    assert_eq!(
+        (&status["seeds"]["faults"][0]["path"], &status["seeds"]["faults"][0]["line"]),
+        (&"b.md".into(), &1.into())
+    );
+    assert_eq!(status["seeds"]["held"][0]["reason"], "unpublished");
+    assert_eq!(status["feeds"][0]["path"], "all");
+    assert_eq!(status["feeds"][0]["readers_today"], 1);
+    for path in ["/healthz", "/readyz", "/metrics", "/status.json"] {
+        assert_eq!(served.get(path).status, 404, "{path} is not for the public");
+    }
+    served.stop();
+}
+
+#[test]
+fn who_is_not_ready_says_why_until_it_is() {
+    let work = Workspace::new();
+    work.write("a.md", dated("A", "One"));
+    let served = Served::start(&work, &[], &[]);
+    assert_eq!(served.admin("/readyz").status, 200);
+    let elsewhere = work.path().join("elsewhere");
+    fs::rename(work.seeds(), &elsewhere).unwrap();
+    eventually("it is not ready", || served.admin("/readyz").status == 503);
+    assert!(text(&served.admin("/readyz")).contains("seeds"));
+    assert_eq!(served.admin("/healthz").status, 200);
+    fs::rename(&elsewhere, work.seeds()).unwrap();
+    eventually("it is ready again", || served.admin("/readyz").status == 200);
+    served.stop();
+}
+
+#[test]
+fn a_new_configuration_is_taken_up_and_a_wrong_one_is_not() {
+    let work = Workspace::new();
+    work.write("a.md", dated("A", "[One, Two]"));
+    let configuration = work.path().join("sower.yaml");
+    fs::write(&configuration, "title: Before\n").unwrap();
+    let served = Served::start(&work, &[], &[]);
+    let mut connection = Connection::to_socket(&served.socket);
+    let mut title = || {
+        let response = connection.request("GET", "/all.rss", &[]);
+        assert_eq!(response.status, 200);
+        crate::support::parse(&response.body).title.unwrap().content
+    };
+    assert_eq!(title(), "Before");
+    fs::write(&configuration, "title: After\ntopics: [{name: Two, retired: true}]\n").unwrap();
+    served.signal("-HUP");
+    eventually("the new title is served, on the same connection", || title() == "After");
+    assert_eq!(served.get("/topics/two.atom").status, 410);
+    fs::write(&configuration, "titel: Wrong\n").unwrap();
+    served.signal("-HUP");
+    work.write("b.md", dated("B", "One"));
+    eventually("seeds are followed", || titles(&served.get("/all.atom").body).len() == 2);
+    assert_eq!(title(), "After");
+    let (_, log) = served.stop();
+    assert!(
+        log.contains(
+            "sower.yaml:1:1: unknown key `titel`; did you mean `title`?; the configuration before is kept"
+        ),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_reload_changes_nothing_that_it_need_not() {
+    let work = Workspace::new();
+    work.write("a.md", dated("A", "One"));
+    let daemon = work.serve();
+    let before = daemon.get("/topics/one.atom");
+    let list = daemon.get("/all.atom");
+    daemon.reconfigure(work.config_with(Settings { entries: Some("7".to_owned()), ..Settings::default() }));
+    fs::write(work.path().join("sower.yaml"), "topics: [{name: Two}]\n").unwrap();
+    daemon.reconfigure(work.config());
+    eventually("a topic of the new configuration has a feed", || {
+        daemon.get("/topics/two.atom").status == 200
+    });
+    for (path, before) in [("/topics/one.atom", before), ("/all.atom", list)] {
+        let after = daemon.get(path);
+        assert_eq!(
+            (after.tag(), after.field("last-modified")),
+            (before.tag(), before.field("last-modified"))
+        );
+    }
+    work.write("b.md", dated("B", "Two"));
+    eventually("seeds are followed", || daemon.titles("/topics/two.atom") == ["B"]);
+    work.in_step(&daemon);
+}
+
+#[test]
+fn the_service_manager_is_told() {
+    let work = Workspace::new();
+    let path = work.path().join("notify.sock");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    let told = |expected: &str| {
+        let mut seen = Vec::new();
+        loop {
+            let mut buffer = [0; 512];
+            let length = socket.recv(&mut buffer).unwrap_or_else(|_| panic!("no {expected} among {seen:?}"));
+            let message = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            if message.lines().any(|line| line == expected) {
+                return;
+            }
+            seen.push(message);
+        }
+    };
+    let variables = [("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "1000000")];
+    let served = Served::start(&work, &[], &variables);
+    told("READY=1");
+    told("WATCHDOG=1");
+    served.signal("-HUP");
+    told("RELOADING=1");
+    told("READY=1");
+    served.signal("-TERM");
+    told("STOPPING=1");
+    drop(served);
+}
+
+#[test]
+fn answers_are_logged_as_they_were_asked_for() {
+    let work = Workspace::new();
+    let served = Served::start(&work, &["--access-log", "json", "--trusted-proxies", "unix"], &[]);
+    let fields = [("X-Forwarded-For", "192.0.2.7"), ("User-Agent", "a \"reader\"")];
+    Connection::to_socket(&served.socket).request("GET", "/all.rss?x", &fields);
+    let (out, _) = served.stop();
+    let line: serde_json::Value = serde_json::from_str(out.trim()).unwrap();
+    assert_eq!((&line["client"], &line["target"]), (&"192.0.2.7".into(), &"/all.rss?x".into()));
+    assert_eq!((&line["status"], &line["user_agent"]), (&200.into(), &"a \"reader\"".into()));
+
+    let served = Served::start(&work, &["--access-log", "common"], &[]);
+    served.get("/all.rss");
+    let (out, _) = served.stop();
+    assert!(out.starts_with("unix: - - [") && out.contains("\"GET /all.rss HTTP/1.1\" 200 "), "{out}");
+}
+
+#[test]
+fn editions_change_under_readers_in_every_coding() {
+    let work = Workspace::new();
+    work.write("a.md", dated("Title", "One"));
+    let daemon = work.serve();
+    daemon.shows(&["Title"]);
+    let mut connection = daemon.connect();
+    let mut seen = std::collections::BTreeMap::new();
+    let mut codings = ["identity", "gzip", "br"].into_iter().cycle();
+    let check = || {
+        let coding = codings.next().unwrap();
+        let response = connection.request("GET", "/all.atom", &[("Accept-Encoding", coding)]);
+        assert_eq!(response.status, 200);
+        let body = match response.field("content-encoding") {
+            "gzip" => {
+                let mut body = Vec::new();
+                flate2::read::GzDecoder::new(&*response.body).read_to_end(&mut body).unwrap();
+                body
+            }
+            "br" => {
+                let mut body = Vec::new();
+                brotli::BrotliDecompress(&mut &*response.body, &mut body).unwrap();
+                body
+            }
+            _ => response.body.clone(),
+        };
+        // One hash, one feed, in whatever coding.
+        let hash: String = response.tag().chars().skip(1).take(32).collect();
+        assert_eq!(seen.entry(hash).or_insert_with(|| body.clone()), &body);
+        titles(&body);
+    };
+    all_the_while(check, || {
+        for number in 0..30 {
+            let title = format!("Title {number}");
+            work.write("a.md", dated(&title, "One"));
+            daemon.shows(&[&title]);
+        }
+    });
+}
+
+/// What is answered to these bytes, until the connection ends.
+fn raw(daemon: &crate::support::Daemon, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(daemon.address()).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    let _ = stream.write_all(bytes);
+    let mut line = String::new();
+    let _ = BufReader::new(stream).read_line(&mut line);
+    line.trim().to_owned()
+}
+
+#[test]
+fn nonsense_is_refused_and_polls_go_on() {
+    let work = Workspace::new();
+    work.write("a.md", dated("A", "One"));
+    let daemon = work.serve();
+    daemon.shows(&["A"]);
+    let long = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(100_000));
+    let many = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(200));
+    for (bytes, expected) in [
+        (&b"GET /all.atom HTTP/1.0\r\n\r\n"[..], "HTTP/1.0 200 OK"),
+        (b"GET /all.atom HTTP/1.1\r\n\r\n", "HTTP/1.1 400 Bad Request"),
+        (b"GET /all.atom HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "HTTP/1.1 400 Bad Request"),
+        (
+            b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "HTTP/1.1 400 Bad Request",
+        ),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", "HTTP/1.1 413 Payload Too Large"),
+        (b"\x00\x01\x02\x03\r\n\r\n", "HTTP/1.1 400 Bad Request"),
+        (b"GET /\r\n\r\n", "HTTP/1.1 400 Bad Request"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n", "HTTP/1.1 400 Bad Request"),
+        (long.as_bytes(), "HTTP/1.1 431 Request Header Fields Too Large"),
+        (many.as_bytes(), "HTTP/1.1 431 Request Header Fields Too Large"),
+    ] {
+        assert_eq!(
+            raw(&daemon, bytes),
+            expected,
+            "{:?}",
+            String::from_utf8_lossy(&bytes[..bytes.len().min(80)])
+        );
+    }
+    daemon.shows(&["A"]);
+}
+
+#[test]
+fn requests_that_come_at_once_are_answered_in_order() {
+    let work = Workspace::new();
+    work.write("a.md", dated("A", "One"));
+    let daemon = work.serve();
+    daemon.shows(&["A"]);
+    let mut connection = daemon.connect();
+    let paths = ["/all.atom", "/nothing", "/topics/one.rss", "/all.json"];
+    let requests = paths.map(|path| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
+    connection.send(requests.concat().as_bytes());
+    let answers = paths.map(|_| connection.answer("GET"));
+    assert_eq!(answers.each_ref().map(|answer| answer.status), [200, 404, 200, 200]);
+    assert!(answers[3].field("content-type").starts_with("application/feed+json"));
+}
+
+#[test]
+fn a_full_house_answers_again_once_there_is_room() {
+    let work = Workspace::new();
+    work.write("a.md", dated("A", "One"));
+    let config = work.config_with(Settings { max_connections: Some("3".to_owned()), ..Settings::default() });
+    let daemon = crate::support::Daemon::start(config);
+    let mut silent: Vec<_> = (0..3).map(|_| daemon.connect()).collect();
+    assert_eq!(silent[0].request("GET", "/all.atom", &[]).status, 200);
+    // A fourth waits until those that say nothing have made room.
+    let began = std::time::Instant::now();
+    let mut fourth = TcpStream::connect(daemon.address()).unwrap();
+    fourth.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    fourth.write_all(b"GET /all.atom HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let mut line = String::new();
+    BufReader::new(fourth).read_line(&mut line).unwrap();
+    assert_eq!(line.trim(), "HTTP/1.1 200 OK");
+    assert!(began.elapsed() < Duration::from_secs(20));
+}
