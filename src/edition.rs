@@ -90,6 +90,14 @@ impl Representation {
         }
     }
 
+    /// The same, first published at another time.
+    pub fn modified(&self, last_modified: SystemTime) -> Self {
+        let mut modified = self.clone();
+        modified.last_modified = whole_seconds(last_modified);
+        modified.fields.last_modified = field(httpdate::fmt_http_date(modified.last_modified));
+        modified
+    }
+
     /// The entity tag of the bytes in a coding.
     pub fn entity_tag(&self, coding: Coding) -> &HeaderValue {
         &self.fields.entity_tags[coding as usize]

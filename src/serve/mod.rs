@@ -198,7 +198,9 @@ impl Site {
         Ok(match route(&edition, uri) {
             Route::Found(representation) => {
                 let due = match representation.archive {
-                    Some(archive) => archive.until,
+                    // What becomes due is of no settled month, or expires there.
+                    Some(archive) if archive.settled => archive.until,
+                    Some(archive) => archive.until.into_iter().chain(edition.next_due).min(),
                     None => edition.next_due,
                 };
                 let asked = Asked { representation, audience: &representation.audience, due };

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use chrono::Utc;
+use http::HeaderValue;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use tokio::sync::Semaphore;
 use tracing::error;
 
+use crate::coding::Coding;
 use crate::criteria::Criteria;
 use crate::edition::{Edition, Representation};
 use crate::feed::LogicalFeed;
@@ -22,6 +24,8 @@ use crate::seed::Timestamp;
 const CAPACITY: u64 = 32 << 20;
 /// What one thing that is kept costs beside its bytes.
 const OVERHEAD: u64 = 1 << 10;
+/// Most queries of which it is remembered when their bytes changed.
+const MOST_REMEMBERED: usize = 4096;
 /// How much is made at once: serving goes on beside it.
 const AT_ONCE: usize = 2;
 /// How long somebody waits for a turn.
@@ -30,6 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Selections that addresses spell.
 pub(super) struct Queries {
     kept: Cache<Key, Made, Weight>,
+    /// Since when the bytes of a canonical query are what they are, by the entity tag.
+    changed: Cache<(Arc<str>, Format), (HeaderValue, SystemTime)>,
     turns: Arc<Semaphore>,
 }
 
@@ -66,14 +72,15 @@ impl Queries {
     pub(super) fn new() -> Self {
         #[expect(clippy::expect_used, reason = "the options that the builder needs are all given")]
         let options = OptionsBuilder::new()
-            .shards(4)
+            // Each shard has its part of the weight, and what is heavier than that is not kept.
+            .shards(1)
             .estimated_items_capacity(1024)
             .weight_capacity(CAPACITY)
             .build()
             .expect("the options are complete");
         let kept =
             Cache::with_options(options, Weight, DefaultHashBuilder::default(), DefaultLifecycle::default());
-        Self { kept, turns: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self { kept, changed: Cache::new(MOST_REMEMBERED), turns: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// What criteria pick of an edition's entries, in one format.
@@ -84,14 +91,34 @@ impl Queries {
         format: Format,
         now: SystemTime,
     ) -> Result<Made, NotMade> {
-        let key = (edition.generation, criteria.query().into(), format);
+        let query: Arc<str> = criteria.query().into();
+        let key = (edition.generation, query.clone(), format);
         if self.kept.get(&key).is_some_and(|made| made.is_over(now)) {
             self.kept.remove(&key);
         }
-        let make = self.make(edition, criteria.clone(), format, now);
+        let make = async {
+            let made = self.make(edition, criteria.clone(), format, now).await?;
+            Ok(self.unless_changed((query, format), made))
+        };
         // Whoever waits for what another makes waits no longer than for a turn of its own.
         let made = tokio::time::timeout(PATIENCE, self.kept.get_or_insert_async(&key, make)).await;
         made.unwrap_or(Err(NotMade::Busy))
+    }
+
+    /// The same, modified when bytes like these were made first: most changes are of no entry that
+    /// a query picks.
+    fn unless_changed(&self, key: (Arc<str>, Format), made: Made) -> Made {
+        let entity_tag = made.representation.entity_tag(Coding::Identity).clone();
+        match self.changed.get(&key) {
+            Some((before, since)) if before == entity_tag => {
+                let representation = made.representation.modified(since);
+                Made { representation: Arc::new(representation), ..made }
+            }
+            _ => {
+                self.changed.insert(key, (entity_tag, made.representation.last_modified));
+                made
+            }
+        }
     }
 
     async fn make(
@@ -197,6 +224,10 @@ mod tests {
         assert_eq!(first.until.map(SystemTime::from), Some(at(3600)));
         let over = queries.get(&edition, &young, Format::Rss, at(3600)).await.unwrap();
         assert!(over.until.is_none() && over.representation.body.len() < first.representation.body.len());
+        edition.generation += 1;
+        edition.since = at(7200);
+        let same = queries.get(&edition, &young, Format::Rss, at(7200)).await.unwrap();
+        assert_eq!(same.representation.last_modified, over.representation.last_modified);
         edition.generation += 1;
         edition.entries = Arc::default();
         let all = criteria("min_quality=0");
