@@ -1,0 +1,125 @@
+//! What each stage between a seed and its bytes on the way costs: `cargo bench --bench stages`.
+//!
+//! Figures of one run compare with each other, and with nothing else: machines differ.
+
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot begin has nothing to measure")]
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use chrono::Utc;
+use divan::{Bencher, black_box, counter::BytesCount};
+use sower::args::Settings;
+use sower::catalog::Catalog;
+use sower::coding::Coding;
+use sower::config::Config;
+use sower::feed::LogicalFeed;
+use sower::publish::Publisher;
+use sower::render::{Format, Publication};
+use sower::seed::{self, Change, Rules};
+
+fn main() {
+    divan::main();
+}
+
+/// Every default, and no mirror.
+fn config() -> Arc<Config> {
+    let text = |text: &str| Some(text.to_owned());
+    let settings = Settings { config: text("/dev/null"), feeds: text("off"), ..Settings::default() };
+    Arc::new(Config::resolve(settings).unwrap())
+}
+
+/// A seed of about 3 KB, of one of 50 topics.
+fn seed_text(number: usize, title: &str) -> String {
+    let mut text = format!(
+        "---\ntitle: {title} {number}\ndate: 20{:02}-{:02}-{:02}T10:00:00Z\nwebUrl: https://example.org/{number}\n\
+         excerpt: What is said in short of {number}\ntopics: [Topic {}]\nprovider: {{name: Example, domain: example.org}}\n---\n",
+        10 + number % 15,
+        1 + number % 12,
+        1 + number % 28,
+        number % 50,
+    );
+    for paragraph in 0..12 {
+        let _ = write!(
+            text,
+            "Paragraph {paragraph} of **{number}** with [a link](https://example.org/{paragraph}). "
+        );
+        text.push_str(&"Words that are long enough to fill a line and more. ".repeat(3));
+        text.push_str("\n\n");
+    }
+    text
+}
+
+fn change(rules: &Rules, number: usize, title: &str) -> (Arc<str>, Change) {
+    let path: Arc<str> = format!("{number}.md").into();
+    let reading = seed::read(rules, &path, seed_text(number, title).as_bytes());
+    (path, Change::Read(reading))
+}
+
+fn catalog(config: &Config, seeds: usize) -> Catalog {
+    let rules = Rules::new(config, false);
+    let mut catalog = Catalog::new(false, config.topics.clone());
+    catalog.apply((0..seeds).map(|number| change(&rules, number, "Title")), Utc::now());
+    catalog
+}
+
+#[divan::bench]
+fn read_a_seed(bencher: Bencher) {
+    let rules = Rules::new(&config(), false);
+    let (path, text): (Arc<str>, _) = ("a.md".into(), seed_text(1, "Title"));
+    bencher
+        .counter(BytesCount::of_str(&text))
+        .bench(|| seed::read(&rules, &path, black_box(text.as_bytes())));
+}
+
+#[divan::bench(args = ["rss", "atom", "json"])]
+fn render_a_feed_of_50(bencher: Bencher, ending: &str) {
+    let config = config();
+    let catalog = catalog(&config, 1000);
+    let publication = Publication::new(&config);
+    let feed = LogicalFeed::all(&config, &catalog).subscription();
+    let format = Format::ALL.into_iter().find(|format| format.ending() == ending).unwrap();
+    bencher.bench(|| format.render(black_box(&feed), &publication).unwrap());
+}
+
+#[divan::bench(args = ["gzip", "br"])]
+fn code_a_feed_of_50(bencher: Bencher, name: &str) {
+    let config = config();
+    let catalog = catalog(&config, 1000);
+    let feed = LogicalFeed::all(&config, &catalog).subscription();
+    let body = Format::Atom.render(&feed, &Publication::new(&config)).unwrap();
+    let coding = Coding::ALL.into_iter().find(|coding| coding.name() == name).unwrap();
+    bencher.counter(BytesCount::of_slice(&body)).bench(|| coding.encode(black_box(&body)));
+}
+
+#[divan::bench(args = [1_000, 10_000])]
+fn gather_all_seeds(bencher: Bencher, seeds: usize) {
+    let config = config();
+    let rules = Rules::new(&config, false);
+    bencher
+        .with_inputs(|| (0..seeds).map(|number| change(&rules, number, "Title")).collect::<Vec<_>>())
+        .bench_values(|changes| {
+            let mut catalog = Catalog::new(false, config.topics.clone());
+            catalog.apply(changes, Utc::now());
+            catalog
+        });
+}
+
+/// From a changed seed to the edition that is served.
+#[divan::bench(args = [1_000, 10_000])]
+fn publish_one_change(bencher: Bencher, seeds: usize) {
+    let config = config();
+    let rules = Rules::new(&config, false);
+    let mut catalog = catalog(&config, seeds);
+    let touched = catalog.apply([change(&rules, 0, "Title")], Utc::now());
+    let mut publisher = Publisher::new(config.clone(), None);
+    publisher.publish(&catalog, &touched, SystemTime::now());
+    let mut number = 0;
+    bencher.bench_local(|| {
+        number += 1;
+        let change = change(&rules, 14, &format!("Title {number}"));
+        let touched = catalog.apply([change], Utc::now());
+        publisher.publish(&catalog, &touched, SystemTime::now())
+    });
+}
