@@ -210,7 +210,7 @@ impl Site {
                 return Err(Unmade::Selection(Guard::into_inner(edition), criteria, format));
             }
             Route::Moved(to) => self.other(respond::moved(to, edition.config.max_age)),
-            Route::Gone => self.other(respond::gone(uri)),
+            Route::Gone => self.other(respond::gone(uri, edition.config.max_age)),
             Route::Bad(value) => self.other(respond::bad(&value)),
             Route::Nothing => self.other(respond::nothing(&edition, uri)),
         })

@@ -152,17 +152,23 @@ pub(super) fn unacceptable() -> Response<Full<Bytes>> {
 /// The answer for an address that leads to another for good.
 pub(super) fn moved(to: String, max_age: Duration) -> Response<Full<Bytes>> {
     let text = format!("This is at {to}\n");
-    let kept = format!("public, max-age={}", max_age.as_secs());
+    let fields = [(CACHE_CONTROL, kept_for(max_age))];
     // Addresses are percent-encoded, so every one is valid.
-    let fields = [(LOCATION, to), (CACHE_CONTROL, kept)];
-    let fields = fields.into_iter().filter_map(|(name, value)| Some((name, value.try_into().ok()?)));
+    let fields = fields.into_iter().chain(to.try_into().ok().map(|to| (LOCATION, to)));
     explain(StatusCode::MOVED_PERMANENTLY, fields, text)
 }
 
+/// `Cache-Control` of an answer about an address that is no feed: the configuration decides it, and
+/// may change.
+fn kept_for(max_age: Duration) -> HeaderValue {
+    HeaderValue::try_from(format!("public, max-age={}", max_age.as_secs()))
+        .unwrap_or(HeaderValue::from_static("no-cache"))
+}
+
 /// The answer for the feeds of a retired topic.
-pub(super) fn gone(uri: &Uri) -> Response<Full<Bytes>> {
+pub(super) fn gone(uri: &Uri, max_age: Duration) -> Response<Full<Bytes>> {
     let text = format!("{} was here, and is gone for good. Unsubscribe from it.\n", shown(uri));
-    explain(StatusCode::GONE, [], text)
+    explain(StatusCode::GONE, [(CACHE_CONTROL, kept_for(max_age))], text)
 }
 
 /// The answer for a selection that cannot be meant.
