@@ -7,6 +7,11 @@ use clap::Parser;
 use sower::args::Args;
 use sower::cmd;
 
+/// The system's allocator keeps what thousands of connections held after they ended.
+#[cfg(feature = "jemalloc")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     match cmd::run(Args::parse()) {
         Ok(code) => code,
