@@ -8,9 +8,8 @@ use sower::args::Args;
 use sower::cmd;
 
 /// The system's allocator keeps what thousands of connections held after they ended.
-#[cfg(feature = "jemalloc")]
 #[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     match cmd::run(Args::parse()) {
