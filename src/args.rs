@@ -112,7 +112,7 @@ pub struct Settings {
     /// What entries show: full, or excerpt [default: full]
     #[arg(long, value_name = "LENGTH", env = "SOWER_CONTENT", hide_env_values = true)]
     pub content: Option<String>,
-    /// Hosts whose video players entries show, or `off` [default: two of youtube, one of vimeo]
+    /// Hosts whose video players entries show, or `off` [default: those of youtube and vimeo]
     #[arg(long, value_name = "HOST,…", env = "SOWER_FRAME_HOSTS", hide_env_values = true)]
     pub frame_hosts: Option<String>,
     /// How long readers may keep a feed before they ask again [default: 15m]

@@ -80,7 +80,8 @@ pub enum ContentLength {
 const OFF: &str = "off";
 
 /// Hosts whose frames are shown unless others are named.
-const FRAME_HOSTS: &[&str] = &["www.youtube.com", "www.youtube-nocookie.com", "player.vimeo.com"];
+const FRAME_HOSTS: &[&str] =
+    &["www.youtube.com", "youtube.com", "www.youtube-nocookie.com", "player.vimeo.com"];
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -475,7 +476,7 @@ mod tests {
     #[test]
     fn frames_of_no_host_can_be_asked_for() {
         let hosts = |yaml| resolved(yaml, Settings::default()).unwrap().frame_hosts;
-        assert_eq!(hosts("").len(), 3);
+        assert_eq!(hosts("").len(), 4);
         assert_eq!(hosts("frame_hosts: []\n"), Vec::<String>::new());
         assert_eq!(hosts("frame_hosts: [Video.Example]\n"), ["video.example"]);
         let off = Settings { frame_hosts: Some("off".to_owned()), ..Settings::default() };

@@ -204,11 +204,11 @@ fn rfc822(at: Timestamp) -> String {
 /// Plain text as the HTML that a description holds. Only text that a reader would take for
 /// something else is escaped, so that those who take descriptions for text are served as well.
 fn as_html(text: &str) -> String {
-    let tag = text
-        .split('<')
-        .skip(1)
-        .any(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic() || "/!?".contains(c)));
-    if tag || htmlize::unescape(text) != text {
+    let tag = text.split('<').skip(1).any(|rest| !rest.starts_with(' '));
+    let reference = text.split('&').skip(1).any(|rest| {
+        rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '#').starts_with(';')
+    });
+    if tag || reference || htmlize::unescape(text) != text {
         htmlize::escape_text(text).into_owned()
     } else {
         text.to_owned()
@@ -247,6 +247,9 @@ mod tests {
             ("write &amp; for &", "write &amp;amp; for &amp;"),
             ("?a=1&copy=2", "?a=1&amp;copy=2"),
             ("a <!-- b", "a &lt;!-- b"),
+            ("a <", "a &lt;"),
+            ("a <<1", "a &lt;&lt;1"),
+            ("&nonesuch; &", "&amp;nonesuch; &amp;"),
         ] {
             assert_eq!(as_html(text), expected);
         }

@@ -138,23 +138,32 @@ impl<'a> Check<'a> {
             (Some(link), via) => (Some(link.clone()), via.filter(|via| *via != link)),
             (None, link) => (link, None),
         };
-        let summary = text_of(fields.excerpt.as_ref());
         let base = link.as_deref().and_then(|link| Url::parse(link).ok());
         let base = base.as_ref().unwrap_or(&self.rules.url);
         let embed = fields.featured_content.as_ref().map(|embed| {
             let place = |check: &Self| check.place_of(&[Step::Key(embed.key)]);
-            self.sanitised("`featuredContent`", Markup::Html, &embed.value, base, place)
+            let faults = self.faults.len();
+            let shown = self.sanitised("`featuredContent`", Markup::Html, &embed.value, base, place);
+            if shown.is_empty() && !embed.value.trim().is_empty() && self.faults.len() == faults {
+                let place = self.place_of(&[Step::Key(embed.key)]);
+                let reason = format!("nothing of `{}` can be shown", embed.key);
+                let help = "`frame_hosts` lists the hosts whose players are shown";
+                self.push(Severity::Warning, place, reason, Some(help));
+            }
+            shown
         });
         let body = body.map(|body| {
             let place = |check: &Self| Some(check.place_of_body(body));
             self.sanitised("the body", body.markup, &body.text, base, place)
         });
+        let body = body.unwrap_or_default();
+        let summary = text_of(fields.excerpt.as_ref()).or_else(|| content::beginning(&body));
         let content = content::content(Parts {
             base,
             summary: summary.as_deref(),
             image: images.first(),
             embed: embed.unwrap_or_default(),
-            body: body.unwrap_or_default(),
+            body,
             actions: &actions,
             related: &related,
         });

@@ -16,7 +16,7 @@ use super::link;
 use super::media::{self, Embed};
 use super::nesting::is_too_deep;
 use super::record::{Action, Image, Related};
-use crate::text::clean;
+use crate::text::{clean, plain};
 
 /// What a reader shows of a record, in its parts: sanitised HTML, every address in it absolute.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -182,7 +182,11 @@ pub(super) fn sanitised(
         .url_schemes(HashSet::from(["http", "https", "mailto"]))
         .url_relative(UrlRelative::RewriteWithBase(base.clone()))
         .link_rel(None)
-        .set_tag_attribute_values(HashMap::new())
+        // What cannot play by itself needs something to begin with.
+        .set_tag_attribute_values(HashMap::from([
+            ("audio", HashMap::from([("controls", "")])),
+            ("video", HashMap::from([("controls", "")])),
+        ]))
         .attribute_filter(move |element, attribute, value| {
             attribute_of(element, attribute, value, &base, &frame_hosts)
         });
@@ -204,18 +208,23 @@ fn attribute_of<'v>(
 ) -> Option<Cow<'v, str>> {
     match (element, attribute) {
         ("iframe", "src") => {
-            // A page that is encrypted may not frame one that is not.
-            let url = base.join(value).ok().filter(|url| url.scheme() == "https")?;
+            let mut url = base.join(value).ok()?;
+            // A page that is encrypted may not frame one that is not, and these hosts have both.
+            if url.scheme() == "http" {
+                url.set_scheme("https").ok()?;
+            }
             let known = frame_hosts.iter().any(|host| url.authority() == host);
             if known { link::in_content(url.as_str(), base).map(Cow::Owned) } else { None }
         }
+        // Elements have no ids here, so that there is nothing in the page to lead to.
+        (_, "href") if value.trim_start().starts_with('#') => None,
         (_, "href" | "src" | "poster" | "cite") => {
             let address = link::in_content(value, base)?;
             // Only from a link does anybody write a letter.
             (element == "a" || link::is_web(&address)).then_some(Cow::Owned(address))
         }
         ("iframe" | "img" | "video", "width" | "height") => {
-            value.trim_end_matches("px").parse::<u32>().ok().map(|pixels| Cow::Owned(pixels.to_string()))
+            pixels(value).map(|pixels| Cow::Owned(pixels.to_string()))
         }
         (_, "srcset") => {
             let candidates = candidates(value).into_iter().filter_map(|(address, size)| {
@@ -224,12 +233,45 @@ fn attribute_of<'v>(
             Some(candidates.collect::<Vec<_>>().join(", ")).filter(|set| !set.is_empty()).map(Cow::Owned)
         }
         // Kept for a moment, to prune what nobody was meant to see.
-        (_, "style") => {
-            let compact: String = value.chars().filter(|c| !c.is_whitespace()).collect();
-            compact.to_ascii_lowercase().contains("display:none").then_some(Cow::Borrowed(value))
-        }
+        (_, "style") => hides(value, element == "img").then_some(Cow::Borrowed(value)),
         _ => Some(Cow::Borrowed(value)),
     }
+}
+
+/// A length in pixels, whole. A part of the room that there is has none, but if it is none at all.
+fn pixels(length: &str) -> Option<u32> {
+    let length = length.trim();
+    let digits = length.find(|c: char| !c.is_ascii_digit()).unwrap_or(length.len());
+    let whole: u32 = length[..digits].parse().ok()?;
+    let unit = length[digits..].trim_start_matches(|c: char| c == '.' || c.is_ascii_digit()).trim();
+    match unit.to_ascii_lowercase().as_str() {
+        "" | "px" => Some(whole),
+        _ => Some(whole).filter(|whole| *whole == 0),
+    }
+}
+
+/// Whether a style hides its element; a picture is hidden if it is no larger than a pixel, too.
+/// Text of no size hides nothing: newsletters close gaps between columns with it.
+fn hides(style: &str, is_picture: bool) -> bool {
+    let declarations = style.split(';').filter_map(|declaration| declaration.split_once(':'));
+    let declarations = declarations.map(|(property, value)| {
+        let value = value.to_ascii_lowercase();
+        let value = value.split('!').next().unwrap_or_default().trim().to_owned();
+        (property.trim().to_ascii_lowercase(), value)
+    });
+    let declared: HashMap<String, String> = declarations.collect();
+    let is = |property: &str, expected: &str| declared.get(property).is_some_and(|value| value == expected);
+    let at_most = |property: &str, most: u32| {
+        declared.get(property).and_then(|value| pixels(value)).is_some_and(|length| length <= most)
+    };
+    let clipped = is("overflow", "hidden") && (at_most("max-height", 0) || at_most("height", 0));
+    let transparent = declared.get("opacity").and_then(|value| value.parse::<f32>().ok()) == Some(0.0);
+    is("display", "none")
+        || is("visibility", "hidden")
+        || is("mso-hide", "all")
+        || clipped
+        || transparent
+        || (is_picture && (at_most("width", 1) || at_most("height", 1)))
 }
 
 /// The addresses of a `srcset`, each with its size (HTML §4.8.4.2.1): an address ends at white space
@@ -301,6 +343,41 @@ fn pruned(html: &str) -> String {
         kept.push_str(rest);
     }
     kept
+}
+
+/// Most characters of a summary that is taken from the body.
+const MOST_OF_BEGINNING: usize = 300;
+
+/// The beginning of sanitised HTML as plain text, cut at a word; none if it has no text.
+pub(super) fn beginning(html: &str) -> Option<String> {
+    let (mut text, mut rest) = (String::new(), html);
+    // Entities and white space make text longer than what is shown of it.
+    while !rest.is_empty() && text.len() < 20 * MOST_OF_BEGINNING {
+        let (shown, from_tag) = rest.split_at(rest.find('<').unwrap_or(rest.len()));
+        text.push_str(shown);
+        let (tag, after) = from_tag.split_at(end_of_tag(from_tag));
+        if !is_within_words(name_of(tag)) {
+            text.push(' ');
+        }
+        rest = after;
+    }
+    let whole = rest.is_empty();
+    let text = plain(&text);
+    let Some((end, _)) = text.char_indices().nth(MOST_OF_BEGINNING) else {
+        let cut = if whole { "" } else { "…" };
+        return Some(text + cut).filter(|text| text != cut);
+    };
+    let words = text[..end].rsplit_once(' ').map_or(&text[..end], |(words, _)| words);
+    Some(format!("{}…", words.trim_end_matches([',', ';', ':', '.', ' '])))
+}
+
+/// Whether an element may begin or end within a word.
+fn is_within_words(name: &str) -> bool {
+    const INLINE: &[&str] = &[
+        "a", "abbr", "b", "bdi", "cite", "code", "del", "dfn", "em", "i", "ins", "kbd", "mark", "q", "s",
+        "samp", "small", "span", "strike", "strong", "sub", "sup", "tt", "u", "var", "wbr",
+    ];
+    INLINE.contains(&name)
 }
 
 /// The opening tags of sanitised HTML, and their names.
@@ -407,6 +484,23 @@ mod tests {
     }
 
     #[test]
+    fn the_beginning_of_a_body_is_plain_text_cut_at_a_word() {
+        let long = "word, ".repeat(100);
+        let begun = format!("{}word…", "word, ".repeat(49));
+        for (html, expected) in [
+            ("", None),
+            ("<p> </p><img src=\"x\">", None),
+            ("<h2>A</h2><p>b <b>c</b>d &amp; &lt;e&gt;</p>", Some("A b cd & <e>")),
+            ("<p>one</p><p>two</p>", Some("one two")),
+            (long.as_str(), Some(begun.as_str())),
+        ] {
+            assert_eq!(beginning(html).as_deref(), expected, "{html}");
+        }
+        assert!(beginning(&"x".repeat(100_000)).unwrap().chars().count() <= MOST_OF_BEGINNING + 1);
+        assert!(beginning(&"<b></b>".repeat(100_000)).is_none());
+    }
+
+    #[test]
     fn html_is_made_harmless_and_its_addresses_absolute() {
         for (text, expected) in [
             ("<p onclick='x'>a<script>b</script></p>", "<p>a</p>"),
@@ -443,7 +537,25 @@ mod tests {
                 "<iframe src='https://www.youtube.com/embed/x' width=5></iframe>",
                 "<iframe src=\"https://www.youtube.com/embed/x\" width=\"5\"></iframe>",
             ),
-            ("a<iframe src='http://www.youtube.com/embed/x'></iframe>", "a"),
+            (
+                "a<iframe src='http://www.youtube.com/embed/x'></iframe>",
+                "a<iframe src=\"https://www.youtube.com/embed/x\"></iframe>",
+            ),
+            ("a<iframe src='http://www.example.com/embed/x'></iframe>", "a"),
+            ("<a href='#top'>a</a> <a href=' #1'>b</a>", "<a>a</a> <a>b</a>"),
+            (
+                "<video src=v.mp4 autoplay></video>",
+                "<video src=\"https://a.example/b/v.mp4\" controls=\"\"></video>",
+            ),
+            ("<img src=p style='width:1px; height:1px'>a<img src=p style='WIDTH: 1.0px !important'>", "a"),
+            ("<img src=p width='1.0'><img src=p width=' 1 ' height='1 px'><img src=p width='0%'>a", "a"),
+            ("<img src=p width='100%'>", "<img src=\"https://a.example/b/p\">"),
+            (
+                "<p style='visibility:hidden'>a</p><p style='opacity: 0'>a</p><p style='mso-hide:all'>a</p>b",
+                "b",
+            ),
+            ("<div style='max-height:0px;overflow:hidden'>a</div>b", "b"),
+            ("<td style='font-size:0'>b</td>", "b"),
             (
                 "<a href='HTTPS://A.example/a b?[c]&amp;d|e'>a</a><a href='mailto:a@b.example'>b</a>",
                 "<a href=\"https://a.example/a%20b?%5Bc%5D&amp;d%7Ce\">a</a><a href=\"mailto:a@b.example\">b</a>",
@@ -451,7 +563,7 @@ mod tests {
             ("a<iframe src='https://evil.example/'><b>x</b></iframe>b", "ab"),
             (
                 "<video poster='p' src='v.mp4'></video>",
-                "<video poster=\"https://a.example/b/p\" src=\"https://a.example/b/v.mp4\"></video>",
+                "<video poster=\"https://a.example/b/p\" src=\"https://a.example/b/v.mp4\" controls=\"\"></video>",
             ),
             ("<div style='DISPLAY : none'>x<div>y</div></div><p style='color:red'>z</p>", "<p>z</p>"),
             ("<p hidden>x</p>y", "y"),

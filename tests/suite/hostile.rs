@@ -547,7 +547,11 @@ fn addresses() -> Vec<Row> {
 fn markup() -> Vec<Row> {
     let video = "<iframe src=\"https://www.youtube.com/embed/x\"></iframe>";
     vec![
-        html("<iframe src='http://www.youtube.com/embed/x'></iframe>", Content("<p>Row</p>")),
+        html("<iframe src='http://video.example/embed/x'></iframe>", Content("<p>Row</p>")),
+        html(
+            "<iframe src='http://www.youtube.com/embed/x'></iframe>",
+            Content("<iframe src=\"https://www.youtube.com/embed/x\"></iframe>"),
+        ),
         html(
             "<iframe src='https://www.youtube.com/embed/x' sandbox='' allow=camera name=x></iframe>",
             Content(video),
