@@ -12,6 +12,7 @@ use crate::audience::Audience;
 use crate::coding::Coding;
 use crate::config::Config;
 use crate::feed::Entries;
+use crate::render::html;
 use crate::seed::Timestamp;
 
 /// The bytes of one feed in one format, with what describes and validates them (RFC 9110 §3.2).
@@ -27,6 +28,9 @@ pub struct Representation {
     pub url: String,
     /// How long it may be kept if nothing is due before.
     pub max_age: Duration,
+    /// The path of the page about it, if it is a feed's subscription document: browsers that go to
+    /// its address are shown that.
+    pub page: Option<String>,
     /// What is known of it if it is an archive document (RFC 5005 §4).
     pub archive: Option<Archive>,
     /// Who polls its address. The same in every edition.
@@ -83,6 +87,7 @@ impl Representation {
             last_modified,
             url,
             max_age,
+            page: None,
             archive: None,
             audience: Arc::default(),
             fields,
@@ -96,6 +101,11 @@ impl Representation {
         modified.last_modified = whole_seconds(last_modified);
         modified.fields.last_modified = field(httpdate::fmt_http_date(modified.last_modified));
         modified
+    }
+
+    /// Whether it is for people rather than for feed readers.
+    pub fn is_page(&self) -> bool {
+        self.media_type == html::MEDIA_TYPE
     }
 
     /// The entity tag of the bytes in a coding.

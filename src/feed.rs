@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 
 use crate::catalog::{Catalog, Entry};
-use crate::config::{Config, ContentLength, SelectionSettings};
+use crate::config::{Config, ContentLength, SelectionSettings, TopicSettings};
 use crate::criteria::Criteria;
 use crate::seed::{Month, Timestamp};
 use crate::slug::slug;
@@ -374,6 +374,32 @@ impl<'a> LogicalFeed<'a> {
     /// When the first of these entries is too old to stay, if age picks them.
     pub fn due(&self, entries: &[Arc<Entry>]) -> Option<Timestamp> {
         entries.iter().map(|entry| entry.published).min()?.checked_add_signed(self.age?)
+    }
+}
+
+/// The topics around a topic, each with its name: all of them are in the configuration, and so they
+/// are the same whatever the seeds say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Family {
+    /// The topics above it, the topmost first.
+    pub ancestors: Vec<(Selection, String)>,
+    /// The topics right below it, by name.
+    pub children: Vec<(Selection, String)>,
+}
+
+impl Family {
+    /// The topics around what a selection picks, if that is a topic.
+    pub fn of(config: &Config, selection: &Selection) -> Self {
+        let Selection::Topic(slug) = selection else { return Self::default() };
+        let named = |topic: &TopicSettings| (Selection::Topic(topic.slug.clone()), topic.name.to_string());
+        let ancestors = config.topics.ancestors(slug).filter_map(|slug| config.topics.get(slug));
+        let ancestors = ancestors.filter(|topic| !topic.retired);
+        let mut ancestors: Vec<_> = ancestors.map(named).collect();
+        ancestors.reverse();
+        let children = config.topics.iter().filter(|topic| topic.parent.as_ref() == Some(slug));
+        let mut children: Vec<_> = children.filter(|topic| !topic.retired).map(named).collect();
+        children.sort_by_cached_key(|(_, name)| name.to_lowercase());
+        Self { ancestors, children }
     }
 }
 

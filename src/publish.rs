@@ -12,9 +12,9 @@ use rayon::prelude::*;
 use crate::catalog::{Catalog, Touched};
 use crate::config::Config;
 use crate::edition::{Archive, Edition, Representation};
-use crate::feed::{self, About, Entries, LogicalFeed};
+use crate::feed::{self, About, Entries, Family, LogicalFeed, Selection};
 use crate::mirror::{Mirror, MirrorError, Mirrored};
-use crate::render::{self, Format, Publication, RenderError, opml};
+use crate::render::{self, Format, Publication, RenderError, html, opml};
 use crate::seed::{Month, Timestamp};
 use crate::slug::slug;
 
@@ -75,11 +75,12 @@ struct Document<'a> {
     archive: Option<usize>,
 }
 
-/// A document in one format.
+/// A document in one format, or a page.
 struct Rendered {
     path: String,
     media_type: &'static str,
     url: String,
+    page: Option<String>,
     archive: Option<Archive>,
     body: Result<Vec<u8>, RenderError>,
 }
@@ -137,7 +138,7 @@ impl Publisher {
         let mut rendered: Vec<_> =
             documents.par_iter().flat_map_iter(|document| self.render(document)).collect();
         if first || !touched.is_empty() {
-            rendered.push(self.list(catalog));
+            rendered.extend(self.lists(catalog));
         }
 
         let gone: Vec<_> = if first {
@@ -147,7 +148,7 @@ impl Publisher {
             changed_feeds.iter().flat_map(|changed| changed.stale(&before)).collect()
         };
         let (mut changed, mut failed) = (0, Vec::new());
-        for Rendered { path, media_type, url, archive, body } in rendered {
+        for Rendered { path, media_type, url, page, archive, body } in rendered {
             let old = next.representations.get(&path);
             match body {
                 Ok(body) => {
@@ -169,7 +170,8 @@ impl Publisher {
                     let audience = old.map(|old| old.audience.clone()).unwrap_or_default();
                     let mut representation =
                         Representation::new(body, media_type, url, last_modified, max_age);
-                    (representation.archive, representation.audience) = (archive, audience);
+                    (representation.page, representation.archive) = (page, archive);
+                    representation.audience = audience;
                     next.representations.insert(path, Arc::new(representation));
                 }
                 Err(error) => failed.push(error),
@@ -242,24 +244,52 @@ impl Publisher {
             path: render::document_path(&feed.selection, feed.archive, format),
             media_type: format.media_type(),
             url: self.publication.document_url(&feed, format),
+            page: feed.archive.is_none().then(|| render::page_path(&feed.selection)),
             archive: feed.archive.map(|_| Archive { settled, until: feed.expiry() }),
             body: format.render(&feed, &self.publication),
         });
-        rendered.collect()
+        let about = document.archive.is_none() && feed.selection != Selection::All;
+        let page = about.then(|| {
+            let family = Family::of(&self.config, &feed.selection);
+            self.page(&feed.selection, html::page(&feed, &family, &self.publication))
+        });
+        rendered.chain(page).collect()
     }
 
-    /// The list of all feeds.
-    fn list(&self, catalog: &Catalog) -> Rendered {
+    /// The page about a selection.
+    fn page(&self, selection: &Selection, body: Result<Vec<u8>, RenderError>) -> Rendered {
+        Rendered {
+            path: render::page_path(selection),
+            media_type: html::MEDIA_TYPE,
+            url: self.publication.page_url(selection),
+            page: None,
+            archive: None,
+            body,
+        }
+    }
+
+    /// The list of all feeds, for feed readers and for people, and what pages look like.
+    fn lists(&self, catalog: &Catalog) -> [Rendered; 3] {
         let listed = |slug: &str| catalog.count(Some(slug)) > 0 || self.config.topics.get(slug).is_some();
         let topics = self.topics.iter().filter(|slug| has_feed(&self.config, slug) && listed(slug));
         let outlines = feed::outlines(&self.config, catalog, topics);
-        Rendered {
+        let list = Rendered {
             path: opml::PATH.to_owned(),
             media_type: opml::MEDIA_TYPE,
             url: self.publication.list_url(),
+            page: None,
             archive: None,
             body: opml::render(&outlines, &self.publication),
-        }
+        };
+        let style = Rendered {
+            path: html::STYLE_PATH.to_owned(),
+            media_type: html::STYLE_MEDIA_TYPE,
+            url: self.publication.style_url(),
+            page: None,
+            archive: None,
+            body: Ok(html::STYLE.into()),
+        };
+        [list, self.page(&Selection::All, html::home(&outlines, &self.publication)), style]
     }
 
     /// When new bytes were first published: now, unless a process before this one did. Always after
@@ -338,12 +368,12 @@ impl<'a> Changed<'a> {
         let paths = self.archives.iter().flat_map(|&month| {
             Format::ALL.map(|format| render::document_path(selection, Some(month), format))
         });
-        let archived: BTreeSet<String> = paths.collect();
-        // Below `all/`, `topics/SLUG/` and `selections/NAME/` there are archive documents only.
+        let kept: BTreeSet<String> = paths.chain([render::page_path(selection)]).collect();
+        // Below `all/`, `topics/SLUG/` and `selections/NAME/` there is nothing else.
         let below = format!("{}/", selection.path());
         let served = edition.representations.range(below.clone()..).map(|(path, _)| path);
         let served = served.take_while(|path| path.starts_with(&below));
-        served.filter(|path| !archived.contains(*path)).cloned().collect()
+        served.filter(|path| !kept.contains(*path)).cloned().collect()
     }
 }
 
@@ -396,13 +426,13 @@ mod tests {
         run.publish("a.md", Some("one"), 0);
         let before = run.publisher.current().load_full();
         let published = run.publish("b.md", Some("two"), 5);
-        assert_eq!((published.edition, published.changed, published.removed), (2, 7, 0));
+        assert_eq!((published.edition, published.changed, published.removed), (2, 9, 0));
         let after = run.publisher.current().load_full();
         let same = |path: &str| Arc::ptr_eq(&before.representations[path], &after.representations[path]);
         assert!(same("topics/one.rss") && !same("all.rss"));
         assert_eq!((run.modified("topics/one.rss"), run.modified("all.rss")), (at(0), at(5)));
         let published = run.publish("b.md", None, 9);
-        assert_eq!((published.edition, published.changed, published.removed), (3, 7, 0));
+        assert_eq!((published.edition, published.changed, published.removed), (3, 9, 0));
         assert_eq!(run.publish("b.md", None, 10).edition, 3, "no change is no edition");
     }
 
@@ -413,7 +443,7 @@ mod tests {
         let edition = run.publisher.current().load_full();
         assert_eq!(
             edition.representations.keys().collect::<Vec<_>>(),
-            ["all.atom", "all.json", "all.rss", "feeds.opml"]
+            ["all.atom", "all.json", "all.rss", "feeds.opml", "index.html", "style.css"]
         );
     }
 
@@ -443,7 +473,7 @@ mod tests {
         let touched = run.catalog.apply([], due.unwrap());
         assert!(touched.is_empty() && run.publisher.is_due(&run.catalog));
         let published = run.publisher.publish(&run.catalog, &touched, at(1));
-        assert_eq!((published.changed, run.publisher.next_due(&run.catalog)), (Format::ALL.len(), None));
+        assert_eq!((published.changed, run.publisher.next_due(&run.catalog)), (Format::ALL.len() + 1, None));
         assert!(body(&run).len() < shown.len());
     }
 
@@ -467,6 +497,23 @@ mod tests {
             let archive = publish("c.md", topic, 3).unwrap();
             assert!(archive.contains(expected), "{archive}");
         }
+    }
+
+    #[test]
+    fn a_page_stays_when_the_archives_beside_it_go() {
+        let mut run = Run::configured("entries: 1", None);
+        let page =
+            |run: &Run| run.publisher.current().load().representations["topics/one/index.html"].clone();
+        let archives = |run: &Run| {
+            let edition = run.publisher.current().load_full();
+            edition.representations.keys().filter(|path| path.starts_with("topics/one/2024")).count()
+        };
+        run.publish("a.md", Some("one"), 0);
+        let first = page(&run);
+        run.publish("b.md", Some("one"), 1);
+        assert_eq!(archives(&run), Format::ALL.len());
+        run.publish("b.md", None, 2);
+        assert_eq!((archives(&run), &page(&run).body), (0, &first.body));
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod tests;
 
 mod atom;
 mod file;
+pub mod html;
 mod json;
 mod media;
 pub mod opml;
@@ -63,6 +64,15 @@ impl Format {
             Self::Rss => "rss",
             Self::Atom => "atom",
             Self::Json => "json",
+        }
+    }
+
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rss => "RSS",
+            Self::Atom => "Atom",
+            Self::Json => "JSON Feed",
         }
     }
 
@@ -123,6 +133,17 @@ pub fn document_path(selection: &Selection, archive: Option<Month>, format: Form
     archive.map_or_else(|| format!("{path}.{ending}"), |month| format!("{path}/{month}.{ending}"))
 }
 
+/// The path of the page about a selection: `topics/SLUG/index.html`
+pub fn page_path(selection: &Selection) -> String {
+    match selection {
+        Selection::All | Selection::Query(_) => INDEX.to_owned(),
+        Selection::Topic(_) | Selection::Named(_) => format!("{}/{INDEX}", selection.path()),
+    }
+}
+
+/// What the file of a page is called, so that any static host shows it at its folder's address.
+pub const INDEX: &str = "index.html";
+
 /// The path of an address under the publication's, percent-encoded.
 pub fn encoded(path: &str) -> String {
     // Of what a path cannot hold (RFC 3986 §3.3), a slug has characters outside ASCII alone.
@@ -157,6 +178,11 @@ impl Publication {
         format!("{}{}", self.url, opml::PATH)
     }
 
+    /// The address of what all pages look like.
+    pub fn style_url(&self) -> String {
+        format!("{}{}", self.url, html::STYLE_PATH)
+    }
+
     /// A document's own address.
     pub fn document_url(&self, feed: &Feed, format: Format) -> String {
         match feed.archive {
@@ -181,7 +207,7 @@ impl Publication {
     }
 
     /// The address of the page about a selection.
-    fn page_url(&self, selection: &Selection) -> String {
+    pub fn page_url(&self, selection: &Selection) -> String {
         match selection {
             Selection::All | Selection::Query(_) => self.url.to_string(),
             Selection::Topic(_) | Selection::Named(_) => {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::*;
 use crate::catalog::Catalog;
 use crate::criteria::Criteria;
-use crate::feed::{Entries, LogicalFeed};
+use crate::feed::{Entries, Family, LogicalFeed, outlines};
 use crate::seed::{self, Change, Rules, Timestamp};
 
 const FULL: &str = "
@@ -220,4 +220,121 @@ fn the_address_of_a_query_is_escaped() {
         let own = format!("https://a.example/all.{}?language=de&limit=2", format.ending());
         assert_eq!(links(&Document::parse(&written).unwrap()), [("self", &*own)]);
     }
+}
+
+/// The page about a feed.
+fn page(sown: &Sown, feed: &LogicalFeed<'_>) -> String {
+    let family = Family::of(&sown.config, feed.selection());
+    let written = html::page(&feed.subscription(), &family, &Publication::new(&sown.config));
+    String::from_utf8(written.unwrap()).unwrap()
+}
+
+/// The page that lists the feeds of these topics.
+fn home(sown: &Sown, topics: &[Arc<str>]) -> String {
+    let outlines = outlines(&sown.config, &sown.catalog, topics.iter());
+    String::from_utf8(html::home(&outlines, &Publication::new(&sown.config)).unwrap()).unwrap()
+}
+
+/// That each of these words is there, after the one before.
+fn assert_in_order(text: &str, words: &[&str]) {
+    let mut rest = text;
+    for word in words {
+        let (_, after) = rest.split_once(word).unwrap_or_else(|| panic!("no {word} in {rest}"));
+        rest = after;
+    }
+}
+
+#[test]
+fn a_page_says_how_to_subscribe_and_what_there_is() {
+    let sown = Sown::new(FULL);
+    let page = page(&sown, &sown.topic());
+    assert_in_order(
+        &page,
+        &[
+            "<title>News · Feeds</title>",
+            "<link rel=\"canonical\" href=\"https://a.example/topics/news\">",
+            "<link rel=\"alternate\" type=\"application/rss+xml\" title=\"News · Feeds (RSS)\" href=\"https://a.example/topics/news.rss\">",
+            "<link rel=\"icon\" href=\"https://a.example/icon.svg\">",
+            "<h1 dir=\"auto\" lang=\"de\">News</h1>",
+            "<code>https://a.example/topics/news.rss</code>",
+            "href=\"/topics/news.rss?raw\"",
+            "<h3 dir=\"auto\">T3</h3>",
+            "<time datetime=\"2024-03-05T00:00:00+00:00\">5 March 2024</time>",
+            "<p class=\"summary\" dir=\"auto\">S</p>",
+            "© A &amp; B",
+        ],
+    );
+    let selection = Selection::Query("limit=1".into());
+    assert_eq!(page_path(&selection), "index.html");
+}
+
+#[test]
+fn a_page_shows_the_first_picture_and_no_text_as_html() {
+    let mut sown = Sown::new("title: '<b> & \"c\"'");
+    let path: Arc<str> = "pictured.md".into();
+    let text = "---\ntitle: '{{ 1 }} <script> \"'\ndate: 2024-05-01\ntopics: t\nwebUrl: https://a.example/?a=1&b=2\n\
+        provider: {name: <i>P</i>}\nimages: [{url: 'https://a.example/i.png?a&b', width: 20, height: 10}, {url: 'https://a.example/j.png'}]\n---\n";
+    let change = Change::Read(seed::read(&Rules::sample(), &path, text.as_bytes()));
+    sown.catalog.apply([(path, change)], now());
+    let page = page(&sown, &LogicalFeed::topic(&sown.config, &sown.catalog, &"t".into()));
+    assert_in_order(
+        &page,
+        &[
+            "<title>t · &lt;b&gt; &amp; &quot;c&quot;</title>",
+            "<img src=\"https://a.example/i.png?a&amp;b\" alt=\"\" width=\"20\" height=\"10\" loading=\"lazy\"",
+            "<a href=\"https://a.example/?a=1&amp;b=2\">{{ 1 }} &lt;script&gt; &quot;</a>",
+            "&lt;i&gt;P&lt;/i&gt;",
+        ],
+    );
+    assert!(!page.contains("j.png") && !page.contains("<script") && !page.contains("<i>"));
+}
+
+#[test]
+fn pages_lead_to_the_topics_above_and_below() {
+    let mut sown = Sown::new(
+        "topics: [{name: Top}, {name: Gone, retired: true, parent: Top}, \
+        {name: News, parent: Gone}, {name: b, parent: News}, {name: A, parent: News}, \
+        {name: Old, parent: News, retired: true}]",
+    );
+    sown.config.url = "https://a.example/below/".parse().unwrap();
+    let page = page(&sown, &sown.topic());
+    let at_home = |path: &str| format!("<a href=\"/below/{path}\" dir=\"auto\">");
+    assert_in_order(
+        &page,
+        &[
+            "href=\"/below/style.css\"",
+            &at_home(""),
+            &at_home("topics/top"),
+            "</ol>",
+            &at_home("topics/a"),
+            &at_home("topics/b"),
+            "</ul>",
+        ],
+    );
+    assert!(!page.contains("gone") && !page.contains("old"));
+    let topics = ["top", "news", "a", "b"].map(Arc::from);
+    assert_in_order(
+        &home(&sown, &topics),
+        &[
+            ">Top</a>",
+            "<ul>",
+            ">News</a>",
+            "href=\"https://a.example/below/topics/news.atom\"",
+            "<ul>",
+            ">A</a>",
+            "</li>",
+            ">b</a>",
+            "</ul>",
+            "</ul>",
+        ],
+    );
+}
+
+#[test]
+fn topics_may_nest_as_deep_as_anybody_wants() {
+    let below = |number: usize| format!("{{name: t{}, parent: t{number}}}", number + 1);
+    let topics: Vec<_> = (0..100).map(below).collect();
+    let sown = Sown::new(&format!("topics: [{}]", topics.join(", ")));
+    let slugs: Vec<_> = (0..=100).map(|number| format!("t{number}").into()).collect();
+    assert!(home(&sown, &slugs).contains("\"/topics/t100\""));
 }

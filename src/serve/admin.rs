@@ -138,7 +138,7 @@ pub(super) fn subscribers(readership: &Readership) -> u64 {
 /// last changed.
 pub(super) fn readerships(edition: &Edition, day: u64) -> Vec<(String, SystemTime, Readership)> {
     let mut feeds: Vec<(&str, SystemTime, Vec<&Audience>)> = Vec::new();
-    let representations = edition.representations.iter().filter(|(_, it)| it.archive.is_none());
+    let representations = edition.representations.iter().filter(|(_, it)| it.page.is_some());
     for (path, representation) in representations {
         let Some(feed) = Selection::path_at(path) else { continue };
         match feeds.last_mut().filter(|(last, ..)| *last == feed) {

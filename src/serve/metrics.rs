@@ -62,6 +62,7 @@ fn answers(registry: &mut Registry, site: &Site) {
         let (document, format) = path.rsplit_once('.').unwrap_or((path, ""));
         let feed = match &representation.archive {
             Some(_) => document.rsplit_once('/').map_or(document, |(feed, _)| feed),
+            None if representation.is_page() => document.strip_suffix("/index").unwrap_or("all"),
             None => document,
         };
         audiences.entry((feed, format)).or_default().push(&representation.audience);

@@ -24,7 +24,7 @@ use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::USER_AGENT;
+use hyper::header::{HeaderName, USER_AGENT};
 use hyper::{HeaderMap, Request, Response};
 use tokio::sync::Semaphore;
 use tracing::warn;
@@ -64,6 +64,9 @@ pub struct Doors {
     /// For the operator.
     pub admin: Option<Listener>,
 }
+
+/// What a browser wants an answer for (Fetch Metadata §2.1).
+static DESTINATION: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 /// Serves the current edition until `shutdown`, then lets the requests in flight finish.
 pub async fn serve(
@@ -129,6 +132,8 @@ struct Asked<'a> {
 enum Unmade {
     /// A representation in a coding that nobody asked for before.
     Coded(Arc<Representation>, Coding, Option<Timestamp>),
+    /// A page in such a coding, for a browser that went to the address of this feed.
+    Page(Arc<Representation>, Coding, Arc<Representation>),
     /// A selection that the address spells.
     Selection(Arc<Edition>, Box<Criteria>, Format),
 }
@@ -195,7 +200,9 @@ impl Site {
     ) -> Result<Response<Full<Bytes>>, Unmade> {
         let uri = request.uri();
         let edition = self.current.load();
-        Ok(match route(&edition, uri) {
+        let headers = request.headers();
+        let navigates = headers.get(&DESTINATION).is_some_and(|to| to == "document");
+        Ok(match route(&edition, uri, navigates) {
             Route::Found(representation) => {
                 let due = match representation.archive {
                     // What becomes due is of no settled month, or expires there.
@@ -204,7 +211,17 @@ impl Site {
                     None => edition.next_due,
                 };
                 let asked = Asked { representation, audience: &representation.audience, due };
-                return self.poll(&asked, &edition.config, peer, request.headers(), now);
+                return self.poll(&asked, &edition.config, peer, headers, now);
+            }
+            Route::Page { page, feed } => {
+                let asked = Asked { representation: page, audience: &page.audience, due: None };
+                match self.poll(&asked, &edition.config, peer, headers, now) {
+                    Ok(answer) => respond::in_place_of(feed, answer),
+                    Err(Unmade::Coded(page, coding, _)) => {
+                        return Err(Unmade::Page(page, coding, feed.clone()));
+                    }
+                    Err(unmade) => return Err(unmade),
+                }
             }
             Route::Query(criteria, format) => {
                 return Err(Unmade::Selection(Guard::into_inner(edition), criteria, format));
@@ -228,6 +245,9 @@ impl Site {
             Unmade::Coded(representation, coding, due) => {
                 return self.code(&representation, coding, due, now).await;
             }
+            Unmade::Page(page, coding, feed) => {
+                return respond::in_place_of(&feed, self.code(&page, coding, None, now).await);
+            }
             Unmade::Selection(edition, criteria, format) => (edition, criteria, format),
         };
         let made = match self.queries.get(&edition, &criteria, format, now).await {
@@ -242,7 +262,7 @@ impl Site {
             Err(Unmade::Coded(representation, coding, due)) => {
                 self.code(&representation, coding, due, now).await
             }
-            Err(Unmade::Selection(..)) => self.other(respond::broken()),
+            Err(Unmade::Page(..) | Unmade::Selection(..)) => self.other(respond::broken()),
         }
     }
 
@@ -311,9 +331,9 @@ impl Site {
         }
     }
 
-    /// Takes note of a reader: whoever polls a feed, rather than one of its archives.
+    /// Takes note of a reader: whoever polls a feed, rather than one of its archives or a page.
     fn note(&self, asked: &Asked<'_>, client: Option<IpAddr>, headers: &HeaderMap, now: SystemTime) {
-        if asked.representation.archive.is_none() {
+        if asked.representation.archive.is_none() && !asked.representation.is_page() {
             let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
             asked.audience.note(&self.day(now), client, agent);
         }

@@ -7,8 +7,9 @@ use http_body_util::Full;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ALLOW,
-    CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HOST, HeaderName,
-    HeaderValue, LAST_MODIFIED, LINK, LOCATION, RETRY_AFTER, TRANSFER_ENCODING, VARY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    HOST, HeaderName, HeaderValue, LAST_MODIFIED, LINK, LOCATION, RETRY_AFTER, TRANSFER_ENCODING, VARY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use percent_encoding::percent_decode_str;
@@ -23,6 +24,10 @@ use crate::text::printable;
 const METHODS: &str = "GET, HEAD, OPTIONS";
 /// What explanations are.
 const PLAIN: &str = "text/plain; charset=utf-8";
+/// What pages may do: look like something, and show pictures.
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src https: http: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// What answers at the address of a feed depend on.
+const FEED_VARY: &str = "Accept-Encoding, Sec-Fetch-Dest";
 /// How long a browser need not ask again whether a script may read feeds, in seconds.
 const PREFLIGHT_AGE: &str = "86400";
 /// Most addresses that an answer lists.
@@ -122,6 +127,12 @@ fn validate(
     now: SystemTime,
 ) {
     fields.insert(ETAG, representation.entity_tag(coding).clone());
+    if representation.is_page() {
+        fields.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
+    }
+    if representation.page.is_some() {
+        fields.insert(VARY, HeaderValue::from_static(FEED_VARY));
+    }
     // A clock that was set back must not make a date in the future (RFC 9110 §8.8.2.1).
     let last_modified = if representation.last_modified <= now {
         Some(representation.fields.last_modified.clone())
@@ -136,6 +147,21 @@ fn validate(
         None => representation.fields.cache_control.clone(),
     };
     fields.insert(CACHE_CONTROL, fresh);
+}
+
+/// The answer with a page to a browser that went to the address of a feed. A cache that others share
+/// and that passes over `Vary` must never give it to their feed readers.
+pub(super) fn in_place_of(feed: &Representation, mut answer: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
+    let media_type = feed.media_type.split(';').next().unwrap_or_default();
+    let link = format!("<{}>; rel=\"alternate\"; type=\"{media_type}\"", feed.url);
+    let fields = answer.headers_mut();
+    fields.insert(VARY, HeaderValue::from_static(FEED_VARY));
+    fields.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    // Addresses are percent-encoded, so every one is valid.
+    if let Ok(link) = HeaderValue::try_from(link) {
+        fields.insert(LINK, link);
+    }
+    answer
 }
 
 /// The answer to preconditions that fail.
@@ -203,7 +229,7 @@ pub(super) fn limited(wait: Duration) -> Response<Full<Bytes>> {
 /// The answer for an address at which there is nothing: the feeds that there are.
 pub(super) fn nothing(edition: &Edition, uri: &Uri) -> Response<Full<Bytes>> {
     let mut text = format!("Nothing is published at {}. These are the feeds:\n\n", shown(uri));
-    let listed = edition.representations.values().filter(|representation| representation.archive.is_none());
+    let listed = edition.representations.values().filter(|representation| representation.page.is_some());
     for representation in listed.take(MOST_ADDRESSES) {
         text.push_str(&representation.url);
         text.push('\n');

@@ -9,13 +9,15 @@ use crate::config::Config;
 use crate::criteria::{BadValue, Criteria};
 use crate::edition::{Edition, Representation};
 use crate::feed::Selection;
-use crate::render::{Format, encoded};
+use crate::render::{Format, INDEX, encoded};
 
 /// What is at an address.
 #[derive(Debug)]
 pub(super) enum Route<'a> {
     /// What is published there.
     Found(&'a Arc<Representation>),
+    /// A feed, of which a browser that goes to its address is shown the page.
+    Page { page: &'a Arc<Representation>, feed: &'a Arc<Representation> },
     /// A selection that the address spells, in its canonical spelling.
     Query(Box<Criteria>, Format),
     /// Another address for the same, for good.
@@ -28,8 +30,9 @@ pub(super) enum Route<'a> {
     Nothing,
 }
 
-/// What is at an address. The parts of its query that are no criteria mean nothing.
-pub(super) fn route<'a>(edition: &'a Edition, uri: &Uri) -> Route<'a> {
+/// What is at an address, for a browser that goes there or for anybody else. The parts of its query
+/// that are no criteria mean nothing, but that `raw` shows browsers the feed itself.
+pub(super) fn route<'a>(edition: &'a Edition, uri: &Uri, navigates: bool) -> Route<'a> {
     let config = &edition.config;
     let Ok(path) = percent_decode_str(uri.path()).decode_utf8() else { return Route::Nothing };
     if let Some(format) = all_format(&path)
@@ -41,16 +44,35 @@ pub(super) fn route<'a>(edition: &'a Edition, uri: &Uri) -> Route<'a> {
             Err(bad) => return Route::Bad(bad),
         }
     }
-    if let Some(representation) = edition.get(&path) {
-        return Route::Found(representation);
+    match edition.get(&path) {
+        Some(found) if found.is_page() => return Route::Moved(found.url.clone()),
+        Some(found) => {
+            let page = found.page.as_ref().filter(|_| navigates && !is_raw(uri));
+            return match page.and_then(|page| edition.representations.get(page)) {
+                Some(page) => Route::Page { page, feed: found },
+                None => Route::Found(found),
+            };
+        }
+        None => {}
     }
-    topic(config, &path).unwrap_or(Route::Nothing)
+    let bare = path.strip_suffix('/').unwrap_or(&path);
+    match edition.get(&format!("{bare}/{INDEX}")) {
+        Some(page) if path == bare || path == "/" => Route::Found(page),
+        Some(page) => Route::Moved(page.url.clone()),
+        None => topic(config, bare).unwrap_or(Route::Nothing),
+    }
 }
 
 /// The format of the feed of everything at a path.
 fn all_format(path: &str) -> Option<Format> {
     let ending = path.strip_prefix('/')?.strip_prefix(&Selection::All.path())?.strip_prefix('.')?;
     Format::ALL.into_iter().find(|format| format.ending() == ending)
+}
+
+/// Whether the feed itself is wanted, whoever asks.
+fn is_raw(uri: &Uri) -> bool {
+    let mut parameters = uri.query().unwrap_or_default().split('&');
+    parameters.any(|parameter| parameter.split('=').next() == Some("raw"))
 }
 
 fn spelled(mut criteria: Criteria, query: &str, format: Format, config: &Config) -> Route<'static> {

@@ -2,6 +2,7 @@ use std::io::Read;
 
 use super::*;
 use crate::catalog::Catalog;
+use crate::render::html;
 use hyper::{Method, StatusCode, Version};
 
 const PATH: &str = "/topics/%E6%9C%BA.atom";
@@ -17,8 +18,18 @@ fn edition() -> Edition {
     let url = "https://a.example/topics/%E6%9C%BA.atom".to_owned();
     let body = "<feed/>".repeat(100).into_bytes();
     let media_type = "application/atom+xml; charset=utf-8";
-    let representation = Representation::new(body, media_type, url, at(PUBLISHED), Duration::from_secs(900));
-    let representations = [("topics/机.atom".to_owned(), Arc::new(representation))].into();
+    let mut feed = Representation::new(body, media_type, url, at(PUBLISHED), Duration::from_secs(900));
+    feed.page = Some("topics/机/index.html".to_owned());
+    let page = |url: &str| {
+        let (body, url) = (b"<!doctype html>".repeat(100), format!("https://a.example/{url}"));
+        Arc::new(Representation::new(body, html::MEDIA_TYPE, url, at(PUBLISHED), Duration::from_secs(900)))
+    };
+    let representations = [
+        ("index.html".to_owned(), page("")),
+        ("topics/机.atom".to_owned(), Arc::new(feed)),
+        ("topics/机/index.html".to_owned(), page("topics/%E6%9C%BA")),
+    ];
+    let representations = representations.into();
     let config = Arc::new(Config::sample("topics: [{name: Old, retired: true}, {name: 机, aliases: [ji]}]"));
     Edition { number: 1, representations, ..Edition::empty(config) }
 }
@@ -66,7 +77,7 @@ async fn a_feed_is_described_in_full() {
             ("content-encoding", ""),
             ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT"),
             ("cache-control", "public, max-age=900, stale-while-revalidate=900, stale-if-error=86400"),
-            ("vary", "Accept-Encoding"),
+            ("vary", "Accept-Encoding, Sec-Fetch-Dest"),
             ("link", "<https://a.example/topics/%E6%9C%BA.atom>; rel=\"self\""),
             ("access-control-allow-origin", "*"),
             ("x-content-type-options", "nosniff"),
@@ -86,7 +97,7 @@ async fn each_coding_has_a_tag_of_its_own_and_the_same_bytes() {
         let response = get(&site, PATH, &[("accept-encoding", coding)]).await;
         assert_eq!(field(&response, "content-encoding"), coding);
         assert_eq!(field(&response, "etag"), format!("\"{hash}{suffix}\""));
-        assert_eq!(field(&response, "vary"), "Accept-Encoding");
+        assert_eq!(field(&response, "vary"), "Accept-Encoding, Sec-Fetch-Dest");
         let coded = body(response).await;
         assert!(coded.len() < plain.len());
         let mut decoded = Vec::new();
@@ -157,7 +168,7 @@ async fn a_clock_set_back_makes_no_date_in_the_future() {
 async fn other_methods_and_other_addresses() {
     let site = site(edition());
     for (method, path, status) in [
-        (Method::GET, "/", StatusCode::NOT_FOUND),
+        (Method::GET, "//", StatusCode::NOT_FOUND),
         (Method::HEAD, "/nothing.atom", StatusCode::NOT_FOUND),
         (Method::GET, "/%FF", StatusCode::NOT_FOUND),
         (Method::GET, "/../topics/%E6%9C%BA.atom", StatusCode::NOT_FOUND),
@@ -252,4 +263,110 @@ async fn what_is_answered_is_counted() {
         assert!(shown.lines().any(|shown| shown == line), "{line} is not in {shown}");
     }
     assert!(shown.ends_with("# EOF\n"));
+}
+
+const PAGE: &str = "/topics/%E6%9C%BA";
+const NAVIGATES: (&str, &str) = ("sec-fetch-dest", "document");
+
+#[tokio::test]
+async fn a_page_is_at_one_address() {
+    let site = site(edition());
+    for path in ["/", PAGE, "/topics/%e6%9c%ba?x"] {
+        let response = get(&site, path, &[]).await;
+        assert_eq!(
+            (response.status(), field(&response, "vary")),
+            (StatusCode::OK, "Accept-Encoding"),
+            "{path}"
+        );
+        assert_eq!(field(&response, "content-type"), "text/html; charset=utf-8");
+        assert!(field(&response, "cache-control").starts_with("public, max-age=900,"), "{path}");
+        assert!(field(&response, "content-security-policy").starts_with("default-src 'none';"), "{path}");
+    }
+    for (path, to) in [
+        ("/index.html", ""),
+        ("/topics/%E6%9C%BA/", "topics/%E6%9C%BA"),
+        ("/topics/%E6%9C%BA/?x", "topics/%E6%9C%BA"),
+        ("/topics/%E6%9C%BA/index.html", "topics/%E6%9C%BA"),
+        ("/topics/ji/", "topics/%E6%9C%BA"),
+    ] {
+        let response = get(&site, path, &[]).await;
+        assert_eq!(response.status(), StatusCode::MOVED_PERMANENTLY, "{path}");
+        assert_eq!(field(&response, "location"), format!("https://a.example/{to}"), "{path}");
+    }
+    for path in ["//", "/topics", "/topics/", "/topics/x/", "/topics/%E6%9C%BA//", "/index.html/"] {
+        assert_eq!(get(&site, path, &[]).await.status(), StatusCode::NOT_FOUND, "{path}");
+    }
+    assert_eq!(get(&site, "/topics/old/", &[]).await.status(), StatusCode::GONE);
+}
+
+#[tokio::test]
+async fn a_browser_that_goes_to_a_feed_is_shown_its_page() {
+    let site = site(edition());
+    let own = get(&site, PAGE, &[]).await;
+    let tag = field(&own, "etag").to_owned();
+    let full = get(&site, PATH, &[NAVIGATES]).await;
+    let short = get(&site, PATH, &[NAVIGATES, ("if-none-match", &tag)]).await;
+    let coded = get(&site, PATH, &[NAVIGATES, ("accept-encoding", "br")]).await;
+    assert_eq!((full.status(), short.status()), (StatusCode::OK, StatusCode::NOT_MODIFIED));
+    assert_eq!((field(&full, "etag"), field(&coded, "content-encoding")), (&*tag, "br"));
+    for response in [&full, &short, &coded] {
+        for (name, expected) in [
+            ("cache-control", "private, no-cache"),
+            ("vary", "Accept-Encoding, Sec-Fetch-Dest"),
+            (
+                "link",
+                "<https://a.example/topics/%E6%9C%BA.atom>; rel=\"alternate\"; type=\"application/atom+xml\"",
+            ),
+            ("content-security-policy", field(&own, "content-security-policy")),
+        ] {
+            assert_eq!(field(response, name), expected);
+        }
+    }
+    assert_eq!(body(full).await, body(own).await);
+}
+
+#[tokio::test]
+async fn everybody_else_is_given_the_feed() {
+    let site = site(edition());
+    let html = ("accept", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8");
+    for (query, fields) in [
+        ("", &[html][..]),
+        ("", &[("sec-fetch-dest", "empty")]),
+        ("", &[("sec-fetch-dest", "image"), html]),
+        ("?raw", &[NAVIGATES]),
+        ("?utm_source=x&raw=1", &[NAVIGATES]),
+    ] {
+        let response = get(&site, &format!("{PATH}{query}"), fields).await;
+        assert_eq!(
+            field(&response, "content-type"),
+            "application/atom+xml; charset=utf-8",
+            "{query} {fields:?}"
+        );
+        assert_eq!(field(&response, "vary"), "Accept-Encoding, Sec-Fetch-Dest");
+        assert!(field(&response, "cache-control").starts_with("public, "));
+        assert_eq!(field(&response, "content-security-policy"), "");
+    }
+}
+
+#[tokio::test]
+async fn who_looks_at_a_page_is_no_reader_of_the_feed() {
+    let site = site(edition());
+    get(&site, PATH, &[NAVIGATES]).await;
+    get(&site, PAGE, &[]).await;
+    get(&site, "/", &[]).await;
+    let readers = |site: &Site| -> Vec<_> {
+        let day = site.day(SystemTime::UNIX_EPOCH + Duration::from_secs(NOW)).number;
+        let readerships = admin::readerships(&site.current.load(), day).into_iter();
+        readerships.map(|(feed, _, readership)| (feed, readership.today)).collect()
+    };
+    assert_eq!(readers(&site), [("topics/机".to_owned(), 0)]);
+    let shown = metrics::exposition(&site);
+    for line in [
+        "sower_polls_total{feed=\"topics/机\",format=\"html\",status=\"200\",coding=\"identity\"} 2",
+        "sower_polls_total{feed=\"all\",format=\"html\",status=\"200\",coding=\"identity\"} 1",
+    ] {
+        assert!(shown.lines().any(|shown| shown == line), "{line} is not in {shown}");
+    }
+    get(&site, PATH, &[]).await;
+    assert_eq!(readers(&site), [("topics/机".to_owned(), 1)]);
 }

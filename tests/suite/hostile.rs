@@ -775,6 +775,9 @@ fn hostile_seeds_do_no_harm() {
             assert!(std::str::from_utf8(&tree[&path]).unwrap().contains("urn:example:good"), "{path}");
         }
     }
+    let page = valid::headings(std::str::from_utf8(&tree["topics/hostile/index.html"]).unwrap());
+    let feed = cold::read_back("topics/hostile.json", &tree["topics/hostile.json"]);
+    assert_eq!(page, feed.into_iter().map(|entry| entry.title).collect::<Vec<_>>(), "titles are text");
     let mut wrong = Vec::new();
     for (number, row) in rows.iter().enumerate() {
         let path = format!("{}.{}", row.name, row.ending);

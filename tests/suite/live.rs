@@ -16,8 +16,8 @@ use sower::render::Format;
 
 use crate::cold::{files, tree};
 use crate::support::{
-    Daemon, Doomed, Response, Workspace, all_the_while, dated, eventually, parse, seed, throughout, titles,
-    with_entries, within,
+    Daemon, Doomed, Response, Workspace, address, all_the_while, dated, eventually, parse, seed, throughout,
+    titles, with_entries, within,
 };
 
 /// Waits until a new seed is served, and takes it away again: by then everything has been looked
@@ -523,7 +523,7 @@ fn assert_nothing_hidden_is_seen(work: &Workspace, daemon: &Daemon) {
     for (path, bytes) in &mirror {
         seen(path, path.as_bytes());
         seen(path, bytes);
-        let response = daemon.get(&format!("/{path}"));
+        let response = daemon.get(&format!("/{}", address(path)));
         seen(path, format!("{:?}", response.fields).as_bytes());
         seen(path, &response.body);
     }
@@ -668,10 +668,10 @@ fn the_mirror_follows_every_change_and_leaves_the_files_of_others_alone() {
                 && with_entries(mirrored, &expected) == expected
         });
         for (path, body) in &expected {
-            assert_eq!(daemon.get(&format!("/{path}")).body, *body, "{path}");
+            assert_eq!(daemon.get(&format!("/{}", address(path))).body, *body, "{path}");
         }
-        // The feed of everything and the list of feeds are always there.
-        (expected.len() - 1) / Format::ALL.len() - 1
+        // The feed of everything with its page, the list of feeds and the stylesheet are always there.
+        (expected.len() - 2) / (Format::ALL.len() + 1) - 1
     };
     assert_eq!(in_step(), 0);
     work.write("a.md", dated("A", "[One, Two]"));
@@ -773,7 +773,8 @@ fn tags_and_times_outlive_a_restart() {
     work.in_step(&daemon);
     let all = tree(&work.config(), Utc::now());
     let validators = |daemon: &Daemon| -> Vec<(String, String)> {
-        let answers = all.keys().map(|path| daemon.get(&format!("/{}", sower::render::encoded(path))));
+        let answers =
+            all.keys().map(|path| daemon.get(&format!("/{}", sower::render::encoded(address(path)))));
         answers.map(|found| (found.tag().to_owned(), found.field("last-modified").to_owned())).collect()
     };
     let before = validators(&daemon);

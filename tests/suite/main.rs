@@ -11,6 +11,7 @@ mod history;
 mod hostile;
 mod kill;
 mod live;
+mod pages;
 mod records;
 mod samples;
 mod serving;

@@ -194,13 +194,21 @@ impl Workspace {
     }
 }
 
-/// A tree without the feeds of topics that nothing is left of: they are kept for those who
+/// The address of what is at a path, below the publication's: a page is at its folder's.
+pub(crate) fn address(path: &str) -> &str {
+    path.strip_suffix("index.html").map_or(path, |folder| folder.trim_end_matches('/'))
+}
+
+/// A tree without the feeds, and pages, of topics that nothing is left of: they are kept for those who
 /// subscribed to them, and a cold start knows nothing of them.
 pub(crate) fn with_entries(mut tree: Tree, expected: &Tree) -> Tree {
     tree.retain(|path, body| {
         let name = path.strip_prefix("topics/").unwrap_or("/");
-        let is_topic = !name.contains('/') && !name.starts_with('.');
-        expected.contains_key(path) || !is_topic || !parse(body).entries.is_empty()
+        let has_entries = match name.strip_suffix("/index.html") {
+            Some(_) => memchr::memmem::find(body, b"<article>").is_some(),
+            None => name.contains('/') || name.starts_with('.') || !parse(body).entries.is_empty(),
+        };
+        expected.contains_key(path) || has_entries
     });
     tree
 }
@@ -320,7 +328,7 @@ impl Daemon {
     fn tree<'a>(&self, paths: impl Iterator<Item = &'a String>) -> Tree {
         let mut connection = self.connect();
         let answers = paths.map(|path| {
-            let response = connection.request("GET", &format!("/{}", encoded(path)), &[]);
+            let response = connection.request("GET", &format!("/{}", encoded(address(path))), &[]);
             (path.clone(), response)
         });
         let found = answers.filter(|(_, response)| response.status == 200);

@@ -7,6 +7,7 @@ mod atom;
 mod html;
 mod json;
 mod opml;
+mod page;
 mod rss;
 mod value;
 mod xml;
@@ -17,10 +18,12 @@ use std::path::Path;
 
 use sower::args::Settings;
 
+pub(crate) use self::page::headings;
 use self::value::Rule;
 use crate::cold::{self, Tree, config};
 use crate::records::real_records;
 use crate::shapes;
+use crate::support::address;
 
 /// What is wrong with a published document: one sentence each, which begins with the place.
 pub(crate) fn faults(path: &str, bytes: &[u8], publication_url: &str) -> Vec<String> {
@@ -34,6 +37,8 @@ pub(crate) fn faults(path: &str, bytes: &[u8], publication_url: &str) -> Vec<Str
         Some((_, "atom")) => atom::check(text, &own, &mut faults),
         Some((_, "json")) => json::check(text, &subscription, &mut faults),
         Some((_, "opml")) => opml::check(text, &mut faults),
+        Some((_, "html")) => page::check(text, &own_address(address(file), publication_url), &mut faults),
+        Some((_, "css")) => page::check_style(text, &mut faults),
         _ => faults.add("the document", "has no ending that tells its format"),
     }
     faults.0
@@ -113,7 +118,7 @@ fn feeds(tree: &Tree) -> impl Iterator<Item = (&String, &Vec<u8>)> {
     tree.iter().filter(move |(path, _)| known(path))
 }
 
-const FORMATS: [&str; 4] = ["rss", "atom", "json", "opml"];
+const FORMATS: [&str; 6] = ["rss", "atom", "json", "opml", "html", "css"];
 
 /// That a tree has no faults but those that have one of the accepted words, and that each of these
 /// is still found.

@@ -1,0 +1,198 @@
+//! Pages: whole, harmless, and made of what the content security policy lets them be made of.
+
+use html5gum::{StartTag, Token, Tokenizer};
+
+use super::{Breach, Faults, value};
+
+/// What the templates are made of, and nothing that runs or asks another address for more.
+const ELEMENTS: &[&str] = &[
+    "a", "article", "body", "code", "dd", "div", "dl", "dt", "footer", "h1", "h2", "h3", "head", "header",
+    "html", "img", "li", "link", "main", "meta", "nav", "ol", "p", "section", "span", "time", "title", "ul",
+];
+
+/// HTML §13.1.2: elements that have no end.
+const VOID: &[&str] = &["img", "link", "meta"];
+
+/// What is known of a page once all of it is read.
+#[derive(Default)]
+struct Seen {
+    elements: Vec<String>,
+    canonical: Vec<String>,
+    /// Media types and addresses of what it says in other formats.
+    alternates: Vec<(String, String)>,
+    styles: usize,
+}
+
+pub(super) fn check(html: &str, own: &str, faults: &mut Faults) {
+    let (mut open, mut seen): (Vec<String>, _) = (Vec::new(), Seen::default());
+    let mut begun = false;
+    for Ok(token) in Tokenizer::new(html) {
+        if let Token::Doctype(_) = token {
+            faults.check("the page", !begun, "has a doctype that is not its beginning");
+            begun = true;
+            continue;
+        }
+        faults.check("the page", std::mem::replace(&mut begun, true), "does not begin with its doctype");
+        match token {
+            Token::StartTag(tag) => {
+                let name = text(&tag.name);
+                check_element(&name, &tag, &mut seen, faults);
+                seen.elements.push(name.clone());
+                if !VOID.contains(&name.as_str()) {
+                    open.push(name);
+                }
+            }
+            Token::EndTag(tag) => {
+                let name = text(&tag.name);
+                if open.pop().as_ref() != Some(&name) {
+                    return faults.add("the page", format!("has </{name}> where nothing of that name ends"));
+                }
+            }
+            Token::Comment(_) => faults.add("the page", "has a comment"),
+            Token::Error(error) => faults.add("the page", format!("is not HTML: {}", error.value)),
+            Token::Doctype(_) | Token::String(_) => {}
+        }
+    }
+    faults.check("the page", open.is_empty(), format!("has elements that do not end: {}", open.join(" ")));
+    for name in ["html", "head", "title", "body", "h1", "main"] {
+        let count = seen.elements.iter().filter(|element| *element == name).count();
+        faults.check("the page", count == 1, format!("has the element {name} {count} times"));
+    }
+    faults.check("the page", seen.styles == 1, "has not one stylesheet");
+    faults.check("the page", seen.canonical == [own], format!("is canonical at {:?}", seen.canonical));
+    let types: Vec<_> = seen.alternates.iter().map(|(media_type, _)| media_type.as_str()).collect();
+    let formats = ["application/rss+xml", "application/atom+xml", "application/feed+json"];
+    faults.check("the page", types == formats, format!("leads readers to {:?}", seen.alternates));
+}
+
+fn check_element(name: &str, tag: &StartTag<()>, seen: &mut Seen, faults: &mut Faults) {
+    let value = |wanted: &str| {
+        let found = tag.attributes.iter().find(|(attribute, _)| text(attribute) == wanted);
+        found.map(|(_, value)| text(&value.value))
+    };
+    faults.check("the page", ELEMENTS.contains(&name), format!("has the element {name}"));
+    for (attribute, value) in &tag.attributes {
+        let (attribute, value) = (text(attribute), text(&value.value));
+        let harmless = !attribute.starts_with("on") && !["style", "srcset", "srcdoc"].contains(&&*attribute);
+        faults.check("the page", harmless, format!("has the attribute {attribute} of {name}"));
+        if ["href", "src"].contains(&attribute.as_str()) {
+            let of_the_site = value.starts_with('/') && !value.starts_with("//");
+            let leads = of_the_site || value::is_web(&value);
+            faults.check("the page", leads, format!("has {attribute} of {name} that leads to {value:?}"));
+        }
+    }
+    let must = |attribute: &str, faults: &mut Faults| {
+        let said = value(attribute).is_some();
+        faults.check("the page", said, format!("has {name} without {attribute}"));
+    };
+    match name {
+        "html" => must("lang", faults),
+        "img" => ["src", "alt", "loading"].iter().for_each(|attribute| must(attribute, faults)),
+        "time" => {
+            let date = value("datetime").unwrap_or_default();
+            faults.check_value("time", value::rfc3339, &date);
+        }
+        "link" => match value("rel").as_deref() {
+            Some("canonical") => seen.canonical.extend(value("href")),
+            Some("alternate") => {
+                must("title", faults);
+                seen.alternates.push((value("type").unwrap_or_default(), value("href").unwrap_or_default()));
+            }
+            Some("stylesheet") => {
+                seen.styles += 1;
+                let ours = value("href").is_some_and(|href| href.starts_with('/'));
+                faults.check("the page", ours, "looks like another site says");
+            }
+            Some("icon") => {}
+            other => faults.add("the page", format!("has a link of the relation {other:?}")),
+        },
+        _ => {}
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The texts of the headings of entries, as browsers show them.
+pub(crate) fn headings(html: &str) -> Vec<String> {
+    let (mut headings, mut within) = (Vec::new(), false);
+    for Ok(token) in Tokenizer::new(html) {
+        match token {
+            Token::StartTag(tag) if *tag.name == b"h3"[..] => {
+                within = true;
+                headings.push(String::new());
+            }
+            Token::EndTag(tag) if *tag.name == b"h3"[..] => within = false,
+            Token::String(part) if within => headings.iter_mut().last().unwrap().push_str(&text(&part.value)),
+            _ => {}
+        }
+    }
+    headings
+}
+
+/// A stylesheet asks no address for more, and closes what it opens.
+pub(super) fn check_style(css: &str, faults: &mut Faults) {
+    for word in ["@import", "url(", "expression(", "</", "javascript:"] {
+        faults.check("the stylesheet", !css.contains(word), format!("has {word}"));
+    }
+    let mut depth = 0_i32;
+    for character in css.chars() {
+        depth += i32::from(character == '{') - i32::from(character == '}');
+        if depth < 0 {
+            break;
+        }
+    }
+    faults.check("the stylesheet", depth == 0, "does not close what it opens");
+}
+
+const GOOD: &str = r#"<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Snails</title>
+<link rel="canonical" href="https://feeds.example.org/topics/snails">
+<link rel="alternate" type="application/rss+xml" title="Snails" href="https://feeds.example.org/topics/snails.rss">
+<link rel="alternate" type="application/atom+xml" title="Snails" href="https://feeds.example.org/topics/snails.atom">
+<link rel="alternate" type="application/feed+json" title="Snails" href="https://feeds.example.org/topics/snails.json">
+<link rel="stylesheet" href="/style.css"></head>
+<body><main><h1>Snails</h1><p><a href="/">Feeds</a> <a href="https://a.example/">A &amp; B</a>
+<img src="https://a.example/a.png" alt="" loading="lazy"><time datetime="2024-01-01T00:00:00+00:00">1 January</time></p>
+</main></body></html>
+"#;
+
+const BREACHES: &[Breach] = &[
+    ("<!doctype html>", "", &["the page does not begin with its doctype"]),
+    (" lang=\"en\"", "", &["the page has html without lang"]),
+    ("<title>Snails</title>", "", &["the page has the element title 0 times"]),
+    ("<h1>Snails</h1>", "", &["the page has the element h1 0 times"]),
+    ("</main>", "", &["the page has </body> where nothing of that name ends"]),
+    ("A &amp; B", "<script>a</script>", &["the page has the element script"]),
+    ("A &amp; B", "<!-- a -->", &["the page has a comment"]),
+    ("<p>", "<p style=\"color:red\">", &["the page has the attribute style of p"]),
+    ("<p>", "<p onclick=\"a()\">", &["the page has the attribute onclick of p"]),
+    (
+        "href=\"https://a.example/\"",
+        "href=\"javascript:a()\"",
+        &["the page has href of a that leads to \"javascript:a()\""],
+    ),
+    ("href=\"/\"", "href=\"//a.example/\"", &["the page has href of a that leads to \"//a.example/\""]),
+    (" alt=\"\"", "", &["the page has img without alt"]),
+    ("2024-01-01T", "2024-13-01T", &["time is not an RFC 3339 date: \"2024-13-01T00:00:00+00:00\""]),
+    (
+        "rel=\"canonical\" href=\"https://feeds.example.org/topics/snails\"",
+        "rel=\"canonical\" href=\"https://feeds.example.org/topics/slugs\"",
+        &["the page is canonical at [\"https://feeds.example.org/topics/slugs\"]"],
+    ),
+    (
+        "href=\"/style.css\"",
+        "href=\"https://a.example/style.css\"",
+        &["the page looks like another site says"],
+    ),
+];
+
+#[test]
+fn each_breach_of_pages_is_found() {
+    super::each_breach_is_found("topics/snails/index.html", GOOD, BREACHES);
+    let found = |css: &str| super::faults("style.css", css.as_bytes(), "").join("; ");
+    assert_eq!(found("a { b: c }"), "");
+    assert_eq!(found("@media x { a { b: c }"), "the stylesheet does not close what it opens");
+    assert_eq!(found("a { b: url(x) }"), "the stylesheet has url(");
+}
