@@ -137,9 +137,8 @@ impl Entries {
         let since = criteria.age.map(|hours| now - TimeDelta::hours(hours.into()));
         let young = |entry: &Entry| since.is_none_or(|since| entry.published > since);
         let picked = self.all.iter().take_while(|entry| young(entry));
-        // What looks like a host may be a name with a dot in it.
-        let providers = criteria.providers.iter().map(|provider| slug(provider).into()).collect();
-        let picks = |entry: &Entry| picks(criteria, &providers, entry, language);
+        let providers = provider_slugs(criteria);
+        let picks = |entry: &Entry| missed(criteria, &providers, entry, language).is_none();
         let mut picked: Vec<_> = picked.filter(|entry| picks(entry)).cloned().collect();
         if criteria.by_heat() {
             picked.sort_by(|a, b| b.record.heat.total_cmp(&a.record.heat));
@@ -148,14 +147,52 @@ impl Entries {
     }
 }
 
-/// Whether criteria pick an entry, whatever its age; the providers of these slugs are among theirs.
+/// The slugs of the providers of criteria: what looks like a host may be a name with a dot in it.
+fn provider_slugs(criteria: &Criteria) -> BTreeSet<Arc<str>> {
+    criteria.providers.iter().map(|provider| slug(provider).into()).collect()
+}
+
+/// What an entry lacks to be picked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missed {
+    /// One of the topics, or all of them.
+    Topic,
+    /// It has a topic that is not wanted.
+    Unwanted,
+    /// The quality.
+    Quality,
+    /// The type.
+    Type,
+    /// The category.
+    Category,
+    /// The provider.
+    Provider,
+    /// The language.
+    Language,
+    /// The age.
+    Age,
+}
+
+/// What an entry lacks for a selection of the configuration to pick it; none if it is picked.
+pub fn lacks(
+    config: &Config,
+    selection: &SelectionSettings,
+    entry: &Entry,
+    now: Timestamp,
+) -> Option<Missed> {
+    let criteria = &selection.criteria;
+    let too_old = criteria.age.is_some_and(|hours| entry.published <= now - TimeDelta::hours(hours.into()));
+    missed(criteria, &provider_slugs(criteria), entry, &config.language).or(too_old.then_some(Missed::Age))
+}
+
+/// What an entry lacks to be picked, its age aside; the providers of these slugs are wanted, too.
 /// What says nothing of its language has the publication's.
-fn picks(
+fn missed(
     criteria: &Criteria,
     provider_slugs: &BTreeSet<Arc<str>>,
     entry: &Entry,
     publication_language: &str,
-) -> bool {
+) -> Option<Missed> {
     let (record, facets) = (&entry.record, &entry.facets);
     let within =
         |slugs: &BTreeSet<Arc<str>>| slugs.iter().filter(|slug| entry.within.contains(*slug)).count();
@@ -167,14 +204,23 @@ fn picks(
         let language = record.language.as_deref().unwrap_or(publication_language).to_ascii_lowercase();
         language.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
     };
-    (criteria.any.is_empty() || within(&criteria.any) > 0)
-        && within(&criteria.all) == criteria.all.len()
-        && within(&criteria.none) == 0
-        && criteria.min_quality.is_none_or(|lowest| record.quality >= lowest)
-        && named(&criteria.types, &facets.kind)
-        && named(&criteria.categories, &facets.category)
-        && (named(&criteria.providers, &facets.host) || among(provider_slugs, &facets.provider))
-        && criteria.language.as_deref().is_none_or(spoken)
+    if !(criteria.any.is_empty() || within(&criteria.any) > 0) || within(&criteria.all) < criteria.all.len() {
+        Some(Missed::Topic)
+    } else if within(&criteria.none) > 0 {
+        Some(Missed::Unwanted)
+    } else if criteria.min_quality.is_some_and(|lowest| record.quality < lowest) {
+        Some(Missed::Quality)
+    } else if !named(&criteria.types, &facets.kind) {
+        Some(Missed::Type)
+    } else if !named(&criteria.categories, &facets.category) {
+        Some(Missed::Category)
+    } else if !(named(&criteria.providers, &facets.host) || among(provider_slugs, &facets.provider)) {
+        Some(Missed::Provider)
+    } else if !criteria.language.as_deref().is_none_or(spoken) {
+        Some(Missed::Language)
+    } else {
+        None
+    }
 }
 
 /// All the documents of one selection's feed, which is what RFC 5005 §1.2 calls a logical feed: the

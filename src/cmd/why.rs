@@ -10,8 +10,9 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use super::{Harvest, is_styled, read_all};
 use crate::catalog::Entry;
 use crate::config::Config;
+use crate::criteria::Criteria;
 use crate::fault::Place;
-use crate::feed::{Entries, LogicalFeed};
+use crate::feed::{self, Entries, LogicalFeed, Missed};
 use crate::render::{Format, Publication};
 use crate::report;
 use crate::seed::{self, Held, Month, Record, Rules, Timestamp};
@@ -181,7 +182,47 @@ impl Why<'_> {
         }
         for selection in &self.config.selections {
             let feed = LogicalFeed::named(self.config, &entries, selection, catalog.now());
-            self.tell_feed(&feed, entry, answer);
+            match feed::lacks(self.config, selection, entry, catalog.now()) {
+                None => self.tell_feed(&feed, entry, answer),
+                Some(missed) => {
+                    let url = self.publication.feed_url(feed.selection(), Format::Atom);
+                    answer
+                        .line(&format!("  not in {url}: {}", self.lack(missed, entry, &selection.criteria)));
+                }
+            }
+        }
+    }
+
+    /// What an entry lacks to be picked, with what it has.
+    fn lack(&self, missed: Missed, entry: &Entry, criteria: &Criteria) -> String {
+        let record = &entry.record;
+        let has = |what: &str, value: Option<&str>| match value {
+            Some(value) => format!("its {what} is {}", printable(value)),
+            None => format!("it has no {what}"),
+        };
+        match missed {
+            Missed::Topic => "it is not of the topics that the selection picks".to_owned(),
+            Missed::Unwanted => {
+                let unwanted = criteria.none.iter().find(|slug| entry.within.contains(*slug));
+                format!(
+                    "it is of {}, which the selection leaves out",
+                    unwanted.map_or("a topic", |slug| slug)
+                )
+            }
+            Missed::Quality => {
+                format!(
+                    "its quality is {}, below {}",
+                    record.quality,
+                    criteria.min_quality.unwrap_or_default()
+                )
+            }
+            Missed::Type => has("type", record.kind.as_deref()),
+            Missed::Category => has("category", record.category.as_deref()),
+            Missed::Provider => has("provider", record.provider.as_ref().map(|provider| &*provider.name)),
+            Missed::Language => {
+                has("language", Some(record.language.as_deref().unwrap_or(&self.config.language)))
+            }
+            Missed::Age => format!("it is of {}, too old for the selection", shown(entry.published)),
         }
     }
 
@@ -189,7 +230,7 @@ impl Why<'_> {
         let url = self.publication.feed_url(feed.selection(), Format::Atom);
         let (count, limit) = (feed.count(), feed.limit());
         let line = match feed.place(&entry.record.id) {
-            None => format!("  not in {url}: the selection does not pick it"),
+            None => format!("  not in {url}"),
             Some(place) if place <= limit => {
                 answer.carried = true;
                 format!("  in {url}, place {place} of {}", count.min(limit))

@@ -47,7 +47,7 @@ shown.md: Shown
   in https://feeds.example.org/all.atom, place 1 of 2
   in https://feeds.example.org/topics/atom.atom, place 1 of 1
   in https://feeds.example.org/topics/formats.atom, place 1 of 1
-  not in https://feeds.example.org/selections/videos.atom: the selection does not pick it
+  not in https://feeds.example.org/selections/videos.atom: it has no type
 ";
     for what in [
         "shown.md",
@@ -95,4 +95,42 @@ fn every_way_of_being_missing_has_an_answer() {
         assert!(told.contains(expected), "{what}: {told}");
         assert_eq!(found, code, "{what}: {told}");
     }
+}
+
+#[test]
+fn a_selection_tells_what_an_entry_lacks() {
+    let work = Workspace::new();
+    let selections = "
+selections:
+  - {name: a, any: Other}
+  - {name: b, none: Atom}
+  - {name: c, min_quality: 5}
+  - {name: d, types: video}
+  - {name: e, categories: news}
+  - {name: f, providers: example.org}
+  - {name: g, language: de}
+  - {name: h, age: 1d}
+  - {name: i, any: Atom, min_quality: 2, types: article, providers: Example}
+";
+    std::fs::write(work.path().join("sower.yaml"), selections).unwrap();
+    let more = "date: 2024-01-01\nquality: 2.5\ntype: article\nprovider: {name: Example}\n";
+    work.write("a.md", seed("A", "Atom", more));
+    let (code, told) = why(&work, "a.md");
+    let lacks: Vec<_> =
+        told.lines().filter_map(|line| line.split_once("/selections/").map(|(_, lack)| lack)).collect();
+    assert_eq!(
+        lacks,
+        [
+            "a.atom: it is not of the topics that the selection picks",
+            "b.atom: it is of atom, which the selection leaves out",
+            "c.atom: its quality is 2.5, below 5",
+            "d.atom: its type is article",
+            "e.atom: it has no category",
+            "f.atom: its provider is Example",
+            "g.atom: its language is en",
+            "h.atom: it is of 2024-01-01T00:00:00Z, too old for the selection",
+            "i.atom, place 1 of 1",
+        ]
+    );
+    assert_eq!(code, 0);
 }
