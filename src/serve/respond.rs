@@ -25,7 +25,7 @@ const METHODS: &str = "GET, HEAD, OPTIONS";
 /// What explanations are.
 const PLAIN: &str = "text/plain; charset=utf-8";
 /// What pages may do: look like something, and show pictures.
-const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src https: http: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src https: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 /// What answers at the address of a feed depend on.
 const FEED_VARY: &str = "Accept-Encoding, Sec-Fetch-Dest";
 /// How long a browser need not ask again whether a script may read feeds, in seconds.
