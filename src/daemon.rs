@@ -1,5 +1,6 @@
 //! The daemon: watch, look, publish, serve, until it is told to stop.
 
+use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -16,7 +17,7 @@ use crate::publish::{Published, Publisher};
 use crate::render::Format;
 use crate::report;
 use crate::scan::{Scan, ScanError};
-use crate::seed::{Change, Rules};
+use crate::seed::{Change, Reading, Record, Rules};
 use crate::serve::{self, Doors};
 use crate::service::{self, Watchdog};
 use crate::status::Status;
@@ -108,12 +109,27 @@ struct Daemon {
     watchdog: Watchdog,
 }
 
-/// Reads every seed for the first time.
-fn read_all(config: &Config, scan: &mut Scan) -> Result<(Catalog, Touched), ScanError> {
+/// Reads every seed for the first time. One that is broken keeps the record that a catalog before
+/// had of it.
+fn read_all(
+    config: &Config,
+    scan: &mut Scan,
+    before: Option<&Catalog>,
+) -> Result<(Catalog, Touched), ScanError> {
     let began = Instant::now();
     scan.check_root()?;
     let mut catalog = Catalog::new(config.unpublished, config.topics.clone());
     let changes = scan.look(&Hint::everywhere())?;
+    if let Some(before) = before {
+        let broken: BTreeSet<&str> =
+            changes.iter().filter(|(_, change)| is_broken(change)).map(|(path, _)| &**path).collect();
+        let last_good = before.records().filter(|record| broken.contains(&*record.path)).map(|record| {
+            let last_good =
+                Reading::Seed { record: Some(Box::new(Record::clone(record))), faults: Vec::new() };
+            (record.path.clone(), Change::Read(last_good))
+        });
+        catalog.apply(last_good, Utc::now());
+    }
     let touched = catalog.apply(changes, Utc::now());
     let census = catalog.census();
     info!("read the seeds in {} ms: {}", began.elapsed().as_millis(), report::census(&census));
@@ -126,6 +142,10 @@ fn read_all(config: &Config, scan: &mut Scan) -> Result<(Catalog, Touched), Scan
     Ok((catalog, touched))
 }
 
+fn is_broken(change: &Change) -> bool {
+    matches!(change, Change::Read(Reading::Seed { record: None, .. } | Reading::Blank))
+}
+
 fn scan(config: &Config) -> Scan {
     Scan::new(&config.seeds, config.feeds.as_deref(), Rules::new(config, false))
 }
@@ -136,7 +156,7 @@ impl Daemon {
     fn begin(config: &Arc<Config>, configs: Receiver<Config>) -> Result<Self, ScanError> {
         let mut scan = scan(config);
         let watch = Watch::new(scan.root());
-        let (catalog, touched) = read_all(config, &mut scan)?;
+        let (catalog, touched) = read_all(config, &mut scan, None)?;
         let status = Arc::new(Status::new(catalog));
         status.condition().look(SystemTime::now(), watch.is_deaf());
         let publisher = Publisher::new(config.clone(), config.feeds.clone().map(Mirror::new));
@@ -156,7 +176,7 @@ impl Daemon {
                 (due - Utc::now()).to_std().unwrap_or_default().min(LONGEST_WAIT)
             });
             let Some(hint) = self.watch.next(wait) else { return };
-            if let Ok(config) = self.configs.try_recv() {
+            if let Some(config) = self.configs.try_iter().last() {
                 self.reconfigure(config);
             } else {
                 self.reload(&hint);
@@ -195,11 +215,11 @@ impl Daemon {
     /// Takes up a new configuration: everything is read and published anew, while what was
     /// published before is served. If the seeds cannot be read, the one before stays.
     fn reconfigure(&mut self, config: Config) {
-        service::reloading();
         let (began, config) = (Instant::now(), Arc::new(config));
         let mut scan = scan(&config);
         self.watch.turn_to(scan.root());
-        match read_all(&config, &mut scan) {
+        let read = read_all(&config, &mut scan, Some(&self.status.catalog()));
+        match read {
             Ok((catalog, touched)) => {
                 self.scan = scan;
                 self.status.change(|old| *old = catalog);

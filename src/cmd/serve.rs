@@ -14,6 +14,7 @@ use crate::args::Settings;
 use crate::config::{Address, Config};
 use crate::daemon;
 use crate::serve::{Doors, Listener};
+use crate::service;
 
 pub(super) fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     let config = Config::resolve(settings.clone())?;
@@ -99,6 +100,8 @@ fn reread_on_signal(
 
 #[cfg(unix)]
 fn reread(settings: Settings, first: &Config, listening: &[Address], send: &Sender<Config>) {
+    // A manager that asked for it waits for the answer, whatever becomes of it.
+    service::reloading();
     match Config::resolve(settings) {
         Ok(config) => {
             for (key, stays) in config.serving.fixed(&first.serving) {
@@ -108,7 +111,10 @@ fn reread(settings: Settings, first: &Config, listening: &[Address], send: &Send
             }
             let _ = send.send(config.listening_on(listening.to_owned()));
         }
-        Err(error) => error!("{error}; the configuration before is kept"),
+        Err(error) => {
+            error!("{error}; the configuration before is kept");
+            service::ready();
+        }
     }
 }
 

@@ -117,19 +117,27 @@ impl Listener {
     pub(super) async fn accept<A: Answers>(&self, answers: &Arc<A>, room: &Arc<Room>) {
         let mut failed: u32 = 0;
         loop {
-            let place = room.take().await;
+            let (answers, room) = (answers.clone(), room.clone());
             let accepted = match self {
-                Self::Tcp(listener) => listener.accept().await.map(|(stream, peer)| {
-                    // Answers are small and complete: there is nothing to gain by waiting for more.
-                    let _ = stream.set_nodelay(true);
-                    let (answers, room) = (answers.clone(), room.clone());
-                    tokio::spawn(converse(stream, Some(peer.ip()), answers, room, place));
-                }),
+                Self::Tcp(listener) => match listener.accept().await {
+                    Ok((stream, peer)) => {
+                        // Answers are small and complete: there is nothing to gain by waiting.
+                        let _ = stream.set_nodelay(true);
+                        let place = room.take().await;
+                        tokio::spawn(converse(stream, Some(peer.ip()), answers, room, place));
+                        Ok(())
+                    }
+                    Err(error) => Err(error),
+                },
                 #[cfg(unix)]
-                Self::Unix(listener) => listener.accept().await.map(|(stream, _)| {
-                    let (answers, room) = (answers.clone(), room.clone());
-                    tokio::spawn(converse(stream, None, answers, room, place));
-                }),
+                Self::Unix(listener) => match listener.accept().await {
+                    Ok((stream, _)) => {
+                        let place = room.take().await;
+                        tokio::spawn(converse(stream, None, answers, room, place));
+                        Ok(())
+                    }
+                    Err(error) => Err(error),
+                },
             };
             match accepted {
                 Ok(()) => failed = 0,

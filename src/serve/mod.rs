@@ -112,7 +112,7 @@ struct Site {
     status: Arc<Status>,
     room: Arc<Room>,
     queries: Queries,
-    coders: Semaphore,
+    coders: Arc<Semaphore>,
     limit: Limit,
     access_log: Option<AccessLog>,
     day: ArcSwap<Day>,
@@ -169,7 +169,7 @@ impl Site {
             status,
             room,
             queries: Queries::new(),
-            coders: Semaphore::new(CODED_AT_ONCE),
+            coders: Arc::new(Semaphore::new(CODED_AT_ONCE)),
             limit: Limit::new(),
             access_log: config.serving.access_log.map(AccessLog::new),
             day: ArcSwap::default(),
@@ -318,13 +318,17 @@ impl Site {
         due: Option<Timestamp>,
         now: SystemTime,
     ) -> Response<Full<Bytes>> {
-        let turn = self.coders.acquire().await;
+        let turn = self.coders.clone().acquire_owned().await;
         if representation.coded(coding).is_none() {
             let representation = representation.clone();
-            // If it panics it is not there, and the bytes as they are do.
-            let _ = tokio::task::spawn_blocking(move || representation.encode(coding).len()).await;
+            // The turn ends with the work, whether anybody still waits for it or not. If it panics
+            // there is nothing, and the bytes as they are do.
+            let coded = tokio::task::spawn_blocking(move || {
+                let _turn = turn;
+                representation.encode(coding).len()
+            });
+            let _ = coded.await;
         }
-        drop(turn);
         match representation.coded(coding) {
             Some(body) => respond::found(representation, coding, body.clone(), due, now),
             None => respond::found(representation, Coding::Identity, representation.body.clone(), due, now),

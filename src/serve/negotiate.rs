@@ -62,11 +62,14 @@ fn quality(parameter: &str) -> Option<Quality> {
     let value = value.strip_prefix(['q', 'Q'])?.trim_start().strip_prefix('=')?.trim_start();
     let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
     let digits = fraction.len() <= 3 && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits {
+        return None;
+    }
     let thousandths =
         fraction.bytes().chain(*b"000").take(3).fold(0, |sum, digit| sum * 10 + Quality::from(digit - b'0'));
     match whole {
-        "0" if digits => Some(thousandths),
-        "1" if digits && thousandths == 0 => Some(FULL),
+        "0" => Some(thousandths),
+        "1" if thousandths == 0 => Some(FULL),
         _ => None,
     }
 }
@@ -118,6 +121,7 @@ mod tests {
             (&["*;q=0, gzip"], Some(Gzip)),
             (&["gzip;q=2"], Some(Identity)),
             (&["gzip;q=0.1234"], Some(Identity)),
+            (&["gzip;q=0.!"], Some(Identity)),
             (&["gzip;level=9"], Some(Identity)),
             (&["gzip;"], Some(Gzip)),
             (&[",, ,gzip,"], Some(Gzip)),

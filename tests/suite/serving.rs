@@ -137,6 +137,7 @@ fn who_is_not_ready_says_why_until_it_is() {
 fn a_new_configuration_is_taken_up_and_a_wrong_one_is_not() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "[One, Two]"));
+    work.write("kept.md", dated("Kept", "One"));
     let configuration = work.path().join("sower.yaml");
     fs::write(&configuration, "title: Before\n").unwrap();
     let served = Served::start(&work, &[], &[]);
@@ -147,6 +148,10 @@ fn a_new_configuration_is_taken_up_and_a_wrong_one_is_not() {
         crate::support::parse(&response.body).title.unwrap().content
     };
     assert_eq!(title(), "Before");
+    work.write("kept.md", "---\ntitle: Kept\n---\n");
+    eventually("a seed is broken", || {
+        text(&served.admin("/metrics")).lines().any(|line| line == "sower_faults 1")
+    });
     fs::write(&configuration, "title: After\ntopics: [{name: Two, retired: true}]\n").unwrap();
     served.signal("-HUP");
     eventually("the new title is served, on the same connection", || title() == "After");
@@ -154,7 +159,11 @@ fn a_new_configuration_is_taken_up_and_a_wrong_one_is_not() {
     fs::write(&configuration, "titel: Wrong\n").unwrap();
     served.signal("-HUP");
     work.write("b.md", dated("B", "One"));
-    eventually("seeds are followed", || titles(&served.get("/all.atom").body).len() == 2);
+    eventually("seeds are followed, and the last good record is kept", || {
+        let mut titles = titles(&served.get("/all.atom").body);
+        titles.sort_unstable();
+        titles == ["A", "B", "Kept"]
+    });
     assert_eq!(title(), "After");
     let (_, log) = served.stop();
     assert!(
@@ -344,12 +353,10 @@ fn a_full_house_answers_again_once_there_is_room() {
     let mut silent: Vec<_> = (0..3).map(|_| daemon.connect()).collect();
     assert_eq!(silent[0].request("GET", "/all.atom", &[]).status, 200);
     // A fourth waits until those that say nothing have made room.
-    let began = std::time::Instant::now();
     let mut fourth = TcpStream::connect(daemon.address()).unwrap();
     fourth.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     fourth.write_all(b"GET /all.atom HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     let mut line = String::new();
     BufReader::new(fourth).read_line(&mut line).unwrap();
     assert_eq!(line.trim(), "HTTP/1.1 200 OK");
-    assert!(began.elapsed() < Duration::from_secs(20));
 }
