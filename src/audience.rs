@@ -6,12 +6,13 @@
 //! its place in a sketch (Flajolet and others, `HyperLogLog`, 2007). No address is stored.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use siphasher::sip::SipHasher13;
 
 use crate::coding::Coding;
 
@@ -94,16 +95,15 @@ impl Audience {
     /// How many people read several addresses of one feed, as of a day.
     pub fn readership<'a>(addresses: impl IntoIterator<Item = &'a Self>, day: u64) -> Readership {
         let mut readership = Readership::default();
-        let (mut today, mut yesterday) = (Sketch::default(), Sketch::default());
+        let (mut today, mut yesterday) = (Vec::new(), Vec::new());
         for Self { readers, .. } in addresses {
             for (name, count) in readers.aggregators(day) {
                 *readership.aggregators.entry(name).or_default() += count;
             }
-            for (sketch, day) in [(&mut today, Some(day)), (&mut yesterday, day.checked_sub(1))] {
-                readers.on(day).iter().for_each(|other| sketch.merge(&other.sketch));
-            }
+            today.extend(readers.on(Some(day)));
+            yesterday.extend(readers.on(day.checked_sub(1)));
         }
-        Readership { today: today.estimate(), yesterday: yesterday.estimate(), ..readership }
+        Readership { today: Seen::together(&today), yesterday: Seen::together(&yesterday), ..readership }
     }
 }
 
@@ -112,13 +112,16 @@ impl Audience {
 pub struct Day {
     /// Days since 1970.
     pub number: u64,
-    key: RandomState,
+    /// With the key. None if the system had none to give; readers of that day are not counted.
+    hasher: Option<SipHasher13>,
 }
 
 impl Day {
-    /// A day with a key of its own.
+    /// A day with a key of its own, which tells nothing of that of another day.
     pub fn new(number: u64) -> Self {
-        Self { number, key: RandomState::new() }
+        let mut key = [0; 16];
+        let hasher = getrandom::fill(&mut key).ok().map(|()| SipHasher13::new_with_key(&key));
+        Self { number, hasher }
     }
 }
 
@@ -129,10 +132,29 @@ const FORGOTTEN: u64 = 3;
 
 #[derive(Debug, Default)]
 struct Readers {
-    /// Subscribers by aggregator, and the day of the last poll.
-    aggregators: Mutex<BTreeMap<String, (u64, u64)>>,
+    /// By name. Only a new name takes the lock.
+    aggregators: ArcSwap<BTreeMap<String, Arc<Aggregator>>>,
+    changing: Mutex<()>,
     today: ArcSwapOption<Seen>,
     yesterday: ArcSwapOption<Seen>,
+}
+
+/// What an aggregator reported last, and on which day.
+#[derive(Debug, Default)]
+struct Aggregator {
+    subscribers: AtomicU64,
+    seen: AtomicU64,
+}
+
+impl Aggregator {
+    fn report(&self, subscribers: u64, day: u64) {
+        self.subscribers.store(subscribers, Relaxed);
+        self.seen.store(day, Relaxed);
+    }
+
+    fn is_known(&self, day: u64) -> bool {
+        day < self.seen.load(Relaxed) + FORGOTTEN
+    }
 }
 
 /// The readers of a day.
@@ -142,28 +164,55 @@ struct Seen {
     sketch: Sketch,
 }
 
+impl Seen {
+    /// How many distinct readers several addresses have together.
+    fn together(seen: &[Arc<Self>]) -> u64 {
+        let [first, others @ ..] = seen else { return 0 };
+        if others.is_empty() {
+            return first.sketch.estimate();
+        }
+        let mut all = Sketch::default();
+        seen.iter().for_each(|seen| all.merge(&seen.sketch));
+        all.estimate()
+    }
+}
+
 impl Readers {
     fn note(&self, day: &Day, client: Option<IpAddr>, user_agent: &str) {
         if let Some((name, subscribers)) = aggregator(user_agent) {
-            let mut aggregators = self.aggregators.lock().unwrap_or_else(PoisonError::into_inner);
-            if aggregators.len() >= MOST_AGGREGATORS && !aggregators.contains_key(name) {
-                aggregators.retain(|_, (_, seen)| day.number < *seen + FORGOTTEN);
-            }
-            if aggregators.len() < MOST_AGGREGATORS || aggregators.contains_key(name) {
-                aggregators.insert(name.to_owned(), (subscribers, day.number));
+            match self.aggregators.load().get(name) {
+                Some(aggregator) => aggregator.report(subscribers, day.number),
+                None => self.meet(name, subscribers, day.number),
             }
             return;
         }
-        let hash = day.key.hash_one((client, user_agent));
+        let Some(mut hasher) = day.hasher else { return };
+        (client, user_agent).hash(&mut hasher);
+        let hash = hasher.finish();
         match &*self.today.load() {
             Some(seen) if seen.day == day.number => seen.sketch.insert(hash),
+            // The key of a day that is over for others is one of the past.
+            Some(seen) if seen.day == day.number + 1 => {}
             _ => self.begin(day.number).sketch.insert(hash),
+        }
+    }
+
+    /// Takes up an aggregator, if there is room for it.
+    fn meet(&self, name: &str, subscribers: u64, day: u64) {
+        let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut aggregators = BTreeMap::clone(&self.aggregators.load());
+        if aggregators.len() >= MOST_AGGREGATORS {
+            aggregators.retain(|_, aggregator| aggregator.is_known(day));
+        }
+        if aggregators.len() < MOST_AGGREGATORS {
+            aggregators.entry(name.to_owned()).or_default().report(subscribers, day);
+            self.aggregators.store(Arc::new(aggregators));
         }
     }
 
     /// Begins a day, unless another thread did.
     fn begin(&self, day: u64) -> Arc<Seen> {
-        let _one_at_a_time = self.aggregators.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(begun) = self.today.load_full().filter(|seen| seen.day == day) {
             return begun;
         }
@@ -178,9 +227,9 @@ impl Readers {
     }
 
     fn aggregators(&self, day: u64) -> Vec<(String, u64)> {
-        let aggregators = self.aggregators.lock().unwrap_or_else(PoisonError::into_inner);
-        let recent = aggregators.iter().filter(|(_, (_, seen))| day < seen + FORGOTTEN);
-        recent.map(|(name, (count, _))| (name.clone(), *count)).collect()
+        let aggregators = self.aggregators.load();
+        let known = aggregators.iter().filter(|(_, aggregator)| aggregator.is_known(day));
+        known.map(|(name, aggregator)| (name.clone(), aggregator.subscribers.load(Relaxed))).collect()
     }
 }
 
@@ -297,6 +346,7 @@ mod tests {
             atom.note(&monday, client(2), "Feedly/1.0 (16 subscribers)");
         }
         rss.note(&tuesday, client(1), "reader");
+        rss.note(&monday, client(3), "a reader whose request came before midnight");
         let readership = Audience::readership([&rss, &atom], 6);
         assert_eq!((readership.yesterday, readership.today), (2, 1));
         assert_eq!(readership.aggregators, BTreeMap::from([("Feedly".to_owned(), 16)]));

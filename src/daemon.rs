@@ -123,12 +123,22 @@ fn read_all(
     if let Some(before) = before {
         let broken: BTreeSet<&str> =
             changes.iter().filter(|(_, change)| is_broken(change)).map(|(path, _)| &**path).collect();
-        let last_good = before.records().filter(|record| broken.contains(&*record.path)).map(|record| {
-            let last_good =
-                Reading::Seed { record: Some(Box::new(Record::clone(record))), faults: Vec::new() };
-            (record.path.clone(), Change::Read(last_good))
-        });
-        catalog.apply(last_good, Utc::now());
+        // Of a folder that cannot be read, every seed is.
+        let is_broken = |path: &str| {
+            broken.contains("")
+                || broken.contains(path)
+                || path.match_indices('/').any(|(end, _)| broken.contains(&path[..end]))
+        };
+        let last_good: Vec<_> = before.records().filter(|record| is_broken(&record.path)).collect();
+        scan.expect(last_good.iter().map(|record| record.path.clone()));
+        catalog.apply(
+            last_good.into_iter().map(|record| {
+                let last_good =
+                    Reading::Seed { record: Some(Box::new(Record::clone(record))), faults: Vec::new() };
+                (record.path.clone(), Change::Read(last_good))
+            }),
+            Utc::now(),
+        );
     }
     let touched = catalog.apply(changes, Utc::now());
     let census = catalog.census();

@@ -164,6 +164,8 @@ pub struct Edition {
     pub config: Arc<Config>,
     /// By path, not encoded and without the leading slash: `topics/机器学习.atom`.
     pub representations: BTreeMap<String, Arc<Representation>>,
+    /// Who polled the addresses that are gone: counts never go back, and an address may return.
+    pub departed: Arc<BTreeMap<String, Arc<Audience>>>,
     /// When another edition is due although no seed has changed.
     pub next_due: Option<Timestamp>,
     /// What queries in addresses pick from.
@@ -181,6 +183,7 @@ impl Edition {
             number: 0,
             config,
             representations: BTreeMap::new(),
+            departed: Arc::default(),
             next_due: None,
             entries: Arc::default(),
             generation: 0,

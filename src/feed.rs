@@ -25,18 +25,21 @@ pub enum Selection {
 }
 
 impl Selection {
+    /// The path of the feed of everything, without the ending of a format.
+    pub const ALL: &str = "all";
+
     /// The path of the feed that a subscription document belongs to: `topics/ai` of
     /// `topics/ai.atom`. None if it belongs to none.
     pub fn path_at(path: &str) -> Option<&str> {
         let (feed, _) = path.rsplit_once('.')?;
-        let is_feed = feed == "all" || feed.starts_with("topics/") || feed.starts_with("selections/");
+        let is_feed = feed == Self::ALL || feed.starts_with("topics/") || feed.starts_with("selections/");
         is_feed.then_some(feed)
     }
 
     /// The path of the feed, without the ending of a format: `all`, `topics/SLUG`.
     pub fn path(&self) -> String {
         match self {
-            Self::All | Self::Query(_) => "all".to_owned(),
+            Self::All | Self::Query(_) => Self::ALL.to_owned(),
             Self::Topic(slug) => format!("topics/{slug}"),
             Self::Named(name) => format!("selections/{name}"),
         }

@@ -167,7 +167,9 @@ impl Publisher {
                         || self.last_modified(&path, &body, old.map(|old| old.last_modified), now),
                         |same| same.last_modified,
                     );
-                    let audience = old.map(|old| old.audience.clone()).unwrap_or_default();
+                    let audience = old.map(|old| old.audience.clone());
+                    let audience =
+                        audience.or_else(|| before.departed.get(&path).cloned()).unwrap_or_default();
                     let mut representation =
                         Representation::new(body, media_type, url, last_modified, max_age);
                     (representation.page, representation.archive) = (page, archive);
@@ -179,7 +181,9 @@ impl Publisher {
         }
         let removed = gone.len();
         for path in gone {
-            next.representations.remove(&path);
+            if let Some(gone) = next.representations.remove(&path) {
+                Arc::make_mut(&mut next.departed).insert(path, gone.audience.clone());
+            }
         }
         drop(changed_feeds);
 

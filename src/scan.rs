@@ -158,6 +158,14 @@ impl Scan {
         Ok(changes)
     }
 
+    /// Expects seeds that were there before, though nothing is known of them: they are read when they
+    /// are found, and gone when they are not.
+    pub fn expect(&mut self, paths: impl IntoIterator<Item = Arc<str>>) {
+        for path in paths {
+            self.known.entry(path).or_insert(Known { stamp: None, hash: 0 });
+        }
+    }
+
     /// Whether the directory can be read at all.
     ///
     /// # Errors

@@ -43,14 +43,14 @@ async fn open(config: &Config) -> anyhow::Result<Doors> {
     let mut public = Listener::inherited().context("a socket of the service manager cannot be served on")?;
     if public.is_empty() {
         for address in &config.serving.listen {
-            public.push(Listener::bind(address).await.with_context(|| {
+            public.push(Listener::bind(address, &config.serving.listen).await.with_context(|| {
                 format!("{address} cannot be served on; `--listen` names another address and port")
             })?);
         }
     }
     let admin = match &config.serving.admin_listen {
         None => None,
-        Some((address, chosen)) => match Listener::bind(address).await {
+        Some((address, chosen)) => match Listener::bind(address, &[]).await {
             Ok(listener) => {
                 info!("health and metrics at {address}");
                 Some(listener)

@@ -6,8 +6,7 @@
 use std::fmt::Write as _;
 use std::io::{BufWriter, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -16,6 +15,9 @@ use hyper::body::Body;
 use hyper::header::{CONTENT_ENCODING, HeaderName, REFERER, USER_AGENT};
 use hyper::{Method, Request, Response};
 use serde::Serialize;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::oneshot;
 use tracing::warn;
 
 use super::client::Peer;
@@ -23,19 +25,40 @@ use crate::config::AccessLog as Form;
 
 /// Most lines that wait to be written.
 const QUEUE: usize = 8192;
+/// How long the lines that wait may take to be written once serving stops.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The access log.
 pub(super) struct AccessLog {
     form: Form,
-    lines: SyncSender<String>,
+    queue: Sender<Message>,
     left_out: AtomicU64,
+}
+
+enum Message {
+    Line(String),
+    /// Asks to be told that everything before has been written.
+    Flush(oneshot::Sender<()>),
 }
 
 impl AccessLog {
     pub(super) fn new(form: Form) -> Self {
-        let (lines, queue) = sync_channel(QUEUE);
-        std::thread::spawn(move || write(&queue, std::io::stdout()));
-        Self { form, lines, left_out: AtomicU64::new(0) }
+        let (queue, messages) = channel(QUEUE);
+        std::thread::spawn(move || write(messages, std::io::stdout()));
+        Self { form, queue, left_out: AtomicU64::new(0) }
+    }
+
+    /// Waits until what was logged has been written, as far as anybody reads it.
+    pub(super) async fn finish(&self) {
+        let (written, all) = oneshot::channel();
+        let finish = async {
+            if self.queue.send(Message::Flush(written)).await.is_ok() {
+                let _ = all.await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, finish).await.is_err() {
+            warn!("the last lines of the access log were not read in time, and are lost");
+        }
     }
 
     /// Logs an answer to a client.
@@ -50,28 +73,38 @@ impl AccessLog {
             Form::Common => common(client, request, answer, now.into()),
             Form::Json => json(client, request, answer, now.into()),
         };
-        if self.lines.try_send(line).is_err() {
-            let before = self.left_out.fetch_add(1, Relaxed);
-            if before.is_multiple_of(QUEUE as u64) {
+        let Err(failed) = self.queue.try_send(Message::Line(line)) else { return };
+        let before = self.left_out.fetch_add(1, Relaxed);
+        match failed {
+            TrySendError::Full(_) if before.is_multiple_of(QUEUE as u64) => {
                 warn!("the access log is read too slowly: {} lines were left out so far", before + 1);
             }
+            TrySendError::Closed(_) if before.is_multiple_of(QUEUE as u64) => {
+                warn!("standard output cannot be written: there is no access log any more");
+            }
+            _ => {}
         }
     }
 }
 
 /// Writes what comes, until nobody can log any more or nobody can read.
-fn write(queue: &Receiver<String>, out: impl Write) {
+fn write(mut queue: Receiver<Message>, out: impl Write) {
     let mut out = BufWriter::new(out);
-    while let Ok(line) = queue.recv() {
-        let mut next = Ok(line);
-        while let Ok(line) = next {
-            if out.write_all(line.as_bytes()).is_err() {
-                return;
+    while let Some(message) = queue.blocking_recv() {
+        let mut asked = None;
+        let written = match message {
+            Message::Line(line) => out.write_all(line.as_bytes()),
+            Message::Flush(flushed) => {
+                asked = Some(flushed);
+                Ok(())
             }
-            next = queue.try_recv();
-        }
-        if out.flush().is_err() || next == Err(TryRecvError::Disconnected) {
+        };
+        let written = if queue.is_empty() || asked.is_some() { written.and(out.flush()) } else { written };
+        if written.is_err() {
             return;
+        }
+        if let Some(flushed) = asked {
+            let _ = flushed.send(());
         }
     }
 }

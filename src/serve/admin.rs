@@ -35,8 +35,8 @@ impl Answers for Admin {
         let (status, media_type, text) = match request.uri().path() {
             "/healthz" => (StatusCode::OK, TEXT, "ok\n".to_owned()),
             "/readyz" => self.ready(),
-            "/metrics" => (StatusCode::OK, OPENMETRICS, metrics::exposition(&self.site)),
-            "/status.json" => (StatusCode::OK, JSON, self.status()),
+            "/metrics" => (StatusCode::OK, OPENMETRICS, self.beside(metrics::exposition).await),
+            "/status.json" => (StatusCode::OK, JSON, self.beside(status).await),
             _ => {
                 let text = "These are /healthz /readyz /metrics /status.json\n";
                 (StatusCode::NOT_FOUND, TEXT, text.to_owned())
@@ -62,26 +62,32 @@ impl Admin {
         (StatusCode::SERVICE_UNAVAILABLE, TEXT, troubles.join("\n") + "\n")
     }
 
-    fn status(&self) -> String {
-        let (edition, now) = (self.site.current.load(), SystemTime::now());
-        let condition = self.site.status.condition().clone();
-        let catalog = self.site.status.catalog();
-        let status = Status {
-            version: env!("CARGO_PKG_VERSION"),
-            edition: edition.number,
-            looks: condition.looks,
-            looked: condition.looked.map(time),
-            reloads: condition.reloads,
-            troubles: condition.troubles(now),
-            watched: !condition.deaf,
-            next_due: edition.next_due.map(|due| due.to_rfc3339()),
-            connections: self.site.room.taken(),
-            seeds: report::Seeds::of(&catalog),
-            feeds: feeds(&edition, self.site.day(now).number),
-        };
-        // Its parts have no maps with keys that are no text, which is all that could fail.
-        serde_json::to_string_pretty(&status).unwrap_or_default()
+    /// What takes long where there are many feeds, beside the answers to readers.
+    async fn beside(&self, tell: fn(&Site) -> String) -> String {
+        let site = self.site.clone();
+        tokio::task::spawn_blocking(move || tell(&site)).await.unwrap_or_default()
     }
+}
+
+fn status(site: &Site) -> String {
+    let (edition, now) = (site.current.load(), SystemTime::now());
+    let condition = site.status.condition().clone();
+    let catalog = site.status.catalog();
+    let status = Status {
+        version: env!("CARGO_PKG_VERSION"),
+        edition: edition.number,
+        looks: condition.looks,
+        looked: condition.looked.map(time),
+        reloads: condition.reloads,
+        troubles: condition.troubles(now),
+        watched: !condition.deaf,
+        next_due: edition.next_due.map(|due| due.to_rfc3339()),
+        connections: site.room.taken(),
+        seeds: report::Seeds::of(&catalog),
+        feeds: feeds(&edition, site.day(now).number),
+    };
+    // Its parts have no maps with keys that are no text, which is all that could fail.
+    serde_json::to_string_pretty(&status).unwrap_or_default()
 }
 
 /// What `/status.json` says.

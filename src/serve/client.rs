@@ -25,9 +25,11 @@ pub(super) fn address(peer: Peer, headers: &HeaderMap, proxies: &Proxies) -> Pee
     if !believed(client) {
         return client;
     }
-    let lines = headers.get_all(X_FORWARDED_FOR).iter().rev().filter_map(|line| line.to_str().ok());
-    for hop in lines.flat_map(|line| line.rsplit(',')) {
-        let Some(address) = hop_address(hop.trim()) else { break };
+    let lines = headers.get_all(X_FORWARDED_FOR).iter().rev();
+    for hop in lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b',')) {
+        let Some(address) = std::str::from_utf8(hop).ok().and_then(|hop| hop_address(hop.trim())) else {
+            break;
+        };
         client = Some(address.to_canonical());
         if !believed(client) {
             break;
@@ -42,15 +44,14 @@ fn hop_address(hop: &str) -> Option<IpAddr> {
     bare.parse().ok().or_else(|| hop.parse::<std::net::SocketAddr>().ok().map(|address| address.ip()))
 }
 
-/// What a client has for an address, in polls, and what a poll costs that could not be answered
-/// with 304 because it has no validators.
+/// How many polls one counts for that could not be answered with 304, because it has no validators.
 const UNCONDITIONAL: u32 = 4;
 /// Most clients that are remembered.
 const MOST_CLIENTS: usize = 100_000;
 
-/// Limits how often each client polls each address: it has a number of polls in store, of which
-/// each `max_age` gives one back (the generic cell rate algorithm). Who asks as often as feeds
-/// say, and with validators, never runs out.
+/// Limits how often each client polls each address: it has time in store, and a poll takes as much of
+/// it as the answer may be kept (the generic cell rate algorithm). Who asks as often as answers say,
+/// and with validators, never runs out.
 pub(super) struct Limit {
     key: RandomState,
     /// When the store is full again, in milliseconds since 1970, by client and address.
@@ -62,12 +63,13 @@ impl Limit {
         Self { key: RandomState::new(), full_at: Cache::new(MOST_CLIENTS) }
     }
 
-    /// Takes a poll from a client's store of `polls`. If it has none left: how long to wait.
+    /// Takes a poll, whose answer may be kept for `fresh`, from what a client has in store for an
+    /// address. If too little is left: how long to wait.
     pub(super) fn take(
         &self,
-        (client, path): (Peer, &str),
+        (client, address): (Peer, &str),
         headers: &HeaderMap,
-        (polls, refill): (u32, Duration),
+        (fresh, store): (Duration, Duration),
         now: SystemTime,
     ) -> Result<(), Duration> {
         let conditional = super::precondition::has_validators(headers);
@@ -77,15 +79,14 @@ impl Limit {
             IpAddr::V6(address) => address.to_bits() >> 64,
         });
         let agent = headers.get(USER_AGENT).map(hyper::header::HeaderValue::as_bytes);
-        let client = self.key.hash_one((network, agent, path));
+        let client = self.key.hash_one((network, agent, address));
         let Ok(full_at) = self.full_at.get_or_insert_with(&client, || Ok::<_, ()>(Arc::default())) else {
             return Ok(());
         };
         let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let now = milliseconds(now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default());
-        let refill = milliseconds(refill);
-        let cost = if conditional { 1 } else { UNCONDITIONAL.min(polls) };
-        let (cost, store) = (u64::from(cost) * refill, u64::from(polls) * refill);
+        let store = milliseconds(store);
+        let cost = milliseconds(fresh * if conditional { 1 } else { UNCONDITIONAL }).min(store);
         let taken = full_at.fetch_update(Relaxed, Relaxed, |full_at| {
             let next = full_at.max(now) + cost;
             (next <= now + store).then_some(next)
@@ -119,6 +120,8 @@ mod tests {
             (Some("10.0.0.1"), &["198.51.100.7:4711"], Some("198.51.100.7")),
             (Some("10.0.0.1"), &["[2001:db8::1]:4711"], Some("2001:db8::1")),
             (Some("10.0.0.1"), &["198.51.100.7, unknown"], Some("10.0.0.1")),
+            (Some("10.0.0.1"), &["203.0.113.9, \u{e4}, 198.51.100.7"], Some("198.51.100.7")),
+            (Some("10.0.0.1"), &["198.51.100.7, \u{e4}"], Some("10.0.0.1")),
             (Some("::ffff:10.0.0.1"), &["198.51.100.7"], Some("198.51.100.7")),
             (Some("10.0.0.1"), &[], Some("10.0.0.1")),
             (None, &["198.51.100.7"], Some("198.51.100.7")),
@@ -137,25 +140,30 @@ mod tests {
         let (limit, minute) = (Limit::new(), Duration::from_secs(60));
         let (with, without) = (headers(&[("if-none-match", "\"x\"")]), headers(&[]));
         let at = |second: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 + second);
-        let polls = |client: u8, headers: &HeaderMap, times: &[u64]| -> Vec<u64> {
+        let polls_of = |fresh, client: u8, headers: &HeaderMap, times: &[u64]| -> Vec<u64> {
             let client = Some(IpAddr::from([192, 0, 2, client]));
-            let take = |&second| match limit.take((client, "/all.rss"), headers, (6, minute), at(second)) {
+            let take = |&second| match limit.take((client, "a"), headers, (fresh, 6 * minute), at(second)) {
                 Ok(()) => 0,
                 Err(wait) => wait.as_secs(),
             };
             times.iter().map(take).collect()
         };
+        let polls = |client, headers, times: &[_]| polls_of(minute, client, headers, times);
         let politely: Vec<_> = (0..100).map(|poll| poll * 60).collect();
         assert_eq!(polls(1, &with, &politely), vec![0; 100]);
         assert_eq!(polls(2, &with, &[0, 1, 2, 3, 4, 5, 6, 54, 60]), [0, 0, 0, 0, 0, 0, 54, 6, 0]);
         assert_eq!(polls(3, &without, &[0, 60, 120, 240]), [0, 60, 0, 120]);
+        // Told to come back every second, since a record is due.
+        let often: Vec<_> = (0..100).collect();
+        assert_eq!(polls_of(Duration::from_secs(1), 4, &with, &often), vec![0; 100]);
     }
 
     #[test]
     fn everybody_may_ask_once() {
         let limit = Limit::new();
         let asked = |polls| {
-            limit.take((None, "/all.rss"), &headers(&[]), (polls, Duration::from_secs(60)), SystemTime::now())
+            let minute = Duration::from_secs(60);
+            limit.take((None, "/all.rss"), &headers(&[]), (minute, polls * minute), SystemTime::now())
         };
         assert!(asked(1).is_ok() && asked(1).is_err());
     }

@@ -1,9 +1,11 @@
 //! Listeners: addresses, Unix sockets, and what a service manager hands over.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 #[cfg(unix)]
 use tokio::net::UnixListener;
@@ -19,7 +21,7 @@ const EXHAUSTED: Duration = Duration::from_millis(100);
 /// How many waits of that kind pass between two lines of the log.
 const TOLD_EVERY: u32 = 100;
 /// Connections that wait to be accepted: many clients poll at the full hour.
-const BACKLOG: u32 = 4096;
+const BACKLOG: i32 = 4096;
 
 /// A socket that connections come in at.
 #[derive(Debug)]
@@ -38,24 +40,15 @@ impl From<TcpListener> for Listener {
 }
 
 impl Listener {
-    /// Listens on an address. A socket file that nobody listens at any more is replaced.
+    /// Listens on an address, one of several. A socket file that nobody listens at any more is
+    /// replaced.
     ///
     /// # Errors
     ///
     /// The system's.
-    pub async fn bind(address: &Address) -> io::Result<Self> {
+    pub async fn bind(address: &Address, among: &[Address]) -> io::Result<Self> {
         match address {
-            Address::Tcp(address) => {
-                let socket = if address.is_ipv4() {
-                    tokio::net::TcpSocket::new_v4()
-                } else {
-                    tokio::net::TcpSocket::new_v6()
-                }?;
-                #[cfg(unix)]
-                socket.set_reuseaddr(true)?;
-                socket.bind(*address)?;
-                socket.listen(BACKLOG).map(Self::Tcp)
-            }
+            Address::Tcp(address) => listen(*address, among).map(Self::Tcp),
             #[cfg(unix)]
             Address::Unix(path) => {
                 use std::os::unix::fs::FileTypeExt;
@@ -154,8 +147,48 @@ impl Listener {
     }
 }
 
+/// Listens on an address and port. That of all addresses of IPv6 is also that of all addresses of
+/// IPv4, unless those are listened at themselves.
+fn listen(address: SocketAddr, among: &[Address]) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        let is_twin = |other: &Address| matches!(other, Address::Tcp(other) if other.is_ipv4() && other.port() == address.port());
+        socket.set_only_v6(among.iter().any(is_twin))?;
+    }
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
 /// Whether an error of `accept` concerns one client, and not the listener.
 fn is_of_the_client(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn all_addresses_of_both_kinds_can_be_listened_at() {
+        let any = |address: &str| Address::Tcp(address.parse().unwrap());
+        let four = Listener::bind(&any("0.0.0.0:0"), &[]).await.unwrap();
+        let bound = four.address().unwrap();
+        let Address::Tcp(address) = &bound else { panic!("{bound}") };
+        let six = any(&format!("[::]:{}", address.port()));
+        match Listener::bind(&six, std::slice::from_ref(&bound)).await {
+            Ok(listener) => assert_eq!(listener.address().unwrap(), six),
+            // A machine without IPv6.
+            Err(error) => assert_ne!(error.kind(), io::ErrorKind::AddrInUse),
+        }
+        drop(four);
+        let alone = Listener::bind(&six, std::slice::from_ref(&six)).await;
+        if alone.is_ok() {
+            assert!(std::net::TcpStream::connect(("127.0.0.1", address.port())).is_ok());
+        }
+    }
 }

@@ -12,8 +12,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::{Site, admin};
+use super::{QUERIES, Site, admin};
 use crate::audience::{Answer, Audience};
+use crate::feed::Selection;
 
 type Labels = Vec<(&'static str, String)>;
 
@@ -58,16 +59,11 @@ pub(super) fn exposition(site: &Site) -> String {
 fn answers(registry: &mut Registry, site: &Site) {
     let edition = site.current.load();
     let mut audiences: BTreeMap<(&str, &str), Vec<&Audience>> = BTreeMap::new();
-    for (path, representation) in &edition.representations {
-        let (document, format) = path.rsplit_once('.').unwrap_or((path, ""));
-        let feed = match &representation.archive {
-            Some(_) => document.rsplit_once('/').map_or(document, |(feed, _)| feed),
-            None if representation.is_page() => document.strip_suffix("/index").unwrap_or("all"),
-            None => document,
-        };
-        audiences.entry((feed, format)).or_default().push(&representation.audience);
+    let served = edition.representations.iter().map(|(path, it)| (path, &it.audience));
+    for (path, audience) in served.chain(edition.departed.iter()) {
+        audiences.entry(counted_as(path)).or_default().push(audience);
     }
-    audiences.insert(("queries", ""), vec![&site.queried]);
+    audiences.insert((QUERIES, ""), vec![&site.queried]);
     let (polls, saved) = (Family::<Labels, Counter>::default(), Counter::<u64>::default());
     let (mut full, mut not_modified) = (0, 0);
     for ((feed, format), audiences) in audiences {
@@ -87,7 +83,7 @@ fn answers(registry: &mut Registry, site: &Site) {
         }
     }
     registry.register("polls", "Answers with a feed, or about one", polls);
-    registry.register_with_unit("saved", "What 304s spared the sending, before coding", Unit::Bytes, saved);
+    registry.register_with_unit("saved", "What 304s spared the sending", Unit::Bytes, saved);
     let others = Family::<Labels, Counter>::default();
     for (status, count) in OTHERS.iter().zip(&site.others.0) {
         others.get_or_create(&vec![("status", status.as_u16().to_string())]).inc_by(count.load(Relaxed));
@@ -97,6 +93,21 @@ fn answers(registry: &mut Registry, site: &Site) {
     #[expect(clippy::cast_precision_loss, reason = "a share needs no 53 bits")]
     share.set(not_modified as f64 / (full + not_modified).max(1) as f64);
     registry.register("not_modified", "Share of 304 among the answers with a feed", share);
+}
+
+/// The feed that an address belongs to, and its format.
+fn counted_as(path: &str) -> (&str, &str) {
+    let (document, format) = path.rsplit_once('.').unwrap_or((path, ""));
+    let feed = match document.split_once('/') {
+        Some((Selection::ALL, _)) => Selection::ALL,
+        Some((kind, rest)) => {
+            let name = rest.find('/').unwrap_or(rest.len());
+            &document[..kind.len() + 1 + name]
+        }
+        None if document == "index" => Selection::ALL,
+        None => document,
+    };
+    (feed, format)
 }
 
 fn readers(registry: &mut Registry, site: &Site) {
@@ -166,5 +177,25 @@ fn seeds(registry: &mut Registry, site: &Site) {
         ("mirror", "Bringing the feeds directory in step", &phases.mirror),
     ] {
         registry.register_with_unit(name, help, Unit::Seconds, histogram.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_count_with_their_feed() {
+        for (path, expected) in [
+            ("all.atom", ("all", "atom")),
+            ("all/2024-03.json", ("all", "json")),
+            ("index.html", ("all", "html")),
+            ("topics/2024-03.rss", ("topics/2024-03", "rss")),
+            ("topics/a.b/2024-03.rss", ("topics/a.b", "rss")),
+            ("topics/a/index.html", ("topics/a", "html")),
+            ("feeds.opml", ("feeds", "opml")),
+        ] {
+            assert_eq!(counted_as(path), expected, "{path}");
+        }
     }
 }

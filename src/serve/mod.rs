@@ -16,7 +16,6 @@ mod route;
 #[cfg(test)]
 mod tests;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -25,7 +24,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{HeaderName, USER_AGENT};
-use hyper::{HeaderMap, Request, Response};
+use hyper::{HeaderMap, Method, Request, Response};
 use tokio::sync::Semaphore;
 use tracing::warn;
 
@@ -65,6 +64,9 @@ pub struct Doors {
     pub admin: Option<Listener>,
 }
 
+/// Under which name clients are limited in asking for selections that addresses spell.
+const QUERIES: &str = "queries";
+
 /// What a browser wants an answer for (Fetch Metadata §2.1).
 static DESTINATION: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
@@ -93,6 +95,9 @@ pub async fn serve(
     let (public, _) = tokio::join!(room.close(DRAIN), back_room.close(DRAIN));
     if !public {
         warn!("some requests were still unfinished after {} s", DRAIN.as_secs());
+    }
+    if let Some(log) = &site.access_log {
+        log.finish().await;
     }
 }
 
@@ -178,16 +183,18 @@ impl Site {
         }
     }
 
-    /// The day of an instant.
+    /// The day of an instant, or the one after: a request may have come before midnight and be noted
+    /// after it.
     fn day(&self, now: SystemTime) -> Guard<Arc<Day>> {
         const SECONDS: u64 = 24 * 60 * 60;
         let number = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs() / SECONDS);
+        let is_over = |day: &Day| day.number != number && day.number != number + 1;
         let day = self.day.load();
-        if day.number == number {
+        if !is_over(&day) {
             return day;
         }
         // Threads that see a new day at once agree on the key of one of them.
-        self.day.rcu(|day| if day.number == number { day.clone() } else { Arc::new(Day::new(number)) });
+        self.day.rcu(|day| if is_over(day) { Arc::new(Day::new(number)) } else { day.clone() });
         self.day.load()
     }
 
@@ -200,8 +207,7 @@ impl Site {
     ) -> Result<Response<Full<Bytes>>, Unmade> {
         let uri = request.uri();
         let edition = self.current.load();
-        let headers = request.headers();
-        let navigates = headers.get(&DESTINATION).is_some_and(|to| to == "document");
+        let navigates = request.headers().get(&DESTINATION).is_some_and(|to| to == "document");
         Ok(match route(&edition, uri, navigates) {
             Route::Found(representation) => {
                 let due = match representation.archive {
@@ -211,11 +217,11 @@ impl Site {
                     None => edition.next_due,
                 };
                 let asked = Asked { representation, audience: &representation.audience, due };
-                return self.poll(&asked, &edition.config, peer, headers, now);
+                return self.poll_limited(&asked, &edition.config, request, peer, now);
             }
             Route::Page { page, feed } => {
                 let asked = Asked { representation: page, audience: &page.audience, due: None };
-                match self.poll(&asked, &edition.config, peer, headers, now) {
+                match self.poll_limited(&asked, &edition.config, request, peer, now) {
                     Ok(answer) => respond::in_place_of(feed, answer),
                     Err(Unmade::Coded(page, coding, _)) => {
                         return Err(Unmade::Page(page, coding, feed.clone()));
@@ -224,6 +230,13 @@ impl Site {
                 }
             }
             Route::Query(criteria, format) => {
+                // All selections together have one store: anyone can spell as many as they like.
+                if let Some(limited) =
+                    self.limited((QUERIES, edition.next_due), &edition.config, request, peer, now)
+                {
+                    self.queried.count(Answer::Limited, Coding::Identity);
+                    return Ok(limited);
+                }
                 return Err(Unmade::Selection(Guard::into_inner(edition), criteria, format));
             }
             Route::Moved(to) => self.other(respond::moved(to, edition.config.max_age)),
@@ -257,7 +270,7 @@ impl Site {
         };
         let due = edition.next_due.into_iter().chain(made.until).min();
         let asked = Asked { representation: &made.representation, audience: &self.queried, due };
-        match self.poll(&asked, &edition.config, peer, request.headers(), now) {
+        match self.poll(&asked, &edition.config, request, peer, now) {
             Ok(answer) => answer,
             Err(Unmade::Coded(representation, coding, due)) => {
                 self.code(&representation, coding, due, now).await
@@ -266,33 +279,68 @@ impl Site {
         }
     }
 
-    /// The answer with a representation; or in which coding it must be made first.
-    fn poll(
+    /// The answer to a client that asks for something too often.
+    fn limited<B>(
+        &self,
+        (address, due): (&str, Option<Timestamp>),
+        config: &Config,
+        request: &Request<B>,
+        peer: Peer,
+        now: SystemTime,
+    ) -> Option<Response<Full<Bytes>>> {
+        let polls = config.serving.client_limit?;
+        let client = client::address(peer, request.headers(), &config.serving.trusted_proxies);
+        let fresh = respond::fresh(config.max_age, due, now);
+        let taken = self.limit.take(
+            (client, address),
+            request.headers(),
+            (fresh, config.max_age.saturating_mul(polls)),
+            now,
+        );
+        taken.err().map(respond::limited)
+    }
+
+    /// The answer with a representation, unless the client asks for it too often; or in which coding
+    /// it must be made first.
+    fn poll_limited<B>(
         &self,
         asked: &Asked<'_>,
         config: &Config,
+        request: &Request<B>,
         peer: Peer,
-        headers: &HeaderMap,
+        now: SystemTime,
+    ) -> Result<Response<Full<Bytes>>, Unmade> {
+        match self.limited((&asked.representation.url, asked.due), config, request, peer, now) {
+            Some(limited) => {
+                asked.audience.count(Answer::Limited, Coding::Identity);
+                Ok(limited)
+            }
+            None => self.poll(asked, config, request, peer, now),
+        }
+    }
+
+    /// The answer with a representation; or in which coding it must be made first.
+    fn poll<B>(
+        &self,
+        asked: &Asked<'_>,
+        config: &Config,
+        request: &Request<B>,
+        peer: Peer,
         now: SystemTime,
     ) -> Result<Response<Full<Bytes>>, Unmade> {
         let Asked { representation, audience, due } = *asked;
-        let client = client::address(peer, headers, &config.serving.trusted_proxies);
-        if let Some(polls) = config.serving.client_limit
-            && let Err(wait) =
-                self.limit.take((client, &representation.url), headers, (polls, config.max_age), now)
-        {
-            audience.count(Answer::Limited, Coding::Identity);
-            return Ok(respond::limited(wait));
-        }
+        let headers = request.headers();
         let Some(coding) = negotiate::coding(headers) else {
             return Ok(self.other(respond::unacceptable()));
         };
-        self.note(asked, client, headers, now);
+        self.note(asked, config, headers, peer, now);
         match precondition::evaluate(headers, representation.entity_tag(coding), representation.last_modified)
         {
             Outcome::NotModified => {
                 audience.count(Answer::NotModified, coding);
-                audience.save(representation.coded(coding).map_or(representation.body.len(), Bytes::len));
+                if request.method() != Method::HEAD {
+                    audience.save(representation.coded(coding).map_or(representation.body.len(), Bytes::len));
+                }
                 Ok(respond::not_modified(representation, coding, due, now))
             }
             Outcome::Failed => {
@@ -336,9 +384,10 @@ impl Site {
     }
 
     /// Takes note of a reader: whoever polls a feed, rather than one of its archives or a page.
-    fn note(&self, asked: &Asked<'_>, client: Option<IpAddr>, headers: &HeaderMap, now: SystemTime) {
+    fn note(&self, asked: &Asked<'_>, config: &Config, headers: &HeaderMap, peer: Peer, now: SystemTime) {
         if asked.representation.archive.is_none() && !asked.representation.is_page() {
             let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+            let client = client::address(peer, headers, &config.serving.trusted_proxies);
             asked.audience.note(&self.day(now), client, agent);
         }
     }

@@ -12,6 +12,7 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use tokio::sync::Semaphore;
 use tracing::error;
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::coding::Coding;
 use crate::criteria::Criteria;
@@ -34,8 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Selections that addresses spell.
 pub(super) struct Queries {
     kept: Cache<Key, Made, Weight>,
-    /// Since when the bytes of a canonical query are what they are, by the entity tag.
-    changed: Cache<(Arc<str>, Format), (HeaderValue, SystemTime)>,
+    /// Since when the bytes of a canonical query, by its hash, are what they are, by the entity tag.
+    changed: Cache<(u128, Format), (HeaderValue, SystemTime)>,
     turns: Arc<Semaphore>,
 }
 
@@ -98,7 +99,7 @@ impl Queries {
         }
         let make = async {
             let made = self.make(edition, criteria.clone(), format, now).await?;
-            Ok(self.unless_changed((query, format), made))
+            Ok(self.unless_changed((xxh3_128(query.as_bytes()), format), made))
         };
         // Whoever waits for what another makes waits no longer than for a turn of its own.
         let made = tokio::time::timeout(PATIENCE, self.kept.get_or_insert_async(&key, make)).await;
@@ -107,7 +108,7 @@ impl Queries {
 
     /// The same, modified when bytes like these were made first: most changes are of no entry that
     /// a query picks.
-    fn unless_changed(&self, key: (Arc<str>, Format), made: Made) -> Made {
+    fn unless_changed(&self, key: (u128, Format), made: Made) -> Made {
         let entity_tag = made.representation.entity_tag(Coding::Identity).clone();
         match self.changed.get(&key) {
             Some((before, since)) if before == entity_tag => {

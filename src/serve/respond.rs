@@ -99,6 +99,7 @@ pub(super) fn found(
     let fields = answer.headers_mut();
     validate(fields, representation, coding, due, now);
     fields.insert(CONTENT_TYPE, HeaderValue::from_static(representation.media_type));
+    fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     fields.insert(LINK, representation.fields.link.clone());
     fields.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("ETag, Link"));
     if coding != Coding::Identity {
@@ -140,13 +141,17 @@ fn validate(
         HeaderValue::try_from(httpdate::fmt_http_date(now)).ok()
     };
     fields.extend(last_modified.map(|date| (LAST_MODIFIED, date)));
-    // It is kept no longer than until it is due to be another.
-    let left = due.map(|due| SystemTime::from(due).duration_since(now).unwrap_or_default());
-    let fresh = match left.filter(|left| *left < representation.max_age) {
-        Some(left) => cache_control(left),
-        None => representation.fields.cache_control.clone(),
+    let kept = match fresh(representation.max_age, due, now) {
+        left if left < representation.max_age => cache_control(left),
+        _ => representation.fields.cache_control.clone(),
     };
-    fields.insert(CACHE_CONTROL, fresh);
+    fields.insert(CACHE_CONTROL, kept);
+}
+
+/// How long an answer may be kept: no longer than until it is due to be another.
+pub(super) fn fresh(max_age: Duration, due: Option<Timestamp>, now: SystemTime) -> Duration {
+    let left = due.map(|due| SystemTime::from(due).duration_since(now).unwrap_or_default());
+    left.map_or(max_age, |left| left.min(max_age))
 }
 
 /// The answer with a page to a browser that went to the address of a feed. A cache that others share
@@ -250,6 +255,7 @@ fn explain(
 ) -> Response<Full<Bytes>> {
     let mut answer = answer(status, text.into());
     let described = answer.headers_mut();
+    described.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     described.insert(CONTENT_TYPE, HeaderValue::from_static(PLAIN));
     described.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     for (name, value) in fields {
@@ -258,15 +264,17 @@ fn explain(
     answer
 }
 
-/// Most fields of an answer: making room for them at once is faster than in steps.
+/// Fields of an answer with a representation, and of one without: making room for them at once is
+/// faster than in steps.
 const MOST_FIELDS: usize = 12;
+const FEW_FIELDS: usize = 6;
 
 fn answer(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
+    let room = if body.is_empty() { FEW_FIELDS } else { MOST_FIELDS };
     let mut answer = Response::new(Full::new(body));
     *answer.status_mut() = status;
-    let mut fields = HeaderMap::with_capacity(MOST_FIELDS);
+    let mut fields = HeaderMap::with_capacity(room);
     fields.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     fields.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
     *answer.headers_mut() = fields;
     answer

@@ -35,8 +35,8 @@ pub(super) enum Route<'a> {
 pub(super) fn route<'a>(edition: &'a Edition, uri: &Uri, navigates: bool) -> Route<'a> {
     let config = &edition.config;
     let Ok(path) = percent_decode_str(uri.path()).decode_utf8() else { return Route::Nothing };
-    if let Some(format) = all_format(&path)
-        && let Some(query) = uri.query()
+    if let Some(query) = uri.query()
+        && let Some(format) = all_format(&path)
     {
         match Criteria::from_query(query, config.entries) {
             Ok(Some(criteria)) => return spelled(criteria, query, format, config),
@@ -65,7 +65,7 @@ pub(super) fn route<'a>(edition: &'a Edition, uri: &Uri, navigates: bool) -> Rou
 
 /// The format of the feed of everything at a path.
 fn all_format(path: &str) -> Option<Format> {
-    let ending = path.strip_prefix('/')?.strip_prefix(&Selection::All.path())?.strip_prefix('.')?;
+    let ending = path.strip_prefix('/')?.strip_prefix(Selection::ALL)?.strip_prefix('.')?;
     Format::ALL.into_iter().find(|format| format.ending() == ending)
 }
 

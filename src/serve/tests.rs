@@ -242,6 +242,12 @@ async fn only_clients_that_ask_too_often_are_limited() {
     assert_eq!(field(&greedy, "retry-after"), "3599");
     let patient = ask(&site, NOW + 3600, &Method::GET, PATH, &[]).await;
     assert_eq!(patient.status(), StatusCode::OK);
+    // Spelling another selection each time is no way around it.
+    let mut spelled = Vec::new();
+    for number in 1..4 {
+        spelled.push(get(&site, &format!("/all.rss?limit={number}"), &[]).await.status());
+    }
+    assert_eq!(spelled, [StatusCode::OK, StatusCode::TOO_MANY_REQUESTS, StatusCode::TOO_MANY_REQUESTS]);
 }
 
 #[tokio::test]

@@ -148,6 +148,7 @@ fn a_new_configuration_is_taken_up_and_a_wrong_one_is_not() {
         crate::support::parse(&response.body).title.unwrap().content
     };
     assert_eq!(title(), "Before");
+    assert_eq!(served.get("/topics/two.atom").status, 200);
     work.write("kept.md", "---\ntitle: Kept\n---\n");
     eventually("a seed is broken", || {
         text(&served.admin("/metrics")).lines().any(|line| line == "sower_faults 1")
@@ -156,6 +157,9 @@ fn a_new_configuration_is_taken_up_and_a_wrong_one_is_not() {
     served.signal("-HUP");
     eventually("the new title is served, on the same connection", || title() == "After");
     assert_eq!(served.get("/topics/two.atom").status, 410);
+    let polled =
+        "sower_polls_total{feed=\"topics/two\",format=\"atom\",status=\"200\",coding=\"identity\"} 1";
+    assert!(text(&served.admin("/metrics")).contains(polled), "counts stay though their address went");
     fs::write(&configuration, "titel: Wrong\n").unwrap();
     served.signal("-HUP");
     work.write("b.md", dated("B", "One"));
@@ -172,6 +176,54 @@ fn a_new_configuration_is_taken_up_and_a_wrong_one_is_not() {
         ),
         "{log}"
     );
+}
+
+#[test]
+fn a_reload_keeps_what_lies_in_a_folder_that_cannot_be_read() {
+    let work = Workspace::new();
+    work.write("a.md", dated("A", "One"));
+    let aside = work.path().join("aside");
+    fs::create_dir(&aside).unwrap();
+    fs::write(aside.join("b.md"), dated("B", "One")).unwrap();
+    fs::write(aside.join("c.md"), dated("C", "One")).unwrap();
+    let lead_to = |place: &std::path::Path| {
+        let link = work.path().join("link");
+        std::os::unix::fs::symlink(place, &link).unwrap();
+        fs::rename(&link, work.seeds().join("folder")).unwrap();
+    };
+    lead_to(&aside);
+    let daemon = work.serve();
+    daemon.shows(&["C", "B", "A"]);
+    // A link into its own directory cannot be followed, not even by root.
+    lead_to(std::path::Path::new("."));
+    fs::write(work.path().join("sower.yaml"), "title: After\n").unwrap();
+    daemon.reconfigure(work.config());
+    let title =
+        |daemon: &crate::support::Daemon| crate::support::parse(&daemon.get("/all.rss").body).title.unwrap();
+    eventually("the configuration is taken up", || title(&daemon).content == "After");
+    daemon.shows(&["C", "B", "A"]);
+    fs::remove_file(aside.join("c.md")).unwrap();
+    lead_to(&aside);
+    daemon.shows(&["B", "A"]);
+    work.in_step(&daemon);
+}
+
+#[test]
+fn a_socket_that_a_service_manager_opened_is_served() {
+    let work = Workspace::new();
+    work.write("a.md", dated("A", "One"));
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let sower = work.command("serve");
+    let mut shell = Command::new("sh");
+    // As systemd does it: descriptor 3, and the process it is meant for.
+    shell.args(["-c", "exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" \"$@\""]);
+    shell.arg(sower.get_program()).args(sower.get_args()).args(["--admin-listen", "off"]);
+    shell.current_dir(work.path()).stdin(std::os::fd::OwnedFd::from(listener)).stderr(Stdio::null());
+    let child = shell.spawn().unwrap();
+    let _served = Served { child, socket: PathBuf::new(), admin: PathBuf::new() };
+    let mut connection = Connection::to(address);
+    assert_eq!(titles(&connection.request("GET", "/all.atom", &[]).body), ["A"]);
 }
 
 #[test]
