@@ -1,39 +1,42 @@
 #!/usr/bin/env bash
 # CPU time and throughput of a poll: sower beside nginx (and static-web-server, if it is installed),
-# which serve the same bytes as files. One core for the server and another for wrk, in turns within
-# one run, since machines differ; the figure of each is the median of its rounds.
+# which serve the same bytes as files with the same fields, and beside a hyper that only answers. One
+# core for the server and another for wrk, in turns within one run, since machines differ; the figure
+# of each is the median of its rounds.
 #
 #   benches/serve.sh            5 s a measurement, 3 rounds
 #   SECONDS_EACH=2 ROUNDS=1 CONNECTIONS=64 benches/serve.sh
+#   CORES=0,1 benches/serve.sh  two cores, or two workers, for the server, which wrk shares
 #
 # Needs wrk and nginx (with gzip_static), and taskset.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 seconds=${SECONDS_EACH:-5} rounds=${ROUNDS:-3} counts=${CONNECTIONS:-64 512}
-server_core=${SERVER_CORE:-0} client_core=${CLIENT_CORE:-1}
+cores=${CORES:-0} client_core=${CLIENT_CORE:-1}
+workers=$(tr ',' '\n' <<<"$cores" | wc -l)
 work=$(mktemp -d)
 trap 'kill $(jobs -p) 2>/dev/null; wait 2>/dev/null; rm -rf "$work"' EXIT
 for tool in wrk nginx taskset curl gzip; do
   command -v "$tool" >/dev/null || { echo "$tool is needed: install it first" >&2; exit 2; }
 done
 
-cargo build --release --quiet
+cargo build --release --quiet --bin sower --example bare_hyper
 mkdir -p "$work/seeds"
 words=(seed feed topic entry edition harvest field furrow rain light root stem leaf flower fruit barn)
 RANDOM=7
 for number in $(seq 100 159); do
   text=
-  for _ in $(seq 130); do text+="${words[RANDOM % ${#words[@]}]}$((RANDOM % 100)) "; done
+  for _ in $(seq 98); do text+="${words[RANDOM % ${#words[@]}]}$((RANDOM % 100)) "; done
   printf -- '---\ntitle: Entry %s\ndate: 2024-01-01T00:%s:00Z\nwebUrl: https://example.org/%s\nexcerpt: In short %s\ntopics: bench\n---\n%s\n' \
     "$number" "$((number - 100))" "$number" "$number" "$text" >"$work/seeds/$number.md"
 done
 
-sower_port=18080 nginx_port=18081 static_port=18082
+sower_port=18080 nginx_port=18081 static_port=18082 bare_port=18083
 start() { # NAME PORT COMMAND...: its process ids are in pids
   local name=$1 port=$2
   shift 2
-  taskset -c "$server_core" "$@" >"$work/$name.log" 2>&1 &
+  taskset -c "$cores" "$@" >"$work/$name.log" 2>&1 &
   local pid=$!
   for _ in $(seq 100); do
     curl -so /dev/null "http://127.0.0.1:$port/all.atom" && { pids[$name]=$pid; return; }
@@ -44,12 +47,13 @@ start() { # NAME PORT COMMAND...: its process ids are in pids
 }
 
 declare -A pids
+# The limiter looks at every poll, but has no reason to refuse any: those that may not be kept are free.
 start sower "$sower_port" target/release/sower serve --seeds "$work/seeds" --feeds "$work/feeds" \
-  --listen "127.0.0.1:$sower_port" ${SOWER_FLAGS:-}
+  --listen "127.0.0.1:$sower_port" --max-age 0s --client-limit 10000
 find "$work/feeds" -name '*.atom' -exec gzip -6 -k {} +
 chmod -R a+rX "$work"
 cat >"$work/nginx.conf" <<CONF
-daemon off; worker_processes 1; pid $work/nginx.pid; error_log $work/nginx-error.log;
+daemon off; worker_processes $workers; pid $work/nginx.pid; error_log $work/nginx-error.log;
 events { worker_connections 4096; }
 http {
   access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000;
@@ -57,11 +61,13 @@ http {
   open_file_cache max=1000 inactive=60s; open_file_cache_valid 60s; open_file_cache_min_uses 1;
   gzip_static on;
   server { listen 127.0.0.1:$nginx_port backlog=4096; root $work/feeds;
-    add_header Cache-Control "public, max-age=900"; add_header Vary Accept-Encoding; }
+    add_header Cache-Control "public, max-age=0, stale-while-revalidate=0, stale-if-error=86400";
+    add_header Vary "Accept-Encoding, Sec-Fetch-Dest"; add_header Access-Control-Allow-Origin "*"; }
 }
 CONF
 start nginx "$nginx_port" nginx -c "$work/nginx.conf"
-servers="sower nginx"
+start bare "$bare_port" target/release/examples/bare_hyper "127.0.0.1:$bare_port" "$work/feeds/all.atom"
+servers="sower nginx bare"
 if command -v static-web-server >/dev/null; then
   start static "$static_port" static-web-server --port "$static_port" --host 127.0.0.1 --root "$work/feeds" \
     --compression-static --threads-multiplier 1 --log-level error
@@ -77,7 +83,10 @@ measure() { # NAME CONNECTIONS HEADER: microseconds a request, requests a second
   before=$(cpu_nanoseconds "${pids[$1]}")
   taskset -c "$client_core" wrk -t1 -c"$2" -d"${seconds}s" -H "$3" "http://127.0.0.1:${!port_of}/all.atom" >"$work/wrk"
   after=$(cpu_nanoseconds "${pids[$1]}")
-  if grep -q 'Socket errors' "$work/wrk"; then grep 'Socket errors' "$work/wrk" >&2; fi
+  if grep -E 'Socket errors|Non-2xx' "$work/wrk" >&2; then
+    echo "$1 failed to answer; nothing is measured" >&2
+    exit 1
+  fi
   answers=$(awk '/requests in/ { print $1 }' "$work/wrk")
   awk -v ns=$((after - before)) -v n="$answers" -v rate="$(awk '/Requests\/sec/ { print $2 }' "$work/wrk")" \
     'BEGIN { printf "%.2f %.0f\n", ns / n / 1000, rate }'
@@ -88,25 +97,36 @@ tag_of() { # NAME
 }
 median() { sort -n | awk '{ value[NR] = $1 } END { print value[int((NR + 1) / 2)] }'; }
 
+header_of() { # NAME ANSWER: with which a server is asked for it
+  case $2 in
+    # static-web-server validates by date alone.
+    304) [ "$1" = static ] && echo 'If-Modified-Since: Thu, 01 Jan 2099 00:00:00 GMT' || echo "If-None-Match: $(tag_of "$1")" ;;
+    *) echo "Accept-Encoding: $2" ;;
+  esac
+}
+check() { # NAME ANSWER: that it is what it should be
+  local port_of="$1_port" expected=200 coding= answered
+  case $2 in 304) expected=304 ;; gzip) coding=gzip ;; esac
+  answered=$(curl -sD- -o/dev/null -H "$(header_of "$1" "$2")" "http://127.0.0.1:${!port_of}/all.atom" | tr -d '\r' |
+    awk 'NR == 1 { status = $2 } tolower($1) == "content-encoding:" { coding = $2 } END { print status, coding }')
+  [ "$answered" = "$expected $coding" ] || { echo "$1 answers $answered, not $expected $coding" >&2; exit 1; }
+}
+
 printf 'all.atom: %s bytes, %s with gzip; %s s a measurement, median of %s\n' \
   "$(stat -c %s "$work/feeds/all.atom")" "$(stat -c %s "$work/feeds/all.atom.gz")" "$seconds" "$rounds"
 printf '%-14s %11s %-8s %10s %12s %12s\n' answer connections server 'µs CPU' 'requests/s' 'of nginx'
 for count in $counts; do
   for answer in 304 gzip identity; do
+    # What only answers codes nothing.
+    [ "$answer" = gzip ] && asked=${servers/ bare/} || asked=$servers
+    for name in $asked; do check "$name" "$answer"; done
     for round in $(seq "$rounds"); do
-      for name in $servers; do
-        case $answer in
-          304) header="If-None-Match: $(tag_of "$name")" ;;
-          gzip) header='Accept-Encoding: gzip' ;;
-          identity) header='Accept-Encoding: identity' ;;
-        esac
-        # static-web-server validates by date alone.
-        [ "$answer" = 304 ] && [ "$name" = static ] && header="If-Modified-Since: Thu, 01 Jan 2099 00:00:00 GMT"
-        measure "$name" "$count" "$header" >>"$work/$answer.$count.$name"
+      for name in $asked; do
+        measure "$name" "$count" "$(header_of "$name" "$answer")" >>"$work/$answer.$count.$name"
       done
     done
     reference=$(cut -d' ' -f1 "$work/$answer.$count.nginx" | median)
-    for name in $servers; do
+    for name in $asked; do
       cost=$(cut -d' ' -f1 "$work/$answer.$count.$name" | median)
       rate=$(cut -d' ' -f2 "$work/$answer.$count.$name" | median)
       printf '%-14s %11s %-8s %10s %12s %12s\n' "$answer" "$count" "$name" "$cost" "$rate" \

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::audience::Audience;
@@ -35,24 +35,26 @@ pub struct Representation {
     pub archive: Option<Archive>,
     /// Who polls its address. The same in every edition.
     pub audience: Arc<Audience>,
-    /// What every answer with it says.
-    pub fields: Fields,
-    /// The bytes in each coding that was asked for.
-    coded: [OnceLock<Bytes>; Coding::ALL.len()],
-}
-
-/// Header fields of a representation, made once for all answers.
-#[derive(Debug, Clone)]
-pub struct Fields {
     /// A strong entity tag for each coding: a hash of the bytes and nothing else, so that it is the
     /// same on every machine and after every restart.
     entity_tags: [HeaderValue; Coding::ALL.len()],
-    /// `Last-Modified`.
-    pub last_modified: HeaderValue,
-    /// `Cache-Control`, if nothing is due within `max_age`.
-    pub cache_control: HeaderValue,
-    /// `Link`, to the representation itself.
-    pub link: HeaderValue,
+    /// The bytes in each coding that was asked for.
+    coded: [OnceLock<Bytes>; Coding::ALL.len()],
+    /// The fields of each kind of answer that was given.
+    heads: [[OnceLock<HeaderMap>; Coding::ALL.len()]; Head::ALL.len()],
+}
+
+/// Kinds of answers with a representation, by what they say of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Head {
+    /// With the bytes.
+    Full,
+    /// To a client that has them.
+    NotModified,
+}
+
+impl Head {
+    const ALL: [Self; 2] = [Self::Full, Self::NotModified];
 }
 
 /// What is known of an archive document.
@@ -74,33 +76,29 @@ impl Representation {
         max_age: Duration,
     ) -> Self {
         let hash = xxh3_128(&body);
-        let last_modified = whole_seconds(last_modified);
-        let fields = Fields {
-            entity_tags: Coding::ALL.map(|coding| field(format!("\"{hash:032x}{}\"", coding.suffix()))),
-            last_modified: field(httpdate::fmt_http_date(last_modified)),
-            cache_control: cache_control(max_age),
-            link: field(format!("<{url}>; rel=\"self\"")),
-        };
         Self {
             body: Bytes::from(body),
             media_type,
-            last_modified,
+            last_modified: whole_seconds(last_modified),
             url,
             max_age,
             page: None,
             archive: None,
             audience: Arc::default(),
-            fields,
+            entity_tags: Coding::ALL.map(|coding| field(format!("\"{hash:032x}{}\"", coding.suffix()))),
             coded: Default::default(),
+            heads: Default::default(),
         }
     }
 
     /// The same, first published at another time.
     pub fn modified(&self, last_modified: SystemTime) -> Self {
-        let mut modified = self.clone();
-        modified.last_modified = whole_seconds(last_modified);
-        modified.fields.last_modified = field(httpdate::fmt_http_date(modified.last_modified));
-        modified
+        Self { last_modified: whole_seconds(last_modified), heads: Default::default(), ..self.clone() }
+    }
+
+    /// The fields of an answer, made once for all of them.
+    pub fn head(&self, head: Head, coding: Coding, make: impl FnOnce() -> HeaderMap) -> &HeaderMap {
+        self.heads[head as usize][coding as usize].get_or_init(make)
     }
 
     /// Whether it is for people rather than for feed readers.
@@ -110,7 +108,7 @@ impl Representation {
 
     /// The entity tag of the bytes in a coding.
     pub fn entity_tag(&self, coding: Coding) -> &HeaderValue {
-        &self.fields.entity_tags[coding as usize]
+        &self.entity_tags[coding as usize]
     }
 
     /// The bytes in a coding, if they were asked for before.
@@ -130,21 +128,7 @@ impl Representation {
     }
 }
 
-/// How long a reader may show an old feed while the server cannot be reached, in seconds.
-const STALE_IF_ERROR: u64 = 24 * 60 * 60;
-
-/// `Cache-Control` of what may be kept for a time.
-pub fn cache_control(max_age: Duration) -> HeaderValue {
-    let seconds = max_age.as_secs();
-    field(format!(
-        "public, max-age={seconds}, stale-while-revalidate={seconds}, stale-if-error={STALE_IF_ERROR}"
-    ))
-}
-
-#[expect(
-    clippy::expect_used,
-    reason = "hashes, dates, numbers and percent-encoded addresses are visible ASCII"
-)]
+#[expect(clippy::expect_used, reason = "hashes are visible ASCII")]
 fn field(text: String) -> HeaderValue {
     HeaderValue::try_from(text).expect("visible ASCII")
 }

@@ -11,6 +11,7 @@ use hyper::{Request, Response, StatusCode};
 use serde::Serialize;
 
 use super::client::Peer;
+use super::fields::Fields;
 use super::{Answers, Site, metrics, respond};
 use crate::audience::{Audience, Readership};
 use crate::edition::Edition;
@@ -29,7 +30,7 @@ pub(super) struct Admin {
 
 impl Answers for Admin {
     async fn answer(&self, request: &Request<Incoming>, _: Peer) -> Response<Full<Bytes>> {
-        if let Some(refused) = respond::refused(request) {
+        if let Some(refused) = respond::refused(request, &Fields::of(request.headers())) {
             return refused;
         }
         let (status, media_type, text) = match request.uri().path() {

@@ -1,32 +1,32 @@
 //! Who asks: the address of a client, behind proxies if those are believed.
 
-use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use hyper::HeaderMap;
-use hyper::header::{HeaderName, USER_AGENT};
+use hyper::header::HeaderValue;
+use quick_cache::DefaultHashBuilder;
 use quick_cache::sync::Cache;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use super::fields::{Field, Fields};
+use super::precondition::has_validators;
 use crate::config::Proxies;
-
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The other end of a connection: an address, or None for a Unix socket.
 pub(super) type Peer = Option<IpAddr>;
 
 /// The address of the client who asks: the peer, or whom proxies that are believed name. Each adds
 /// the one that it heard from at the end, so the last that is none of them is it.
-pub(super) fn address(peer: Peer, headers: &HeaderMap, proxies: &Proxies) -> Peer {
+pub(super) fn address(peer: Peer, fields: &Fields<'_>, proxies: &Proxies) -> Peer {
     let believed = |peer: Peer| peer.map_or(proxies.unix, |address| proxies.contain(address));
     let mut client = peer.map(|address| address.to_canonical());
     if !believed(client) {
         return client;
     }
-    let lines = headers.get_all(X_FORWARDED_FOR).iter().rev();
-    for hop in lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b',')) {
+    for hop in
+        fields.lines(Field::ForwardedFor).rev().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','))
+    {
         let Some(address) = std::str::from_utf8(hop).ok().and_then(|hop| hop_address(hop.trim())) else {
             break;
         };
@@ -53,14 +53,14 @@ const MOST_CLIENTS: usize = 100_000;
 /// it as the answer may be kept (the generic cell rate algorithm). Who asks as often as answers say,
 /// and with validators, never runs out.
 pub(super) struct Limit {
-    key: RandomState,
+    key: DefaultHashBuilder,
     /// When the store is full again, in milliseconds since 1970, by client and address.
     full_at: Cache<u64, Arc<AtomicU64>>,
 }
 
 impl Limit {
     pub(super) fn new() -> Self {
-        Self { key: RandomState::new(), full_at: Cache::new(MOST_CLIENTS) }
+        Self { key: DefaultHashBuilder::default(), full_at: Cache::new(MOST_CLIENTS) }
     }
 
     /// Takes a poll, whose answer may be kept for `fresh`, from what a client has in store for an
@@ -68,17 +68,16 @@ impl Limit {
     pub(super) fn take(
         &self,
         (client, address): (Peer, &str),
-        headers: &HeaderMap,
+        fields: &Fields<'_>,
         (fresh, store): (Duration, Duration),
         now: SystemTime,
     ) -> Result<(), Duration> {
-        let conditional = super::precondition::has_validators(headers);
         // Behind one address there may be many; and in IPv6 one has all of a /64.
         let network = client.map(|client| match client {
             IpAddr::V4(address) => u128::from(address.to_bits()),
             IpAddr::V6(address) => address.to_bits() >> 64,
         });
-        let agent = headers.get(USER_AGENT).map(hyper::header::HeaderValue::as_bytes);
+        let agent = fields.get(Field::UserAgent).map(HeaderValue::as_bytes);
         let client = self.key.hash_one((network, agent, address));
         let Ok(full_at) = self.full_at.get_or_insert_with(&client, || Ok::<_, ()>(Arc::default())) else {
             return Ok(());
@@ -86,7 +85,7 @@ impl Limit {
         let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let now = milliseconds(now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default());
         let store = milliseconds(store);
-        let cost = milliseconds(fresh * if conditional { 1 } else { UNCONDITIONAL }).min(store);
+        let cost = milliseconds(fresh * if has_validators(fields) { 1 } else { UNCONDITIONAL }).min(store);
         let taken = full_at.fetch_update(Relaxed, Relaxed, |full_at| {
             let next = full_at.max(now) + cost;
             (next <= now + store).then_some(next)
@@ -99,6 +98,7 @@ impl Limit {
 mod tests {
     use super::*;
     use crate::config::Config;
+    use hyper::HeaderMap;
 
     fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -130,9 +130,11 @@ mod tests {
             let forwarded: Vec<_> = forwarded.iter().map(|line| ("x-forwarded-for", *line)).collect();
             let peer = peer.map(|peer| peer.parse().unwrap());
             let expected = expected.map(|address| address.parse().unwrap());
-            assert_eq!(address(peer, &headers(&forwarded), &proxies), expected, "{peer:?} {forwarded:?}");
+            let headers = headers(&forwarded);
+            assert_eq!(address(peer, &Fields::of(&headers), &proxies), expected, "{peer:?} {forwarded:?}");
         }
-        assert_eq!(address(None, &headers(&[("x-forwarded-for", "192.0.2.1")]), &Proxies::default()), None);
+        let forwarded = headers(&[("x-forwarded-for", "192.0.2.1")]);
+        assert_eq!(address(None, &Fields::of(&forwarded), &Proxies::default()), None);
     }
 
     #[test]
@@ -142,7 +144,12 @@ mod tests {
         let at = |second: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 + second);
         let polls_of = |fresh, client: u8, headers: &HeaderMap, times: &[u64]| -> Vec<u64> {
             let client = Some(IpAddr::from([192, 0, 2, client]));
-            let take = |&second| match limit.take((client, "a"), headers, (fresh, 6 * minute), at(second)) {
+            let take = |&second| match limit.take(
+                (client, "a"),
+                &Fields::of(headers),
+                (fresh, 6 * minute),
+                at(second),
+            ) {
                 Ok(()) => 0,
                 Err(wait) => wait.as_secs(),
             };
@@ -163,7 +170,8 @@ mod tests {
         let limit = Limit::new();
         let asked = |polls| {
             let minute = Duration::from_secs(60);
-            limit.take((None, "/all.rss"), &headers(&[]), (minute, polls * minute), SystemTime::now())
+            let (headers, now) = (HeaderMap::new(), SystemTime::now());
+            limit.take((None, "/all.rss"), &Fields::of(&headers), (minute, polls * minute), now)
         };
         assert!(asked(1).is_ok() && asked(1).is_err());
     }

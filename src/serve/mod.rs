@@ -4,6 +4,7 @@ mod access_log;
 mod admin;
 mod client;
 mod connection;
+mod fields;
 mod listener;
 mod metrics;
 mod negotiate;
@@ -23,8 +24,7 @@ use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{HeaderName, USER_AGENT};
-use hyper::{HeaderMap, Method, Request, Response};
+use hyper::{Method, Request, Response, Uri};
 use tokio::sync::Semaphore;
 use tracing::warn;
 
@@ -40,6 +40,7 @@ use crate::status::Status;
 use access_log::AccessLog;
 use admin::Admin;
 use client::{Limit, Peer};
+use fields::{Field, Fields};
 use metrics::Others;
 use precondition::Outcome;
 use queries::{NotMade, Queries};
@@ -66,9 +67,6 @@ pub struct Doors {
 
 /// Under which name clients are limited in asking for selections that addresses spell.
 const QUERIES: &str = "queries";
-
-/// What a browser wants an answer for (Fetch Metadata §2.1).
-static DESTINATION: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 /// Serves the current edition until `shutdown`, then lets the requests in flight finish.
 pub async fn serve(
@@ -127,10 +125,20 @@ struct Site {
 }
 
 /// A representation that was asked for, and until when it is what it is.
+#[derive(Clone, Copy)]
 struct Asked<'a> {
     representation: &'a Arc<Representation>,
     audience: &'a Audience,
     due: Option<Timestamp>,
+}
+
+/// A request, as far as answers depend on it.
+struct Ask<'a> {
+    uri: &'a Uri,
+    is_head: bool,
+    fields: Fields<'a>,
+    peer: Peer,
+    now: SystemTime,
 }
 
 /// What must be made before there is an answer.
@@ -152,17 +160,21 @@ impl Answers for Site {
 impl Site {
     /// The answer to a request that came from a peer at an instant.
     async fn reply<B>(&self, request: &Request<B>, peer: Peer, now: SystemTime) -> Response<Full<Bytes>> {
-        let answer = match respond::refused(request) {
+        let fields = Fields::of(request.headers());
+        let answer = match respond::refused(request, &fields) {
             Some(refused) => self.other(refused),
-            None => match self.find(request, peer, now) {
-                Ok(answer) => answer,
-                // Seldom, and much state: connections that wait for nothing need no room for it.
-                Err(unmade) => Box::pin(self.make(unmade, request, peer, now)).await,
-            },
+            None => {
+                let is_head = request.method() == Method::HEAD;
+                let ask = Ask { uri: request.uri(), is_head, fields, peer, now };
+                match self.find(&ask) {
+                    Ok(answer) => answer,
+                    // Seldom, and much state: connections that wait for nothing need no room for it.
+                    Err(unmade) => Box::pin(self.make(unmade, &ask)).await,
+                }
+            }
         };
         if let Some(log) = &self.access_log {
-            let client =
-                client::address(peer, request.headers(), &self.current.load().config.serving.trusted_proxies);
+            let client = client::address(peer, &fields, &self.current.load().config.serving.trusted_proxies);
             log.log(client, request, &answer, now);
         }
         answer
@@ -199,16 +211,10 @@ impl Site {
     }
 
     /// The answer with what is at an address, from one edition; or what must be made for it first.
-    fn find<B>(
-        &self,
-        request: &Request<B>,
-        peer: Peer,
-        now: SystemTime,
-    ) -> Result<Response<Full<Bytes>>, Unmade> {
-        let uri = request.uri();
+    fn find(&self, ask: &Ask<'_>) -> Result<Response<Full<Bytes>>, Unmade> {
         let edition = self.current.load();
-        let navigates = request.headers().get(&DESTINATION).is_some_and(|to| to == "document");
-        Ok(match route(&edition, uri, navigates) {
+        let navigates = ask.fields.get(Field::Destination).is_some_and(|to| to == "document");
+        Ok(match route(&edition, ask.uri, navigates) {
             Route::Found(representation) => {
                 let due = match representation.archive {
                     // What becomes due is of no settled month, or expires there.
@@ -217,11 +223,11 @@ impl Site {
                     None => edition.next_due,
                 };
                 let asked = Asked { representation, audience: &representation.audience, due };
-                return self.poll_limited(&asked, &edition.config, request, peer, now);
+                return self.poll_limited(&asked, &edition.config, ask);
             }
             Route::Page { page, feed } => {
                 let asked = Asked { representation: page, audience: &page.audience, due: None };
-                match self.poll_limited(&asked, &edition.config, request, peer, now) {
+                match self.poll_limited(&asked, &edition.config, ask) {
                     Ok(answer) => respond::in_place_of(feed, answer),
                     Err(Unmade::Coded(page, coding, _)) => {
                         return Err(Unmade::Page(page, coding, feed.clone()));
@@ -231,29 +237,22 @@ impl Site {
             }
             Route::Query(criteria, format) => {
                 // All selections together have one store: anyone can spell as many as they like.
-                if let Some(limited) =
-                    self.limited((QUERIES, edition.next_due), &edition.config, request, peer, now)
-                {
+                if let Some(limited) = self.limited((QUERIES, edition.next_due), &edition.config, ask) {
                     self.queried.count(Answer::Limited, Coding::Identity);
                     return Ok(limited);
                 }
                 return Err(Unmade::Selection(Guard::into_inner(edition), criteria, format));
             }
             Route::Moved(to) => self.other(respond::moved(to, edition.config.max_age)),
-            Route::Gone => self.other(respond::gone(uri, edition.config.max_age)),
+            Route::Gone => self.other(respond::gone(ask.uri, edition.config.max_age)),
             Route::Bad(value) => self.other(respond::bad(&value)),
-            Route::Nothing => self.other(respond::nothing(&edition, uri)),
+            Route::Nothing => self.other(respond::nothing(&edition, ask.uri)),
         })
     }
 
     /// The answer with what must be made first.
-    async fn make<B>(
-        &self,
-        unmade: Unmade,
-        request: &Request<B>,
-        peer: Peer,
-        now: SystemTime,
-    ) -> Response<Full<Bytes>> {
+    async fn make(&self, unmade: Unmade, ask: &Ask<'_>) -> Response<Full<Bytes>> {
+        let now = ask.now;
         let (edition, criteria, format) = match unmade {
             Unmade::Coded(representation, coding, due) => {
                 return self.code(&representation, coding, due, now).await;
@@ -270,7 +269,7 @@ impl Site {
         };
         let due = edition.next_due.into_iter().chain(made.until).min();
         let asked = Asked { representation: &made.representation, audience: &self.queried, due };
-        match self.poll(&asked, &edition.config, request, peer, now) {
+        match self.poll(&asked, &edition.config, ask) {
             Ok(answer) => answer,
             Err(Unmade::Coded(representation, coding, due)) => {
                 self.code(&representation, coding, due, now).await
@@ -280,65 +279,53 @@ impl Site {
     }
 
     /// The answer to a client that asks for something too often.
-    fn limited<B>(
+    fn limited(
         &self,
         (address, due): (&str, Option<Timestamp>),
         config: &Config,
-        request: &Request<B>,
-        peer: Peer,
-        now: SystemTime,
+        ask: &Ask<'_>,
     ) -> Option<Response<Full<Bytes>>> {
-        let polls = config.serving.client_limit?;
-        let client = client::address(peer, request.headers(), &config.serving.trusted_proxies);
-        let fresh = respond::fresh(config.max_age, due, now);
-        let taken = self.limit.take(
-            (client, address),
-            request.headers(),
-            (fresh, config.max_age.saturating_mul(polls)),
-            now,
-        );
+        let store = config.max_age.saturating_mul(config.serving.client_limit?);
+        let client = client::address(ask.peer, &ask.fields, &config.serving.trusted_proxies);
+        let fresh = respond::fresh(config.max_age, due, ask.now);
+        let taken = self.limit.take((client, address), &ask.fields, (fresh, store), ask.now);
         taken.err().map(respond::limited)
     }
 
     /// The answer with a representation, unless the client asks for it too often; or in which coding
     /// it must be made first.
-    fn poll_limited<B>(
+    fn poll_limited(
         &self,
         asked: &Asked<'_>,
         config: &Config,
-        request: &Request<B>,
-        peer: Peer,
-        now: SystemTime,
+        ask: &Ask<'_>,
     ) -> Result<Response<Full<Bytes>>, Unmade> {
-        match self.limited((&asked.representation.url, asked.due), config, request, peer, now) {
+        match self.limited((&asked.representation.url, asked.due), config, ask) {
             Some(limited) => {
                 asked.audience.count(Answer::Limited, Coding::Identity);
                 Ok(limited)
             }
-            None => self.poll(asked, config, request, peer, now),
+            None => self.poll(asked, config, ask),
         }
     }
 
     /// The answer with a representation; or in which coding it must be made first.
-    fn poll<B>(
+    fn poll(
         &self,
         asked: &Asked<'_>,
         config: &Config,
-        request: &Request<B>,
-        peer: Peer,
-        now: SystemTime,
+        ask: &Ask<'_>,
     ) -> Result<Response<Full<Bytes>>, Unmade> {
-        let Asked { representation, audience, due } = *asked;
-        let headers = request.headers();
-        let Some(coding) = negotiate::coding(headers) else {
+        let (Asked { representation, audience, due }, now) = (*asked, ask.now);
+        let Some(coding) = negotiate::coding(&ask.fields) else {
             return Ok(self.other(respond::unacceptable()));
         };
-        self.note(asked, config, headers, peer, now);
-        match precondition::evaluate(headers, representation.entity_tag(coding), representation.last_modified)
-        {
+        self.note(asked, config, ask);
+        let tag = representation.entity_tag(coding);
+        match precondition::evaluate(&ask.fields, tag, representation.last_modified) {
             Outcome::NotModified => {
                 audience.count(Answer::NotModified, coding);
-                if request.method() != Method::HEAD {
+                if !ask.is_head {
                     audience.save(representation.coded(coding).map_or(representation.body.len(), Bytes::len));
                 }
                 Ok(respond::not_modified(representation, coding, due, now))
@@ -384,11 +371,11 @@ impl Site {
     }
 
     /// Takes note of a reader: whoever polls a feed, rather than one of its archives or a page.
-    fn note(&self, asked: &Asked<'_>, config: &Config, headers: &HeaderMap, peer: Peer, now: SystemTime) {
+    fn note(&self, asked: &Asked<'_>, config: &Config, ask: &Ask<'_>) {
         if asked.representation.archive.is_none() && !asked.representation.is_page() {
-            let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
-            let client = client::address(peer, headers, &config.serving.trusted_proxies);
-            asked.audience.note(&self.day(now), client, agent);
+            let agent = ask.fields.texts(Field::UserAgent).next().unwrap_or_default();
+            let client = client::address(ask.peer, &ask.fields, &config.serving.trusted_proxies);
+            asked.audience.note(&self.day(ask.now), client, agent);
         }
     }
 

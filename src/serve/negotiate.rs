@@ -1,8 +1,6 @@
 //! Content negotiation by coding: RFC 9110 §12.5.3.
 
-use hyper::HeaderMap;
-use hyper::header::ACCEPT_ENCODING;
-
+use super::fields::{Field, Fields};
 use crate::coding::Coding;
 
 /// A quality value in thousandths (§12.4.2).
@@ -11,10 +9,9 @@ const FULL: Quality = 1000;
 
 /// The coding that a client likes best, among equals the one that gives the fewest bytes. None if
 /// it takes none of them, not even the bytes as they are.
-pub(super) fn coding(headers: &HeaderMap) -> Option<Coding> {
+pub(super) fn coding(fields: &Fields<'_>) -> Option<Coding> {
     let (mut named, mut rest) = ([None; Coding::ALL.len()], None);
-    let lines = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|line| line.to_str().ok());
-    for member in lines.flat_map(|line| line.split(',')) {
+    for member in fields.texts(Field::AcceptEncoding).flat_map(|line| line.split(',')) {
         let (name, quality) = match member.split_once(';') {
             Some((name, parameter)) => match quality(parameter) {
                 Some(quality) => (name, quality),
@@ -77,6 +74,8 @@ fn quality(parameter: &str) -> Option<Quality> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hyper::HeaderMap;
+    use hyper::header::ACCEPT_ENCODING;
     use proptest::prelude::*;
 
     fn chosen(lines: &[&str]) -> Option<Coding> {
@@ -84,7 +83,7 @@ mod tests {
         for line in lines {
             headers.append(ACCEPT_ENCODING, line.parse().unwrap());
         }
-        coding(&headers)
+        coding(&Fields::of(&headers))
     }
 
     #[test]

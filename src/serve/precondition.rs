@@ -2,10 +2,9 @@
 
 use std::time::SystemTime;
 
-use hyper::HeaderMap;
-use hyper::header::{
-    HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE,
-};
+use hyper::header::HeaderValue;
+
+use super::fields::{Field, Fields};
 
 /// What the preconditions of a GET or HEAD decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,26 +19,26 @@ pub(super) enum Outcome {
 
 /// Evaluates the preconditions of a GET or HEAD for a representation that exists, in the order of
 /// §13.2.2. A field that is not valid counts as absent (§13.1.3, §13.1.4).
-pub(super) fn evaluate(headers: &HeaderMap, entity_tag: &HeaderValue, last_modified: SystemTime) -> Outcome {
+pub(super) fn evaluate(fields: &Fields<'_>, entity_tag: &HeaderValue, last_modified: SystemTime) -> Outcome {
     let entity_tag = entity_tag.as_bytes();
-    if headers.contains_key(IF_MATCH) {
-        if !any_tag(headers, &IF_MATCH, |tag| strong(tag) && tag.as_bytes() == entity_tag) {
+    if fields.has(Field::IfMatch) {
+        if !any_tag(fields, Field::IfMatch, |tag| strong(tag) && tag.as_bytes() == entity_tag) {
             return Outcome::Failed;
         }
-    } else if date(headers, &IF_UNMODIFIED_SINCE).is_some_and(|date| last_modified > date) {
+    } else if date(fields, Field::IfUnmodifiedSince).is_some_and(|date| last_modified > date) {
         return Outcome::Failed;
     }
-    let not_modified = if headers.contains_key(IF_NONE_MATCH) {
-        any_tag(headers, &IF_NONE_MATCH, |tag| is_same(opaque(tag), entity_tag))
+    let not_modified = if fields.has(Field::IfNoneMatch) {
+        any_tag(fields, Field::IfNoneMatch, |tag| is_same(opaque(tag), entity_tag))
     } else {
-        date(headers, &IF_MODIFIED_SINCE).is_some_and(|date| last_modified <= date)
+        date(fields, Field::IfModifiedSince).is_some_and(|date| last_modified <= date)
     };
     if not_modified { Outcome::NotModified } else { Outcome::Proceed }
 }
 
 /// Whether a client says what it has.
-pub(super) fn has_validators(headers: &HeaderMap) -> bool {
-    headers.contains_key(IF_NONE_MATCH) || headers.contains_key(IF_MODIFIED_SINCE)
+pub(super) fn has_validators(fields: &Fields<'_>) -> bool {
+    fields.has(Field::IfNoneMatch) || fields.has(Field::IfModifiedSince)
 }
 
 /// §8.8.3.2: strong comparison needs both tags to be strong. Ours always are.
@@ -59,9 +58,8 @@ fn is_same(tag: &str, entity_tag: &[u8]) -> bool {
 }
 
 /// Whether `*` or a tag of the list that fits stands in any line of a field.
-fn any_tag(headers: &HeaderMap, name: &HeaderName, fits: impl Fn(&str) -> bool) -> bool {
-    let lines = headers.get_all(name).iter().filter_map(|line| line.to_str().ok());
-    lines.into_iter().any(|line| line.trim() == "*" || tags(line).any(&fits))
+fn any_tag(fields: &Fields<'_>, field: Field, fits: impl Fn(&str) -> bool) -> bool {
+    fields.texts(field).any(|line| line.trim() == "*" || tags(line).any(&fits))
 }
 
 /// The entity tags of a list, with their quotes, up to the first thing that is none (§8.8.3).
@@ -79,8 +77,8 @@ fn tags(line: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
-    let mut lines = headers.get_all(name).iter();
+fn date(fields: &Fields<'_>, field: Field) -> Option<SystemTime> {
+    let mut lines = fields.lines(field);
     let line = lines.next().filter(|_| lines.next().is_none())?;
     httpdate::parse_http_date(line.to_str().ok()?.trim()).ok()
 }
@@ -88,6 +86,8 @@ fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hyper::HeaderMap;
+    use hyper::header::HeaderName;
     use proptest::prelude::*;
     use std::time::Duration;
 
@@ -100,7 +100,7 @@ mod tests {
         }
         // Sun, 06 Nov 1994 08:49:37 GMT
         evaluate(
-            &headers,
+            &Fields::of(&headers),
             &HeaderValue::from_static(TAG),
             SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777),
         )

@@ -6,17 +6,17 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ALLOW,
-    CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
-    HOST, HeaderName, HeaderValue, LAST_MODIFIED, LINK, LOCATION, RETRY_AFTER, TRANSFER_ENCODING, VARY,
-    X_CONTENT_TYPE_OPTIONS,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONNECTION,
+    CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LAST_MODIFIED,
+    LINK, LOCATION, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use percent_encoding::percent_decode_str;
 
+use super::fields::{Field, Fields};
 use crate::coding::Coding;
 use crate::criteria::BadValue;
-use crate::edition::{Edition, Representation, cache_control};
+use crate::edition::{Edition, Head, Representation};
 use crate::seed::Timestamp;
 use crate::text::printable;
 
@@ -28,21 +28,24 @@ const PLAIN: &str = "text/plain; charset=utf-8";
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src https: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 /// What answers at the address of a feed depend on.
 const FEED_VARY: &str = "Accept-Encoding, Sec-Fetch-Dest";
+/// What all others depend on.
+const VARIES: &str = "Accept-Encoding";
+/// What `Cache-Control` says of an answer that may be another at any moment.
+const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 /// How long a browser need not ask again whether a script may read feeds, in seconds.
 const PREFLIGHT_AGE: &str = "86400";
 /// Most addresses that an answer lists.
 const MOST_ADDRESSES: usize = 200;
 
 /// The answer to a request that is none for a representation, whatever the address.
-pub(super) fn refused<B>(request: &Request<B>) -> Option<Response<Full<Bytes>>> {
-    let (method, headers) = (request.method(), request.headers());
+pub(super) fn refused<B>(request: &Request<B>, fields: &Fields<'_>) -> Option<Response<Full<Bytes>>> {
     // RFC 9112 §3.2: one Host, which HTTP/1.0 may leave out. §6.1: who sends two lengths may be
     // hiding another request in the body; of the two, only Transfer-Encoding is left here.
-    let mut hosts = headers.get_all(HOST).iter();
+    let mut hosts = fields.lines(Field::Host);
     let nameless = hosts.next().is_none() && request.version() >= Version::HTTP_11;
     let problem = if nameless || hosts.next().is_some() {
         "a request needs one Host"
-    } else if headers.contains_key(TRANSFER_ENCODING) {
+    } else if fields.has(Field::TransferEncoding) {
         "a request here has no body, and no Transfer-Encoding"
     } else {
         ""
@@ -50,15 +53,15 @@ pub(super) fn refused<B>(request: &Request<B>) -> Option<Response<Full<Bytes>>> 
     if !problem.is_empty() {
         return Some(closing(explain(StatusCode::BAD_REQUEST, [], format!("{problem}\n"))));
     }
-    let has_body = headers.get(CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
-    match *method {
+    let has_body = fields.get(Field::ContentLength).is_some_and(|length| length.as_bytes() != b"0");
+    match *request.method() {
         Method::GET | Method::HEAD if has_body => Some(closing(explain(
             StatusCode::PAYLOAD_TOO_LARGE,
             [],
             "A request for a feed has no body\n".to_owned(),
         ))),
         Method::GET | Method::HEAD => None,
-        Method::OPTIONS => Some(options(headers)),
+        Method::OPTIONS => Some(options(fields)),
         _ => {
             let allow = [(ALLOW, HeaderValue::from_static(METHODS))];
             let refused =
@@ -69,11 +72,11 @@ pub(super) fn refused<B>(request: &Request<B>) -> Option<Response<Full<Bytes>>> 
 }
 
 /// What an address answers to; and to browsers, that scripts of other sites may ask (Fetch §3.3).
-fn options(headers: &HeaderMap) -> Response<Full<Bytes>> {
+fn options(asked: &Fields<'_>) -> Response<Full<Bytes>> {
     let mut answer = answer(StatusCode::NO_CONTENT, Bytes::new());
     let fields = answer.headers_mut();
     fields.insert(ALLOW, HeaderValue::from_static(METHODS));
-    if headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
+    if asked.has(Field::RequestMethod) {
         fields.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(METHODS));
         fields.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*"));
         fields.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(PREFLIGHT_AGE));
@@ -95,16 +98,8 @@ pub(super) fn found(
     due: Option<Timestamp>,
     now: SystemTime,
 ) -> Response<Full<Bytes>> {
-    let mut answer = answer(StatusCode::OK, body);
-    let fields = answer.headers_mut();
-    validate(fields, representation, coding, due, now);
-    fields.insert(CONTENT_TYPE, HeaderValue::from_static(representation.media_type));
-    fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    fields.insert(LINK, representation.fields.link.clone());
-    fields.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("ETag, Link"));
-    if coding != Coding::Identity {
-        fields.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
-    }
+    let mut answer = Response::new(Full::new(body));
+    *answer.headers_mut() = head(representation, Head::Full, coding, due, now);
     answer
 }
 
@@ -115,37 +110,82 @@ pub(super) fn not_modified(
     due: Option<Timestamp>,
     now: SystemTime,
 ) -> Response<Full<Bytes>> {
-    let mut answer = answer(StatusCode::NOT_MODIFIED, Bytes::new());
-    validate(answer.headers_mut(), representation, coding, due, now);
+    let mut answer = Response::new(Full::new(Bytes::new()));
+    *answer.status_mut() = StatusCode::NOT_MODIFIED;
+    *answer.headers_mut() = head(representation, Head::NotModified, coding, due, now);
     answer
 }
 
-fn validate(
-    fields: &mut HeaderMap,
+/// The fields of an answer with a representation at an instant.
+fn head(
     representation: &Representation,
+    head: Head,
     coding: Coding,
     due: Option<Timestamp>,
     now: SystemTime,
-) {
+) -> HeaderMap {
+    let made = || match head {
+        Head::Full => full(representation, coding),
+        Head::NotModified => short(representation, coding),
+    };
+    let mut fields = representation.head(head, coding, made).clone();
+    // A clock that was set back must not make a date in the future (RFC 9110 §8.8.2.1).
+    if representation.last_modified > now {
+        fields.insert(LAST_MODIFIED, date(now));
+    }
+    let kept = fresh(representation.max_age, due, now);
+    if kept < representation.max_age {
+        fields.insert(CACHE_CONTROL, cache_control(kept));
+    }
+    fields
+}
+
+/// What is said of a representation to those who have it.
+fn short(representation: &Representation, coding: Coding) -> HeaderMap {
+    let mut fields = HeaderMap::with_capacity(FEW_FIELDS);
+    fields.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    let vary = if representation.page.is_some() { FEED_VARY } else { VARIES };
+    fields.insert(VARY, HeaderValue::from_static(vary));
     fields.insert(ETAG, representation.entity_tag(coding).clone());
+    fields.insert(LAST_MODIFIED, date(representation.last_modified));
+    fields.insert(CACHE_CONTROL, cache_control(representation.max_age));
     if representation.is_page() {
         fields.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
     }
-    if representation.page.is_some() {
-        fields.insert(VARY, HeaderValue::from_static(FEED_VARY));
+    fields
+}
+
+/// What is said of a representation with its bytes.
+fn full(representation: &Representation, coding: Coding) -> HeaderMap {
+    let mut fields = short(representation, coding);
+    fields.insert(CONTENT_TYPE, HeaderValue::from_static(representation.media_type));
+    fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    fields.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("ETag, Link"));
+    // Addresses are percent-encoded, so every one is valid.
+    if let Ok(link) = HeaderValue::try_from(format!("<{}>; rel=\"self\"", representation.url)) {
+        fields.insert(LINK, link);
     }
-    // A clock that was set back must not make a date in the future (RFC 9110 §8.8.2.1).
-    let last_modified = if representation.last_modified <= now {
-        Some(representation.fields.last_modified.clone())
-    } else {
-        HeaderValue::try_from(httpdate::fmt_http_date(now)).ok()
-    };
-    fields.extend(last_modified.map(|date| (LAST_MODIFIED, date)));
-    let kept = match fresh(representation.max_age, due, now) {
-        left if left < representation.max_age => cache_control(left),
-        _ => representation.fields.cache_control.clone(),
-    };
-    fields.insert(CACHE_CONTROL, kept);
+    if coding != Coding::Identity {
+        fields.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
+    }
+    fields
+}
+
+/// A date as HTTP has it, which is visible ASCII.
+fn date(at: SystemTime) -> HeaderValue {
+    HeaderValue::try_from(httpdate::fmt_http_date(at)).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// How long a reader may show an old feed while the server cannot be reached, in seconds.
+const STALE_IF_ERROR: u64 = 24 * 60 * 60;
+
+/// `Cache-Control` of what may be kept for a time.
+fn cache_control(max_age: Duration) -> HeaderValue {
+    let seconds = max_age.as_secs();
+    let text = format!(
+        "public, max-age={seconds}, stale-while-revalidate={seconds}, stale-if-error={STALE_IF_ERROR}"
+    );
+    HeaderValue::try_from(text).unwrap_or(NO_CACHE)
 }
 
 /// How long an answer may be kept: no longer than until it is due to be another.
@@ -192,8 +232,7 @@ pub(super) fn moved(to: String, max_age: Duration) -> Response<Full<Bytes>> {
 /// `Cache-Control` of an answer about an address that is no feed: the configuration decides it, and
 /// may change.
 fn kept_for(max_age: Duration) -> HeaderValue {
-    HeaderValue::try_from(format!("public, max-age={}", max_age.as_secs()))
-        .unwrap_or(HeaderValue::from_static("no-cache"))
+    HeaderValue::try_from(format!("public, max-age={}", max_age.as_secs())).unwrap_or(NO_CACHE)
 }
 
 /// The answer for the feeds of a retired topic.
@@ -257,25 +296,21 @@ fn explain(
     let described = answer.headers_mut();
     described.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     described.insert(CONTENT_TYPE, HeaderValue::from_static(PLAIN));
-    described.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    described.insert(CACHE_CONTROL, NO_CACHE);
     for (name, value) in fields {
         described.insert(name, value);
     }
     answer
 }
 
-/// Fields of an answer with a representation, and of one without: making room for them at once is
-/// faster than in steps.
-const MOST_FIELDS: usize = 12;
+/// Room for the fields of a short answer, made at once.
 const FEW_FIELDS: usize = 6;
 
 fn answer(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
-    let room = if body.is_empty() { FEW_FIELDS } else { MOST_FIELDS };
     let mut answer = Response::new(Full::new(body));
     *answer.status_mut() = status;
-    let mut fields = HeaderMap::with_capacity(room);
+    let fields = answer.headers_mut();
     fields.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    fields.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
-    *answer.headers_mut() = fields;
+    fields.insert(VARY, HeaderValue::from_static(VARIES));
     answer
 }

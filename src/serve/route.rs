@@ -1,5 +1,6 @@
 //! From an address to what is there: a pure function of the edition.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use hyper::Uri;
@@ -34,7 +35,13 @@ pub(super) enum Route<'a> {
 /// that are no criteria mean nothing, but that `raw` shows browsers the feed itself.
 pub(super) fn route<'a>(edition: &'a Edition, uri: &Uri, navigates: bool) -> Route<'a> {
     let config = &edition.config;
-    let Ok(path) = percent_decode_str(uri.path()).decode_utf8() else { return Route::Nothing };
+    let path = match uri.path() {
+        plain if !plain.contains('%') => Cow::Borrowed(plain),
+        path => match percent_decode_str(path).decode_utf8() {
+            Ok(path) => path,
+            Err(_) => return Route::Nothing,
+        },
+    };
     if let Some(query) = uri.query()
         && let Some(format) = all_format(&path)
     {
