@@ -78,7 +78,7 @@ fn render_a_feed_of_50(bencher: Bencher, ending: &str) {
     let config = config();
     let catalog = catalog(&config, 1000);
     let publication = Publication::new(&config);
-    let feed = LogicalFeed::all(&config, &catalog).subscription();
+    let feed = LogicalFeed::all(&config, catalog.entries()).subscription();
     let format = Format::ALL.into_iter().find(|format| format.ending() == ending).unwrap();
     bencher.bench(|| format.render(black_box(&feed), &publication).unwrap());
 }
@@ -87,7 +87,7 @@ fn render_a_feed_of_50(bencher: Bencher, ending: &str) {
 fn code_a_feed_of_50(bencher: Bencher, name: &str) {
     let config = config();
     let catalog = catalog(&config, 1000);
-    let feed = LogicalFeed::all(&config, &catalog).subscription();
+    let feed = LogicalFeed::all(&config, catalog.entries()).subscription();
     let body = Format::Atom.render(&feed, &Publication::new(&config)).unwrap();
     let coding = Coding::ALL.into_iter().find(|coding| coding.name() == name).unwrap();
     bencher.counter(BytesCount::of_slice(&body)).bench(|| coding.encode(black_box(&body)));
@@ -113,7 +113,7 @@ fn publish_one_change(bencher: Bencher, seeds: usize) {
     let rules = Rules::new(&config, false);
     let mut catalog = catalog(&config, seeds);
     let touched = catalog.apply([change(&rules, 0, "Title")], Utc::now());
-    let mut publisher = Publisher::new(config.clone(), None);
+    let mut publisher = Publisher::new(config.clone());
     publisher.publish(&catalog, &touched, SystemTime::now());
     let mut number = 0;
     bencher.bench_local(|| {

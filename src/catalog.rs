@@ -4,92 +4,35 @@
 //! the seeds and the instant alone, never on the order in which they came: the one exception is a
 //! seed that was good and is broken now, which keeps its last good record.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use chrono::TimeDelta;
-
 use crate::config::Topics;
+use crate::entries::{Entries, Entry, Facets};
 use crate::fault::{Fault, Severity};
 use crate::seed::{Change, Held, Month, Reading, Record, Timestamp, Topic};
-use crate::slug::slug;
-
-/// One element of a feed: what is shown of all the records that have the same id.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
-    /// The best of the records: highest quality, then newest, then smallest path.
-    pub record: Arc<Record>,
-    /// When it was published.
-    pub published: Timestamp,
-    /// The topics of all the records, each slug once, those of the best record first.
-    pub topics: Vec<Topic>,
-    /// The slugs of the topics in whose feeds it is: its own and their ancestors.
-    pub within: BTreeSet<Arc<str>>,
-    /// What else selections pick it by.
-    pub facets: Facets,
-}
-
-/// What selections pick an entry by, spelled as criteria spell it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facets {
-    /// Slug of its type.
-    pub kind: Option<String>,
-    /// Slug of its category.
-    pub category: Option<String>,
-    /// Host of its provider.
-    pub host: Option<String>,
-    /// Slug of its provider's name.
-    pub provider: Option<String>,
-}
-
-impl Facets {
-    fn of(record: &Record) -> Self {
-        let provider = record.provider.as_ref();
-        let site = provider.and_then(|provider| provider.site.as_deref());
-        Self {
-            kind: record.kind.as_deref().map(slug),
-            category: record.category.as_deref().map(slug),
-            host: site.and_then(|site| site.strip_prefix("https://")).map(str::to_owned),
-            provider: provider.map(|provider| slug(&provider.name)),
-        }
-    }
-}
-
-impl Entry {
-    /// When the entry last changed.
-    pub fn updated(&self) -> Timestamp {
-        self.record.updated.unwrap_or(self.published).max(self.published)
-    }
-}
 
 /// The months whose entries a change may have changed, by feed.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Touched {
     /// In the feed of all entries, and so in any.
     pub all: BTreeSet<Month>,
     /// In the feed of each topic, by slug.
     pub topics: BTreeMap<Arc<str>, BTreeSet<Month>>,
+    /// The entries that changed, as they were and as they are.
+    pub entries: Vec<Arc<Entry>>,
 }
-
-/// The place of an entry in every feed that it is in: newest first, then by id.
-type Rank = (Reverse<Timestamp>, Arc<str>);
-
-/// Entries in the order of feeds.
-type Ranked = BTreeMap<Rank, Arc<Entry>>;
 
 /// Every seed that was read, and the entries that are shown of them.
 #[derive(Debug, Default)]
 pub struct Catalog {
     unpublished: bool,
-    hierarchy: Arc<Topics>,
     now: Timestamp,
     seeds: BTreeMap<Arc<str>, Seed>,
     groups: HashMap<Arc<str>, Group>,
     /// When the standing of which group changes by itself.
     due: BTreeSet<(Timestamp, Arc<str>)>,
-    all: Ranked,
-    topics: BTreeMap<Arc<str>, TopicEntries>,
+    entries: Entries,
 }
 
 /// What is known of one seed.
@@ -107,12 +50,6 @@ struct Group {
     paths: BTreeSet<Arc<str>>,
     entry: Option<Arc<Entry>>,
     due: Option<Timestamp>,
-}
-
-#[derive(Debug, Default)]
-struct TopicEntries {
-    ranks: Ranked,
-    spellings: BTreeMap<Arc<str>, usize>,
 }
 
 /// The seeds in numbers.
@@ -154,7 +91,7 @@ pub struct Duplicates {
 impl Catalog {
     /// An empty catalog. With `unpublished`, records are shown that their writers hide.
     pub fn new(unpublished: bool, hierarchy: Arc<Topics>) -> Self {
-        Self { unpublished, hierarchy, ..Self::default() }
+        Self { unpublished, entries: Entries::new(hierarchy), ..Self::default() }
     }
 
     /// Takes in what changed, and what time changed: scheduled and expired records up to `now`.
@@ -238,7 +175,7 @@ impl Catalog {
                 shown.push((record, published));
             }
         }
-        let entry = merge(shown, &self.hierarchy);
+        let entry = merge(shown, self.entries.hierarchy());
         if let Some(due) = std::mem::replace(&mut group.due, due) {
             self.due.remove(&(due, id.clone()));
         }
@@ -250,15 +187,15 @@ impl Catalog {
             for entry in old.iter().chain(&group.entry) {
                 touched.add(entry);
                 for topic in &entry.topics {
-                    let name = || self.topic_name(&topic.slug).unwrap_or_default().to_owned();
+                    let name = || self.entries.topic_name(&topic.slug).unwrap_or_default().to_owned();
                     names_before.entry(topic.slug.clone()).or_insert_with(name);
                 }
             }
             if let Some(old) = &old {
-                self.withdraw(old, id);
+                self.entries.withdraw(old);
             }
             if let Some(new) = &group.entry {
-                self.show(new, id);
+                self.entries.show(new);
             }
         }
         if !group.paths.is_empty() {
@@ -266,107 +203,18 @@ impl Catalog {
         }
     }
 
-    /// Puts an entry into the feeds that it belongs to.
-    fn show(&mut self, entry: &Arc<Entry>, id: &Arc<str>) {
-        let rank = (Reverse(entry.published), id.clone());
-        for slug in &entry.within {
-            self.topics.entry(slug.clone()).or_default().ranks.insert(rank.clone(), entry.clone());
-        }
-        for topic in &entry.topics {
-            let entries = self.topics.entry(topic.slug.clone()).or_default();
-            *entries.spellings.entry(topic.name.clone()).or_default() += 1;
-        }
-        self.all.insert(rank, entry.clone());
-    }
-
-    /// Takes an entry out of the feeds that it is in.
-    fn withdraw(&mut self, entry: &Entry, id: &Arc<str>) {
-        let rank = (Reverse(entry.published), id.clone());
-        for topic in &entry.topics {
-            let Some(entries) = self.topics.get_mut(&topic.slug) else { continue };
-            if let Some(spelled) = entries.spellings.get_mut(&topic.name) {
-                *spelled -= 1;
-                if *spelled == 0 {
-                    entries.spellings.remove(&topic.name);
-                }
-            }
-        }
-        for slug in &entry.within {
-            let Some(entries) = self.topics.get_mut(slug) else { continue };
-            entries.ranks.remove(&rank);
-            if entries.ranks.is_empty() {
-                self.topics.remove(slug);
-            }
-        }
-        self.all.remove(&rank);
-    }
-
     /// Every feed with an entry of a topic names the topic, so it changes when the name does.
     fn touch_renamed(&self, names_before: &HashMap<Arc<str>, String>, touched: &mut Touched) {
         for (slug, before) in names_before {
-            if self.topic_name(slug).is_some_and(|name| name != before) {
-                self.topic(slug).for_each(|entry| touched.add(entry));
+            if self.entries.topic_name(slug).is_some_and(|name| name != before) {
+                self.entries.topic(slug).for_each(|entry| touched.add(entry));
             }
         }
     }
 
-    /// All entries, in order.
-    pub fn all(&self) -> impl Iterator<Item = &Arc<Entry>> {
-        self.all.values()
-    }
-
-    /// The entries of a topic, in order.
-    pub fn topic(&self, slug: &str) -> impl Iterator<Item = &Arc<Entry>> {
-        self.ranked(Some(slug)).into_iter().flat_map(BTreeMap::values)
-    }
-
-    /// How many entries a topic has, or how many there are if none is given.
-    pub fn count(&self, topic: Option<&str>) -> usize {
-        self.ranked(topic).map_or(0, BTreeMap::len)
-    }
-
-    fn ranked(&self, topic: Option<&str>) -> Option<&Ranked> {
-        match topic {
-            Some(slug) => self.topics.get(slug).map(|entries| &entries.ranks),
-            None => Some(&self.all),
-        }
-    }
-
-    /// The months of a topic's entries, or of all entries if none is given, the newest first.
-    pub fn months(&self, topic: Option<&str>) -> Vec<Month> {
-        let Some(ranked) = self.ranked(topic) else { return Vec::new() };
-        let month_of = |(rank, _): (&Rank, _)| Month::of(rank.0.0);
-        let before = |month: Month| {
-            let rank = (Reverse(month.first_second() - TimeDelta::seconds(1)), Arc::from(""));
-            ranked.range(rank..).next().map(month_of)
-        };
-        std::iter::successors(ranked.first_key_value().map(month_of), |month| before(*month)).collect()
-    }
-
-    /// The entries of one month, in order: a topic's, or all if none is given.
-    pub fn month(&self, topic: Option<&str>, month: Month) -> impl Iterator<Item = &Arc<Entry>> {
-        let newest = (Reverse(month.last_second()), Arc::from(""));
-        let entries = self.ranked(topic).into_iter().flat_map(move |ranked| ranked.range(newest.clone()..));
-        entries.map(|(_, entry)| entry).take_while(move |entry| Month::of(entry.published) == month)
-    }
-
-    /// Every topic with an entry: its slug, its name, and how many entries. A retired one has no
-    /// feed, and is not among them.
-    pub fn topics(&self) -> impl Iterator<Item = (&Arc<str>, &str, usize)> {
-        let shown = self.topics.iter().filter(|(slug, _)| !self.hierarchy.is_retired(slug));
-        shown.map(|(slug, entries)| (slug, self.topic_name(slug).unwrap_or(slug), entries.ranks.len()))
-    }
-
-    /// What a topic is called: as the configuration says, else as it is spelled most often; the
-    /// smallest spelling, if several are.
-    pub fn topic_name(&self, slug: &str) -> Option<&str> {
-        let configured = self.hierarchy.get(slug).map(|topic| &*topic.name);
-        configured.or_else(|| self.topics.get(slug).map(TopicEntries::name))
-    }
-
-    /// What every topic with an entry is called, by slug.
-    pub fn topic_names(&self) -> impl Iterator<Item = (&Arc<str>, &str)> {
-        self.topics.keys().map(|slug| (slug, self.topic_name(slug).unwrap_or(slug)))
+    /// The entries that are shown.
+    pub fn entries(&self) -> &Entries {
+        &self.entries
     }
 
     /// The instant that the catalog speaks of.
@@ -451,8 +299,8 @@ impl Catalog {
         let mut census = Census {
             seeds: self.seeds.len(),
             records: self.seeds.values().filter(|seed| seed.record.is_some()).count(),
-            entries: self.all.len(),
-            topics: self.topics.len(),
+            entries: self.entries.count(None),
+            topics: self.entries.topic_names().count(),
             outdated: self.seeds.values().filter(|seed| seed.outdated).count(),
             faults: self.faults().filter(|fault| fault.severity == Severity::Fault).count(),
             ..Census::default()
@@ -472,19 +320,13 @@ impl Touched {
         self.all.is_empty()
     }
 
-    fn add(&mut self, entry: &Entry) {
+    fn add(&mut self, entry: &Arc<Entry>) {
+        self.entries.push(entry.clone());
         let month = Month::of(entry.published);
         self.all.insert(month);
         for slug in &entry.within {
             self.topics.entry(slug.clone()).or_default().insert(month);
         }
-    }
-}
-
-impl TopicEntries {
-    fn name(&self) -> &str {
-        let most = self.spellings.iter().max_by_key(|(name, count)| (**count, Reverse(*name)));
-        most.map_or("", |(name, _)| name)
     }
 }
 
@@ -536,9 +378,9 @@ mod tests {
             });
             (name.to_owned(), shown.collect())
         };
-        let mut seen = vec![feed("*", catalog.all().collect())];
-        for (slug, name, count) in catalog.topics() {
-            let entries: Vec<_> = catalog.topic(slug).collect();
+        let mut seen = vec![feed("*", catalog.entries.all().collect())];
+        for (slug, name, count) in catalog.entries.topics() {
+            let entries: Vec<_> = catalog.entries.topic(slug).collect();
             assert_eq!(entries.len(), count);
             seen.push(feed(name, entries));
         }
@@ -557,7 +399,7 @@ mod tests {
             ],
             now(),
         );
-        let entry = catalog.all().next().unwrap();
+        let entry = catalog.entries.all().next().unwrap();
         let names: Vec<_> = entry.topics.iter().map(|topic| &*topic.name).collect();
         assert_eq!((&*entry.record.path, names), ("a.md", vec!["one", "Three", "Two"]));
         let duplicates = catalog.duplicates();
@@ -565,9 +407,9 @@ mod tests {
         let census = catalog.census();
         assert_eq!((census.entries, census.duplicates, census.held[&Held::Unpublished]), (1, 1, 1));
         catalog.apply([("a.md".into(), Change::Gone)], now());
-        assert_eq!(&*catalog.all().next().unwrap().record.path, "b.md");
+        assert_eq!(&*catalog.entries.all().next().unwrap().record.path, "b.md");
         catalog.apply([("b.md".into(), Change::Gone)], now());
-        assert_eq!(catalog.all().count() + catalog.topics().count(), 0);
+        assert_eq!(catalog.entries.all().count() + catalog.entries.topics().count(), 0);
     }
 
     #[test]
@@ -577,7 +419,7 @@ mod tests {
         let touched = catalog.apply([good("a.md", "[One, Three]", "")], now());
         let january = BTreeSet::from([Month::of("2024-01-01T00:00:00Z".parse().unwrap())]);
         let topics = ["one", "three"].map(|slug| (slug.into(), january.clone()));
-        assert_eq!(touched, Touched { all: january, topics: topics.into() });
+        assert_eq!((touched.all, touched.topics), (january, topics.into()));
         assert_eq!(catalog.apply([good("a.md", "[One, Three]", "")], now()), Touched::default());
     }
 
@@ -588,17 +430,17 @@ mod tests {
         for broken in [read("a.md", "title: [\n"), ("a.md".into(), Change::Read(Reading::Blank))] {
             assert_eq!(catalog.apply([broken], now()), Touched::default());
             assert_eq!(
-                (catalog.all().count(), catalog.census().outdated, catalog.census().faults),
+                (catalog.entries.all().count(), catalog.census().outdated, catalog.census().faults),
                 (1, 1, 1)
             );
         }
         catalog.apply([good("a.md", "Two", "")], now());
-        assert_eq!((catalog.topic("two").count(), catalog.census().faults), (1, 0));
+        assert_eq!((catalog.entries.topic("two").count(), catalog.census().faults), (1, 0));
         catalog.apply([read("a.md", "title: [\n")], now());
         catalog.apply([("a.md".into(), Change::Gone)], now());
-        assert_eq!((catalog.all().count(), catalog.census().seeds), (0, 0));
+        assert_eq!((catalog.entries.all().count(), catalog.census().seeds), (0, 0));
         catalog.apply([read("a.md", "title: [\n")], now());
-        assert_eq!((catalog.all().count(), catalog.census().outdated), (0, 0));
+        assert_eq!((catalog.entries.all().count(), catalog.census().outdated), (0, 0));
     }
 
     #[test]
@@ -608,26 +450,26 @@ mod tests {
         let seed =
             format!("title: A\ntopics: t\ndate: {}\nexpires: {}\n", at(1).to_rfc3339(), at(3).to_rfc3339());
         catalog.apply([read("a.md", &seed)], now());
-        assert_eq!((catalog.all().count(), catalog.next_due()), (0, Some(at(1))));
+        assert_eq!((catalog.entries.all().count(), catalog.next_due()), (0, Some(at(1))));
         assert!(!catalog.apply([], at(1)).is_empty());
-        assert_eq!((catalog.all().count(), catalog.next_due()), (1, Some(at(3))));
+        assert_eq!((catalog.entries.all().count(), catalog.next_due()), (1, Some(at(3))));
         catalog.apply([], at(0));
-        assert_eq!(catalog.all().count(), 1, "a clock set back takes nothing away");
+        assert_eq!(catalog.entries.all().count(), 1, "a clock set back takes nothing away");
         catalog.apply([], at(5));
-        assert_eq!((catalog.all().count(), catalog.next_due()), (0, None));
+        assert_eq!((catalog.entries.all().count(), catalog.next_due()), (0, None));
     }
 
     #[test]
     fn the_most_frequent_spelling_is_shown() {
         let mut catalog = Catalog::new(false, Arc::default());
         catalog.apply([good("a.md", "json feed", ""), good("b.md", "JSON Feed", "")], now());
-        assert_eq!(catalog.topic_name("json-feed"), Some("JSON Feed"));
+        assert_eq!(catalog.entries.topic_name("json-feed"), Some("JSON Feed"));
         catalog.apply([good("d.md", "[JSON Feed, Other]", ""), good("e.md", "json feed", "")], now());
         let touched = catalog.apply([good("c.md", "json feed", "")], now());
-        assert_eq!(catalog.topic_name("json-feed"), Some("json feed"));
+        assert_eq!(catalog.entries.topic_name("json-feed"), Some("json feed"));
         assert!(touched.topics.contains_key("other"), "a feed whose entries name the topic changes with it");
         catalog.apply(["a.md", "c.md"].map(|path| (path.into(), Change::Gone)), now());
-        assert_eq!(catalog.topic_name("json-feed"), Some("JSON Feed"));
+        assert_eq!(catalog.entries.topic_name("json-feed"), Some("JSON Feed"));
     }
 
     proptest! {

@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 use crate::catalog::{Catalog, Touched};
 use crate::config::Config;
 use crate::fault::{Fault, Severity};
-use crate::mirror::{Mirror, MirrorError, Mirrored};
+use crate::mirroring::Mirroring;
 use crate::publish::{Published, Publisher};
 use crate::render::Format;
 use crate::report;
@@ -26,8 +26,6 @@ use crate::watch::{Hint, Watch};
 
 /// Most lines of one kind that are logged at once.
 const MOST_LINES: usize = 20;
-/// How often a mirror that failed is tried again.
-const MIRROR_AGAIN: Duration = Duration::from_secs(30);
 /// The longest wait for a scheduled record: clocks are set, and machines sleep.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
@@ -104,7 +102,7 @@ struct Daemon {
     scan: Scan,
     status: Arc<Status>,
     publisher: Publisher,
-    mirror_again: Instant,
+    mirroring: Mirroring,
     configs: Receiver<Config>,
     watchdog: Watchdog,
 }
@@ -169,9 +167,9 @@ impl Daemon {
         let (catalog, touched) = read_all(config, &mut scan, None)?;
         let status = Arc::new(Status::new(catalog));
         status.condition().look(SystemTime::now(), watch.is_deaf());
-        let publisher = Publisher::new(config.clone(), config.feeds.clone().map(Mirror::new));
-        let (mirror_again, watchdog) = (Instant::now(), Watchdog::asked_for());
-        let mut daemon = Self { watch, scan, status, publisher, mirror_again, configs, watchdog };
+        let publisher = Publisher::new(config.clone());
+        let (mirroring, watchdog) = (Mirroring::begin(status.clone()), Watchdog::asked_for());
+        let mut daemon = Self { watch, scan, status, publisher, mirroring, configs, watchdog };
         daemon.tell_where(config);
         let published = daemon.publish(&touched);
         daemon.conclude(published);
@@ -218,7 +216,6 @@ impl Daemon {
             self.tell_seeds(&paths);
         } else {
             self.publisher.note_due(&self.status.catalog());
-            self.try_mirror_again();
         }
     }
 
@@ -233,8 +230,7 @@ impl Daemon {
             Ok((catalog, touched)) => {
                 self.scan = scan;
                 self.status.change(|old| *old = catalog);
-                let mirror = config.feeds.clone().map(Mirror::new);
-                self.publisher = Publisher::after(self.publisher.current(), config.clone(), mirror);
+                self.publisher = Publisher::after(self.publisher.current(), config.clone());
                 self.tell_where(&config);
                 let published = self.publish(&touched);
                 tell_edition(Some("the configuration was read again"), &published, began);
@@ -289,17 +285,15 @@ impl Daemon {
     fn publish(&mut self, touched: &Touched) -> Published {
         let began = Instant::now();
         let published = self.publisher.publish(&self.status.catalog(), touched, SystemTime::now());
-        let phases = &self.status.phases;
-        phases.publish.observe(began.elapsed().saturating_sub(published.mirroring).as_secs_f64());
-        phases.mirror.observe(published.mirroring.as_secs_f64());
+        self.status.phases.publish.observe(began.elapsed().as_secs_f64());
         published
     }
 
-    fn conclude(&mut self, published: Published) {
+    fn conclude(&self, published: Published) {
         for failed in &published.failed {
             error!("{failed}");
         }
-        self.note_mirror(published.mirror);
+        self.mirroring.follow(self.publisher.current().load_full(), published.work);
     }
 
     fn tell_where(&self, config: &Config) {
@@ -308,7 +302,7 @@ impl Daemon {
         let endings = endings.join(", ");
         info!("serving {url}all with {endings}; the list of all feeds is {url}feeds.opml");
         let catalog = self.status.catalog();
-        let topics = catalog.topics().map(|(slug, _, entries)| format!("{slug} ({entries})"));
+        let topics = catalog.entries().topics().map(|(slug, _, entries)| format!("{slug} ({entries})"));
         let mut topics: Vec<_> = topics.take(MOST_LINES + 1).collect();
         if topics.len() > MOST_LINES {
             topics.truncate(MOST_LINES);
@@ -333,25 +327,6 @@ impl Daemon {
             warn!("unpublished and removed records are shown: this is a preview, not for the public");
         }
     }
-
-    fn note_mirror(&mut self, mirror: Result<Mirrored, MirrorError>) {
-        let trouble = mirror.err().map(|failed| failed.to_string());
-        let mut condition = self.status.condition();
-        match &trouble {
-            None if condition.mirror.is_some() => info!("the feeds directory is in step again"),
-            Some(failed) if trouble != condition.mirror => error!("{failed}"),
-            _ => {}
-        }
-        condition.mirror = trouble;
-        self.mirror_again = Instant::now() + MIRROR_AGAIN;
-    }
-
-    fn try_mirror_again(&mut self) {
-        if self.status.condition().mirror.is_some() && self.mirror_again <= Instant::now() {
-            let mirror = self.publisher.update_mirror();
-            self.note_mirror(mirror);
-        }
-    }
 }
 
 fn tell_edition(told: Option<&str>, published: &Published, began: Instant) {
@@ -362,11 +337,7 @@ fn tell_edition(told: Option<&str>, published: &Published, began: Instant) {
         (0, removed) => format!("{} gone", count(removed, "feed")),
         (changed, removed) => format!("{} changed, {removed} gone", count(changed, "feed")),
     };
-    let edition = match published.changed + published.removed {
-        0 => String::new(),
-        _ => format!(", edition {}", published.edition),
-    };
-    info!("{what}: {feeds}{edition}, {} ms", began.elapsed().as_millis());
+    info!("{what}: {feeds}, edition {}, {} ms", published.edition, began.elapsed().as_millis());
 }
 
 fn tell_faults<'a>(faults: impl IntoIterator<Item = &'a Fault>) {

@@ -1,17 +1,17 @@
 //! Editions: everything that is served at one instant.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
+use imbl::OrdMap;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::audience::Audience;
 use crate::coding::Coding;
 use crate::config::Config;
-use crate::feed::Entries;
+use crate::entries::Entries;
 use crate::render::html;
 use crate::seed::Timestamp;
 
@@ -31,11 +31,11 @@ pub struct Representation {
     /// The path of the page about it, if it is a feed's subscription document: browsers that go to
     /// its address are shown that.
     pub page: Option<String>,
-    /// What is known of it if it is an archive document (RFC 5005 §4).
-    pub archive: Option<Archive>,
     /// Who polls its address. The same in every edition.
     pub audience: Arc<Audience>,
-    /// A strong entity tag for each coding: a hash of the bytes and nothing else, so that it is the
+    /// A hash of the bytes.
+    pub hash: u128,
+    /// A strong entity tag for each coding: that hash and nothing else, so that it is the
     /// same on every machine and after every restart.
     entity_tags: [HeaderValue; Coding::ALL.len()],
     /// The bytes in each coding that was asked for.
@@ -57,15 +57,6 @@ impl Head {
     const ALL: [Self; 2] = [Self::Full, Self::NotModified];
 }
 
-/// What is known of an archive document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Archive {
-    /// Whether a newer month is archived, so that no new entry is expected in this one.
-    pub settled: bool,
-    /// When the first of its entries expires.
-    pub until: Option<Timestamp>,
-}
-
 impl Representation {
     /// A representation of these bytes.
     pub fn new(
@@ -83,8 +74,8 @@ impl Representation {
             url,
             max_age,
             page: None,
-            archive: None,
             audience: Arc::default(),
+            hash,
             entity_tags: Coding::ALL.map(|coding| field(format!("\"{hash:032x}{}\"", coding.suffix()))),
             coded: Default::default(),
             heads: Default::default(),
@@ -139,21 +130,26 @@ fn whole_seconds(at: SystemTime) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs())
 }
 
-/// Everything that is served at one instant: immutable, and swapped as a whole.
+/// Everything that is served at one instant: immutable, and swapped as a whole. A clone costs next to
+/// nothing, and changes share what they do not change.
 #[derive(Debug, Clone)]
 pub struct Edition {
-    /// 1 for the first edition of a process, then one more for each with other bytes or addresses.
+    /// 1 for the first edition of a process, then one more for each with other entries or addresses.
     pub number: u64,
     /// What it was made with.
     pub config: Arc<Config>,
-    /// By path, not encoded and without the leading slash: `topics/机器学习.atom`.
-    pub representations: BTreeMap<String, Arc<Representation>>,
+    /// Subscription documents, pages and lists, by path, not encoded and without the leading slash:
+    /// `topics/机器学习.atom`.
+    pub representations: OrdMap<Arc<str>, Arc<Representation>>,
+    /// A hash of the addresses of the representations and their bytes: equal for equal seeds and
+    /// configurations, on every machine.
+    pub hash: u128,
     /// Who polled the addresses that are gone: counts never go back, and an address may return.
-    pub departed: Arc<BTreeMap<String, Arc<Audience>>>,
+    pub departed: OrdMap<Arc<str>, Arc<Audience>>,
     /// When another edition is due although no seed has changed.
     pub next_due: Option<Timestamp>,
-    /// What queries in addresses pick from.
-    pub entries: Arc<Entries>,
+    /// What archive documents are made of, and queries in addresses pick from.
+    pub entries: Entries,
     /// One more each time the entries may be others.
     pub generation: u64,
     /// Since when the entries are what they are.
@@ -166,10 +162,11 @@ impl Edition {
         Self {
             number: 0,
             config,
-            representations: BTreeMap::new(),
-            departed: Arc::default(),
+            representations: OrdMap::new(),
+            hash: 0,
+            departed: OrdMap::new(),
             next_due: None,
-            entries: Arc::default(),
+            entries: Entries::default(),
             generation: 0,
             since: SystemTime::UNIX_EPOCH,
         }
@@ -179,6 +176,26 @@ impl Edition {
     pub fn get(&self, path: &str) -> Option<&Arc<Representation>> {
         self.representations.get(path.strip_prefix('/')?)
     }
+
+    /// Puts a representation at a path.
+    pub fn put(&mut self, path: Arc<str>, representation: Arc<Representation>) {
+        self.hash = self.hash.wrapping_add(hash_at(&path, &representation));
+        if let Some(old) = self.representations.insert(path.clone(), representation) {
+            self.hash = self.hash.wrapping_sub(hash_at(&path, &old));
+        }
+    }
+
+    /// Takes what is at a path away.
+    pub fn take(&mut self, path: &str) -> Option<Arc<Representation>> {
+        let taken = self.representations.remove(path)?;
+        self.hash = self.hash.wrapping_sub(hash_at(path, &taken));
+        Some(taken)
+    }
+}
+
+/// A hash of an address and the bytes there. Sums of them do not depend on an order.
+fn hash_at(path: &str, representation: &Representation) -> u128 {
+    xxh3_128(&[path.as_bytes(), &[0], &representation.hash.to_le_bytes()].concat())
 }
 
 #[cfg(test)]

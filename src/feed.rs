@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
-use crate::catalog::{Catalog, Entry};
 use crate::config::{Config, ContentLength, SelectionSettings, TopicSettings};
 use crate::criteria::Criteria;
+use crate::entries::{Entries, Entry};
 use crate::seed::{Month, Timestamp};
 use crate::slug::slug;
 
@@ -34,6 +34,17 @@ impl Selection {
         let (feed, _) = path.rsplit_once('.')?;
         let is_feed = feed == Self::ALL || feed.starts_with("topics/") || feed.starts_with("selections/");
         is_feed.then_some(feed)
+    }
+
+    /// The selection whose feed has a path, without the ending of a format.
+    pub fn at(path: &str) -> Option<Self> {
+        match path.split_once('/') {
+            None if path == Self::ALL => Some(Self::All),
+            Some((_, name)) if name.is_empty() || name.contains('/') => None,
+            Some(("topics", slug)) => Some(Self::Topic(slug.into())),
+            Some(("selections", name)) => Some(Self::Named(name.into())),
+            _ => None,
+        }
     }
 
     /// The path of the feed, without the ending of a format: `all`, `topics/SLUG`.
@@ -81,6 +92,18 @@ pub struct About {
     pub content: ContentLength,
 }
 
+/// What the feed of a selection of the configuration says of itself.
+pub fn about(config: &Config, entries: &Entries, selection: &SelectionSettings) -> About {
+    described(About::of(config, selection), entries, &selection.criteria)
+}
+
+/// The same, with what criteria pick if it has no description.
+fn described(about: About, entries: &Entries, criteria: &Criteria) -> About {
+    let told = || Some(told(entries, criteria)).filter(|told| !told.is_empty());
+    let description = about.description.or_else(|| told().map(|told| format!("A selection: {told}")));
+    About { description, ..about }
+}
+
 impl About {
     fn of(config: &Config, selection: &SelectionSettings) -> Self {
         Self {
@@ -116,38 +139,23 @@ impl Feed {
     }
 }
 
-/// Every entry at one instant, for selections that no index of the catalog answers.
-#[derive(Debug, Default)]
-pub struct Entries {
-    all: Vec<Arc<Entry>>,
-    names: BTreeMap<Arc<str>, Arc<str>>,
+/// What criteria pick, for people.
+fn told(entries: &Entries, criteria: &Criteria) -> String {
+    criteria.in_words(|slug| entries.topic_name(slug).unwrap_or(slug).to_owned())
 }
 
-impl Entries {
-    /// The entries of a catalog.
-    pub fn of(catalog: &Catalog) -> Self {
-        let names = catalog.topic_names().map(|(slug, name)| (slug.clone(), name.into())).collect();
-        Self { all: catalog.all().cloned().collect(), names }
+/// What criteria pick of entries, in their order.
+fn picked(entries: &Entries, criteria: &Criteria, language: &str, now: Timestamp) -> Vec<Arc<Entry>> {
+    let since = criteria.age.map(|hours| now - TimeDelta::hours(hours.into()));
+    let young = |entry: &Entry| since.is_none_or(|since| entry.published > since);
+    let providers = provider_slugs(criteria);
+    let picks = |entry: &Entry| missed(criteria, &providers, entry, language).is_none();
+    let young = entries.all().take_while(|entry| young(entry));
+    let mut picked: Vec<_> = young.filter(|entry| picks(entry)).cloned().collect();
+    if criteria.by_heat() {
+        picked.sort_by(|a, b| b.record.heat.total_cmp(&a.record.heat));
     }
-
-    /// What criteria pick, for people.
-    fn told(&self, criteria: &Criteria) -> String {
-        criteria.in_words(|slug| self.names.get(slug).map_or_else(|| slug.to_owned(), ToString::to_string))
-    }
-
-    /// What criteria pick, in their order.
-    fn picked(&self, criteria: &Criteria, language: &str, now: Timestamp) -> Vec<Arc<Entry>> {
-        let since = criteria.age.map(|hours| now - TimeDelta::hours(hours.into()));
-        let young = |entry: &Entry| since.is_none_or(|since| entry.published > since);
-        let picked = self.all.iter().take_while(|entry| young(entry));
-        let providers = provider_slugs(criteria);
-        let picks = |entry: &Entry| missed(criteria, &providers, entry, language).is_none();
-        let mut picked: Vec<_> = picked.filter(|entry| picks(entry)).cloned().collect();
-        if criteria.by_heat() {
-            picked.sort_by(|a, b| b.record.heat.total_cmp(&a.record.heat));
-        }
-        picked
-    }
+    picked
 }
 
 /// The slugs of the providers of criteria: what looks like a host may be a name with a dot in it.
@@ -238,32 +246,41 @@ pub struct LogicalFeed<'a> {
     archived: bool,
     /// How long an entry stays, if that is what picks entries.
     age: Option<TimeDelta>,
-    source: Source<'a>,
+    all: &'a Entries,
+    source: Source,
 }
 
 /// Where the entries of a feed come from.
 #[derive(Debug)]
-enum Source<'a> {
-    /// All entries, or a topic's, by the catalog's index.
-    Index(&'a Catalog, Option<Arc<str>>),
-    /// Picked one by one, and what topics are called.
-    Picked(Vec<Arc<Entry>>, &'a BTreeMap<Arc<str>, Arc<str>>),
+enum Source {
+    /// All entries, or a topic's.
+    Index(Option<Arc<str>>),
+    /// Picked one by one.
+    Picked(Vec<Arc<Entry>>),
 }
 
 impl<'a> LogicalFeed<'a> {
     /// The feed of everything.
-    pub fn all(config: &Config, catalog: &'a Catalog) -> Self {
+    pub fn all(config: &Config, entries: &'a Entries) -> Self {
         let about =
             About { name: None, description: None, icon: None, language: None, content: config.content };
-        let source = Source::Index(catalog, None);
-        Self { selection: Selection::All, about, limit: config.entries, archived: true, age: None, source }
+        let source = Source::Index(None);
+        Self {
+            selection: Selection::All,
+            about,
+            limit: config.entries,
+            archived: true,
+            age: None,
+            all: entries,
+            source,
+        }
     }
 
     /// The feed of a topic. One without entries is an empty feed: those who subscribed to it when
     /// it had some are still there.
-    pub fn topic(config: &Config, catalog: &'a Catalog, slug: &Arc<str>) -> Self {
+    pub fn topic(config: &Config, entries: &'a Entries, slug: &Arc<str>) -> Self {
         let topic = config.topics.get(slug);
-        let name = catalog.topic_name(slug).map_or_else(|| slug.replace('-', " "), str::to_owned);
+        let name = entries.topic_name(slug).map_or_else(|| slug.replace('-', " "), str::to_owned);
         let about = About {
             name: Some(name),
             description: topic.and_then(|topic| topic.description.clone()),
@@ -277,7 +294,8 @@ impl<'a> LogicalFeed<'a> {
             limit: topic.and_then(|topic| topic.entries).unwrap_or(config.entries),
             archived: true,
             age: None,
-            source: Source::Index(catalog, Some(slug.clone())),
+            all: entries,
+            source: Source::Index(Some(slug.clone())),
         }
     }
 
@@ -295,7 +313,7 @@ impl<'a> LogicalFeed<'a> {
     /// The feed of criteria in an address, at an instant.
     pub fn query(config: &Config, entries: &'a Entries, criteria: &Criteria, now: Timestamp) -> Self {
         let about = About {
-            name: Some(entries.told(criteria)),
+            name: Some(told(entries, criteria)),
             description: None,
             icon: None,
             language: criteria.language.as_deref().map(str::to_owned),
@@ -313,17 +331,16 @@ impl<'a> LogicalFeed<'a> {
         criteria: &Criteria,
         now: Timestamp,
     ) -> Self {
-        let picked = entries.picked(criteria, &config.language, now);
-        let told = Some(entries.told(criteria)).filter(|told| !told.is_empty());
-        let description = about.description.or_else(|| told.map(|told| format!("A selection: {told}")));
+        let picked = picked(entries, criteria, &config.language, now);
         Self {
             selection,
-            about: About { description, ..about },
+            about: described(about, entries, criteria),
             limit: criteria.entries.unwrap_or(config.entries),
             // What comes and goes, or has another order than that of months, is not archived.
             archived: criteria.age.is_none() && !criteria.by_heat(),
             age: criteria.age.map(|hours| TimeDelta::hours(hours.into())),
-            source: Source::Picked(picked, &entries.names),
+            all: entries,
+            source: Source::Picked(picked),
         }
     }
 
@@ -350,8 +367,8 @@ impl<'a> LogicalFeed<'a> {
     /// How many entries there are.
     pub fn count(&self) -> usize {
         match &self.source {
-            Source::Index(catalog, topic) => catalog.count(topic.as_deref()),
-            Source::Picked(entries, _) => entries.len(),
+            Source::Index(topic) => self.all.count(topic.as_deref()),
+            Source::Picked(entries) => entries.len(),
         }
     }
 
@@ -359,9 +376,9 @@ impl<'a> LogicalFeed<'a> {
     pub fn place(&self, id: &str) -> Option<usize> {
         let is_it = |entry: &Arc<Entry>| *entry.record.id == *id;
         let index = match &self.source {
-            Source::Index(catalog, Some(topic)) => catalog.topic(topic).position(is_it),
-            Source::Index(catalog, None) => catalog.all().position(is_it),
-            Source::Picked(entries, _) => entries.iter().position(is_it),
+            Source::Index(Some(topic)) => self.all.topic(topic).position(is_it),
+            Source::Index(None) => self.all.all().position(is_it),
+            Source::Picked(entries) => entries.iter().position(is_it),
         };
         index.map(|index| index + 1)
     }
@@ -369,9 +386,9 @@ impl<'a> LogicalFeed<'a> {
     /// The document that people subscribe to, with the first of the entries.
     pub fn subscription(&self) -> Feed {
         let entries = match &self.source {
-            Source::Index(catalog, Some(topic)) => catalog.topic(topic).take(self.limit).cloned().collect(),
-            Source::Index(catalog, None) => catalog.all().take(self.limit).cloned().collect(),
-            Source::Picked(entries, _) => entries.iter().take(self.limit).cloned().collect(),
+            Source::Index(Some(topic)) => self.all.topic(topic).take(self.limit).cloned().collect(),
+            Source::Index(None) => self.all.all().take(self.limit).cloned().collect(),
+            Source::Picked(entries) => entries.iter().take(self.limit).cloned().collect(),
         };
         Feed { prev_archive: self.archives().first().copied(), ..self.document(entries) }
     }
@@ -383,8 +400,8 @@ impl<'a> LogicalFeed<'a> {
             return Vec::new();
         }
         match &self.source {
-            Source::Index(catalog, topic) => catalog.months(topic.as_deref()),
-            Source::Picked(entries, _) => {
+            Source::Index(topic) => self.all.months(topic.as_deref()),
+            Source::Picked(entries) => {
                 let months: BTreeSet<_> = entries.iter().map(|entry| Month::of(entry.published)).collect();
                 months.into_iter().rev().collect()
             }
@@ -395,8 +412,8 @@ impl<'a> LogicalFeed<'a> {
     pub fn archive(&self, archives: &[Month], place: usize) -> Feed {
         let month = archives[place];
         let entries = match &self.source {
-            Source::Index(catalog, topic) => catalog.month(topic.as_deref(), month).cloned().collect(),
-            Source::Picked(entries, _) => {
+            Source::Index(topic) => self.all.month(topic.as_deref(), month).cloned().collect(),
+            Source::Picked(entries) => {
                 entries.iter().filter(|entry| Month::of(entry.published) == month).cloned().collect()
             }
         };
@@ -411,10 +428,7 @@ impl<'a> LogicalFeed<'a> {
     fn document(&self, entries: Vec<Arc<Entry>>) -> Feed {
         let slugs: BTreeSet<_> =
             entries.iter().flat_map(|entry| &entry.topics).map(|topic| &topic.slug).collect();
-        let name = |slug: &Arc<str>| match &self.source {
-            Source::Index(catalog, _) => catalog.topic_name(slug).map(Arc::from),
-            Source::Picked(_, names) => names.get(slug).cloned(),
-        };
+        let name = |slug: &Arc<str>| self.all.topic_name(slug).map(Arc::from);
         let names = slugs.into_iter().filter_map(|slug| Some((slug.clone(), name(slug)?))).collect();
         let (selection, about) = (self.selection.clone(), self.about.clone());
         Feed { selection, about, archive: None, prev_archive: None, next_archive: None, entries, names }
@@ -467,7 +481,7 @@ pub struct Outline {
 /// selections'.
 pub fn outlines<'a>(
     config: &Config,
-    catalog: &Catalog,
+    entries: &Entries,
     topics: impl Iterator<Item = &'a Arc<str>>,
 ) -> Vec<Outline> {
     let listed: BTreeSet<&Arc<str>> = topics.collect();
@@ -478,9 +492,9 @@ pub fn outlines<'a>(
     }
     let outline =
         |feed: LogicalFeed<'_>, children| Outline { selection: feed.selection, about: feed.about, children };
-    let everything = outline(LogicalFeed::all(config, catalog), Vec::new());
+    let everything = outline(LogicalFeed::all(config, entries), Vec::new());
     let topics = outlines_below(None, &below, &|slug, children| {
-        outline(LogicalFeed::topic(config, catalog, slug), children)
+        outline(LogicalFeed::topic(config, entries, slug), children)
     });
     let selections = config.selections.iter().map(|selection| Outline {
         selection: Selection::Named(selection.name.clone()),

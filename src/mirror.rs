@@ -1,4 +1,4 @@
-//! The mirror: the public tree as files, for any static host, and the memory of when each feed
+//! The mirror: the public tree as files, for any static host, and the memory of when each document
 //! last changed.
 //!
 //! A file is replaced by a rename, and only if its bytes changed. A list of what sower wrote
@@ -7,13 +7,20 @@
 //! file that the next one would not know.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::edition::{Edition, Representation};
+use rayon::prelude::*;
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::archive::{Address, Archives};
+use crate::edition::Edition;
+use crate::feed::Selection;
+use crate::render::{self, Format, Publication};
+use crate::seed::Month;
 
 /// The list of the files that sower wrote.
 const LIST: &str = ".sower";
@@ -42,6 +49,43 @@ pub enum MirrorError {
         /// The file.
         path: PathBuf,
     },
+    /// An archive document cannot be written.
+    #[error(transparent)]
+    Render(#[from] render::RenderError),
+}
+
+/// What an edition changed, as far as files may have to follow.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Work {
+    /// Whether every file is to be looked at, whatever else is said.
+    pub everything: bool,
+    /// Addresses of representations that are new, changed or gone.
+    pub paths: BTreeSet<Arc<str>>,
+    /// The months of feeds whose archive documents may have changed; of a feed whose months are None,
+    /// all of them.
+    pub archives: BTreeMap<Selection, Option<BTreeSet<Month>>>,
+}
+
+impl Work {
+    /// Looking at every file.
+    pub fn everything() -> Self {
+        Self { everything: true, ..Self::default() }
+    }
+
+    /// Adds what a later edition changed.
+    pub fn extend(&mut self, later: Self) {
+        self.everything |= later.everything;
+        self.paths.extend(later.paths);
+        for (selection, months) in later.archives {
+            match self.archives.entry(selection) {
+                std::collections::btree_map::Entry::Vacant(entry) => drop(entry.insert(months)),
+                std::collections::btree_map::Entry::Occupied(mut entry) => match (entry.get_mut(), months) {
+                    (Some(known), Some(months)) => known.extend(months),
+                    (known, _) => *known = None,
+                },
+            }
+        }
+    }
 }
 
 /// The public tree as files.
@@ -50,10 +94,26 @@ pub struct Mirror {
     root: PathBuf,
     /// The paths on the list.
     listed: BTreeSet<String>,
-    /// What each file is known to hold, and its time.
-    in_step: BTreeMap<String, Arc<Representation>>,
+    /// The list as it was written last.
+    list: Vec<u8>,
+    /// What each file is known to hold.
+    in_step: BTreeMap<String, Held>,
     /// Whether what a process left that was killed while it wrote is cleared away.
     cleared: bool,
+}
+
+/// What a file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Held {
+    hash: u128,
+    length: u64,
+    modified: SystemTime,
+}
+
+impl Held {
+    fn is(&self, meta: &Metadata) -> bool {
+        meta.is_file() && meta.len() == self.length && meta.modified().ok() == Some(self.modified)
+    }
 }
 
 /// What became of the files.
@@ -65,74 +125,281 @@ pub struct Mirrored {
     pub removed: usize,
 }
 
+/// An archive document to look at.
+struct Due<'a> {
+    archives: &'a Archives<'a>,
+    month: Month,
+    format: Format,
+    path: String,
+}
+
+/// When a file of the mirror in a directory got the bytes that it holds, if they are these.
+pub fn last_modified(root: &Path, path: &str, bytes: &[u8]) -> Option<SystemTime> {
+    let file = root.join(path);
+    let meta = fs::metadata(&file).ok().filter(|meta| meta.len() == bytes.len() as u64)?;
+    let modified = meta.modified().ok()?;
+    (fs::read(&file).ok()? == bytes).then_some(modified)
+}
+
+/// The paths of the files that sower wrote into a directory; none if that cannot be read.
+pub fn listed(root: &Path) -> BTreeSet<String> {
+    fs::read_to_string(root.join(LIST)).map(|list| paths_in(&list)).unwrap_or_default()
+}
+
+fn paths_in(list: &str) -> BTreeSet<String> {
+    list.lines().filter(|line| is_inside(line)).map(str::to_owned).collect()
+}
+
 impl Mirror {
     /// The mirror in a directory, which need not be there yet.
     pub fn new(root: PathBuf) -> Self {
-        Self { root, listed: BTreeSet::new(), in_step: BTreeMap::new(), cleared: false }
+        let (listed, in_step) = (BTreeSet::new(), BTreeMap::new());
+        Self { root, listed, list: Vec::new(), in_step, cleared: false }
     }
 
-    /// The paths of the files that sower wrote, as the list has them now; none if it cannot be read.
-    pub fn listed(&mut self) -> impl Iterator<Item = &str> {
-        let _ = self.read_list();
-        self.listed.iter().map(String::as_str)
+    /// The directory.
+    pub fn root(&self) -> &Path {
+        &self.root
     }
 
-    /// When a file got the bytes it holds, if they are these.
-    pub fn last_modified(&self, path: &str, bytes: &[u8]) -> Option<SystemTime> {
-        let file = self.root.join(path);
-        let meta = fs::metadata(&file).ok().filter(|meta| meta.len() == bytes.len() as u64)?;
-        let modified = meta.modified().ok()?;
-        (fs::read(&file).ok()? == bytes).then_some(modified)
+    /// How many files it has.
+    pub fn files(&self) -> usize {
+        self.in_step.len()
     }
 
-    /// Brings the files in step with an edition. What can be done is done before an error is
-    /// reported, and the next call tries the rest again.
+    /// Brings the files in step with an edition, the archive documents last. What can be done is done
+    /// before an error is reported. What is done is taken from the work; all of it, unless something
+    /// failed or the archive documents were interrupted.
     ///
     /// # Errors
     ///
     /// The first thing that could not be done.
-    pub fn update(&mut self, edition: &Edition) -> Result<Mirrored, MirrorError> {
+    pub fn update(
+        &mut self,
+        edition: &Edition,
+        work: &mut Work,
+        interrupted: &(impl Fn() -> bool + Sync),
+    ) -> Result<Mirrored, MirrorError> {
         fs::create_dir_all(&self.root).map_err(io_error(&self.root))?;
         let _lock = self.lock()?;
-        self.read_list()?;
+        // Somebody may have replaced the directory by another.
+        work.everything |= self.read_list()?;
         if !std::mem::replace(&mut self.cleared, true) {
             self.clear_away();
         }
-        let mut failed = Vec::new();
+        let (mut mirrored, mut failed) = (Mirrored::default(), Vec::new());
+        self.update_representations(edition, work, &mut mirrored, &mut failed)?;
+        let finished = self.update_archives(edition, work, interrupted, &mut mirrored, &mut failed)?;
+        failed.extend(self.write_list().err());
+        if finished && failed.is_empty() {
+            *work = Work::default();
+        }
+        failed.into_iter().next().map_or(Ok(mirrored), Err)
+    }
+
+    fn update_representations(
+        &mut self,
+        edition: &Edition,
+        work: &Work,
+        mirrored: &mut Mirrored,
+        failed: &mut Vec<MirrorError>,
+    ) -> Result<(), MirrorError> {
+        let paths: Vec<&Arc<str>> = match work.everything {
+            true => edition.representations.keys().collect(),
+            false => work.paths.iter().collect(),
+        };
         let mut due = Vec::new();
-        for (path, representation) in &edition.representations {
-            match self.is_due(path, representation) {
-                Ok(true) => due.push((path, representation)),
+        for path in paths {
+            let Some(representation) = edition.representations.get(path) else { continue };
+            let length = representation.body.len() as u64;
+            let held = Held { hash: representation.hash, length, modified: representation.last_modified };
+            match self.is_due(path, held, &representation.body) {
+                Ok(true) => due.push((path, held, &representation.body)),
                 Ok(false) => {}
                 Err(error) => failed.push(error),
             }
         }
-        let stale = self.listed.iter().filter(|path| !edition.representations.contains_key(*path));
-        let stale: Vec<String> = stale.cloned().collect();
-
-        let listed_before = self.listed.clone();
-        self.write_list(due.iter().map(|(path, _)| (*path).clone()))?;
-        let mut mirrored = Mirrored::default();
-        for (path, representation) in due {
-            match self.write(path, representation) {
-                Ok(()) => mirrored.written += 1,
+        let gone = |path: &&str| !edition.representations.contains_key(*path) && Address::at(path).is_none();
+        let stale: Vec<String> = match work.everything {
+            true => self.listed.iter().map(String::as_str).filter(gone).map(str::to_owned).collect(),
+            false => {
+                let listed = work.paths.iter().map(|path| &**path).filter(|path| self.listed.contains(*path));
+                listed.filter(gone).map(str::to_owned).collect()
+            }
+        };
+        let new: Vec<_> = due.iter().map(|(path, ..)| path.to_string()).collect();
+        let new: Vec<_> = new.into_iter().filter(|path| self.listed.insert(path.clone())).collect();
+        self.write_list()?;
+        for (path, held, body) in due {
+            match replace(&self.root.join(&**path), body, held.modified) {
+                Ok(()) => {
+                    mirrored.written += 1;
+                    self.in_step.insert(path.to_string(), held);
+                }
                 Err(error) => {
                     // What was never written must not be taken for sower's own later.
-                    if !listed_before.contains(path) {
-                        self.listed.remove(path);
+                    if new.iter().any(|new| **new == **path) {
+                        self.listed.remove(&**path);
                     }
                     failed.push(error);
                 }
             }
         }
-        for path in stale {
-            match self.remove(&path) {
-                Ok(()) => mirrored.removed += 1,
-                Err(error) => failed.push(error),
+        self.remove_all(&stale, mirrored, failed);
+        Ok(())
+    }
+
+    /// Brings archive documents in step. Whether that was not interrupted.
+    fn update_archives(
+        &mut self,
+        edition: &Edition,
+        work: &Work,
+        interrupted: &(impl Fn() -> bool + Sync),
+        mirrored: &mut Mirrored,
+        failed: &mut Vec<MirrorError>,
+    ) -> Result<bool, MirrorError> {
+        let selections: Vec<Selection> = match work.everything {
+            true => Archives::selections(edition).collect(),
+            false => work.archives.keys().cloned().collect(),
+        };
+        let feeds: Vec<Archives<'_>> =
+            selections.iter().filter_map(|selection| Archives::of(edition, selection)).collect();
+        let mut due: Vec<Due<'_>> = feeds.iter().flat_map(|archives| self.due(archives, work)).collect();
+        let stale = self.stale(&selections, &feeds, work.everything);
+
+        // What is there and not on the list may be somebody else's, unless it has these very bytes.
+        let is_free = |path: &str| fs::symlink_metadata(self.root.join(path)).is_err();
+        let new: BTreeSet<String> = due.iter().map(|due| &due.path).cloned().collect();
+        let new: BTreeSet<String> =
+            new.into_iter().filter(|path| !self.listed.contains(path) && is_free(path)).collect();
+        self.listed.extend(new.iter().cloned());
+        self.write_list()?;
+
+        // The newest months first: they are what changes, and what people look at.
+        due.sort_by_key(|due| std::cmp::Reverse(due.month));
+        let publication = Publication::new(&edition.config);
+        let looked: Vec<_> = due
+            .into_par_iter()
+            .map(|due| match interrupted() {
+                true => (due.path, None),
+                false => {
+                    let looked = self.look_at(&due, &publication, edition.since);
+                    (due.path, Some(looked))
+                }
+            })
+            .collect();
+        let mut finished = true;
+        for (path, looked) in looked {
+            let done = match looked {
+                Some(Ok((held, written))) => {
+                    mirrored.written += usize::from(written);
+                    self.in_step.insert(path.clone(), held);
+                    self.listed.insert(path.clone());
+                    true
+                }
+                Some(Err(error)) => {
+                    failed.push(error);
+                    false
+                }
+                None => {
+                    finished = false;
+                    false
+                }
+            };
+            if !done && new.contains(&path) {
+                self.listed.remove(&path);
             }
         }
-        failed.extend(self.write_list([]).err());
-        failed.into_iter().next().map_or(Ok(mirrored), Err)
+        self.remove_all(&stale, mirrored, failed);
+        Ok(finished)
+    }
+
+    /// The archive documents of a feed that may have other bytes than their files.
+    fn due<'a>(&self, archives: &'a Archives<'a>, work: &Work) -> Vec<Due<'a>> {
+        let touched = work.archives.get(archives.selection()).map(Option::as_ref);
+        let months = archives.months();
+        let is_touched = |place: usize| {
+            // A month's way back and on may be another if something changed between its neighbours.
+            let Some(touched) = touched else { return false };
+            let Some(touched) = touched else { return true };
+            let newer = place.checked_sub(1).map(|newer| months[newer]);
+            let older = months.get(place + 1);
+            touched.iter().any(|month| {
+                newer.is_none_or(|newer| *month <= newer) && older.is_none_or(|older| month >= older)
+            })
+        };
+        let documents = months.iter().enumerate().flat_map(|(place, &month)| {
+            let touched = is_touched(place);
+            Format::ALL.map(move |format| (month, format, touched))
+        });
+        let documents = documents.map(|(month, format, touched)| {
+            let path = render::document_path(archives.selection(), Some(month), format);
+            (Due { archives, month, format, path }, touched)
+        });
+        documents
+            .filter(|(due, touched)| *touched || !self.is_in_step(&due.path))
+            .map(|(due, _)| due)
+            .collect()
+    }
+
+    fn is_in_step(&self, path: &str) -> bool {
+        let Some(held) = self.in_step.get(path).filter(|_| self.listed.contains(path)) else { return false };
+        fs::symlink_metadata(self.root.join(path)).is_ok_and(|meta| held.is(&meta))
+    }
+
+    /// The files of archive documents that there are no more: below these feeds, or anywhere.
+    fn stale(&self, selections: &[Selection], feeds: &[Archives<'_>], anywhere: bool) -> Vec<String> {
+        let archived: BTreeMap<&Selection, &[Month]> =
+            feeds.iter().map(|archives| (archives.selection(), archives.months())).collect();
+        let is_stale = |path: &&String| {
+            Address::at(path).is_some_and(|address| {
+                let months = archived.get(&address.selection);
+                !months.is_some_and(|months| months.contains(&address.month))
+            })
+        };
+        if anywhere {
+            return self.listed.iter().filter(is_stale).cloned().collect();
+        }
+        let below = |selection: &Selection| {
+            let below = format!("{}/", selection.path());
+            let paths = self.listed.range(below.clone()..).take_while(move |path| path.starts_with(&below));
+            paths.filter(is_stale).cloned().collect::<Vec<_>>()
+        };
+        selections.iter().flat_map(below).collect()
+    }
+
+    /// Makes an archive document, and its file what it is; when that changed, and whether now.
+    fn look_at(
+        &self,
+        due: &Due<'_>,
+        publication: &Publication,
+        since: SystemTime,
+    ) -> Result<(Held, bool), MirrorError> {
+        let file = self.root.join(&due.path);
+        let Some(document) = due.archives.document(due.month) else {
+            let cause = io::Error::other("this month has no archive document");
+            return Err(MirrorError::Io { path: file, cause });
+        };
+        let body = due.format.render(&document, publication)?;
+        let held = Held { hash: xxh3_128(&body), length: body.len() as u64, modified: since };
+        if let Ok(meta) = fs::symlink_metadata(&file) {
+            let known = self.in_step.get(&due.path).filter(|known| known.is(&meta));
+            if let Some(known) = known.filter(|known| known.hash == held.hash) {
+                return Ok((*known, false));
+            }
+            if known.is_none()
+                && meta.len() == held.length
+                && fs::read(&file).is_ok_and(|bytes| bytes == body)
+            {
+                let modified = meta.modified().unwrap_or(since);
+                return Ok((Held { modified, ..held }, false));
+            }
+            if !self.listed.contains(&due.path) {
+                return Err(MirrorError::Foreign { path: file });
+            }
+        }
+        replace(&file, &body, since)?;
+        Ok((held, true))
     }
 
     /// Keeps other processes of sower's out while this one writes: each would take the other's
@@ -151,14 +418,19 @@ impl Mirror {
     }
 
     /// Reads the list anew each time: the directory may have been replaced by somebody else's.
-    fn read_list(&mut self) -> Result<(), MirrorError> {
+    /// Whether it is another than the one that was written last.
+    fn read_list(&mut self) -> Result<bool, MirrorError> {
         let file = self.root.join(LIST);
-        let list = match fs::read_to_string(&file) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        let list = match fs::read(&file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             list => list.map_err(io_error(&file))?,
         };
-        self.listed = list.lines().filter(|line| is_inside(line)).map(str::to_owned).collect();
-        Ok(())
+        if self.list == list && !list.is_empty() {
+            return Ok(false);
+        }
+        self.listed = paths_in(&String::from_utf8_lossy(&list));
+        self.list = list;
+        Ok(true)
     }
 
     /// Removes what a process left that was killed while it wrote.
@@ -169,7 +441,7 @@ impl Mirror {
     }
 
     /// Whether a file is to be written: it has other bytes or another time, or is not there.
-    fn is_due(&mut self, path: &str, representation: &Arc<Representation>) -> Result<bool, MirrorError> {
+    fn is_due(&mut self, path: &str, wanted: Held, body: &[u8]) -> Result<bool, MirrorError> {
         let file = self.root.join(path);
         let meta = match fs::symlink_metadata(&file) {
             Ok(meta) => meta,
@@ -177,26 +449,26 @@ impl Mirror {
             Err(error) => return Err(io_error(&file)(error)),
         };
         let listed = self.listed.contains(path);
-        let size_and_time = meta.len() == representation.body.len() as u64
-            && meta.modified().ok() == Some(representation.last_modified);
-        let known = self.in_step.get(path).is_some_and(|known| known.body == representation.body);
-        if listed && known && size_and_time {
+        let is_wanted = wanted.is(&meta);
+        if listed && is_wanted && self.in_step.get(path) == Some(&wanted) {
             return Ok(false);
         }
-        let same = meta.is_file() && fs::read(&file).is_ok_and(|bytes| bytes == representation.body);
-        if same && size_and_time {
-            self.in_step.insert(path.to_owned(), representation.clone());
+        let same = meta.is_file() && fs::read(&file).is_ok_and(|bytes| bytes == body);
+        if same && is_wanted {
+            self.in_step.insert(path.to_owned(), wanted);
             self.listed.insert(path.to_owned());
             return Ok(false);
         }
         if same || listed { Ok(true) } else { Err(MirrorError::Foreign { path: file }) }
     }
 
-    fn write(&mut self, path: &str, representation: &Arc<Representation>) -> Result<(), MirrorError> {
-        let file = self.root.join(path);
-        replace(&file, &representation.body, Some(representation.last_modified))?;
-        self.in_step.insert(path.to_owned(), representation.clone());
-        Ok(())
+    fn remove_all(&mut self, stale: &[String], mirrored: &mut Mirrored, failed: &mut Vec<MirrorError>) {
+        for path in stale {
+            match self.remove(path) {
+                Ok(()) => mirrored.removed += 1,
+                Err(error) => failed.push(error),
+            }
+        }
     }
 
     fn remove(&mut self, path: &str) -> Result<(), MirrorError> {
@@ -219,18 +491,19 @@ impl Mirror {
     }
 
     /// Writes the list of what is there and of what is about to be.
-    fn write_list(&mut self, coming: impl IntoIterator<Item = String>) -> Result<(), MirrorError> {
-        self.listed.extend(coming);
+    fn write_list(&mut self) -> Result<(), MirrorError> {
         let mut list = LIST_HEAD.to_owned();
         for path in &self.listed {
             list.push_str(path);
             list.push('\n');
         }
         let file = self.root.join(LIST);
-        if fs::read(&file).is_ok_and(|bytes| bytes == list.as_bytes()) {
+        if self.list == list.as_bytes() {
             return Ok(());
         }
-        replace(&file, list.as_bytes(), None)
+        replace(&file, list.as_bytes(), SystemTime::now())?;
+        self.list = list.into_bytes();
+        Ok(())
     }
 }
 
@@ -245,7 +518,7 @@ fn is_inside(line: &str) -> bool {
 }
 
 /// Replaces a file by one that has all its bytes, so that nobody ever reads half of it.
-fn replace(file: &Path, bytes: &[u8], modified: Option<SystemTime>) -> Result<(), MirrorError> {
+fn replace(file: &Path, bytes: &[u8], modified: SystemTime) -> Result<(), MirrorError> {
     let unfinished = unfinished(file);
     let write = || {
         if let Some(directory) = file.parent() {
@@ -253,9 +526,7 @@ fn replace(file: &Path, bytes: &[u8], modified: Option<SystemTime>) -> Result<()
         }
         let mut written = fs::File::create(&unfinished)?;
         written.write_all(bytes)?;
-        if let Some(modified) = modified {
-            written.set_modified(modified)?;
-        }
+        written.set_modified(modified)?;
         fs::rename(&unfinished, file)
     };
     write().map_err(|cause| {
@@ -274,14 +545,21 @@ fn unfinished(file: &Path) -> PathBuf {
 mod tests {
     use super::*;
     use crate::config::Config;
+    use crate::edition::Representation;
 
     fn edition(feeds: &[(&str, &str)]) -> Edition {
         let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         let representation =
             |body: &str| Arc::new(Representation::new(body.into(), "a/b", String::new(), at, Duration::ZERO));
-        let representations =
-            feeds.iter().map(|(path, body)| ((*path).to_owned(), representation(body))).collect();
-        Edition { number: 1, representations, ..Edition::empty(Arc::new(Config::sample(""))) }
+        let mut edition = Edition::empty(Arc::new(Config::sample("")));
+        for (path, body) in feeds {
+            edition.put((*path).into(), representation(body));
+        }
+        edition
+    }
+
+    fn update(mirror: &mut Mirror, edition: &Edition) -> Result<Mirrored, MirrorError> {
+        mirror.update(edition, &mut Work::everything(), &|| false)
     }
 
     fn files(root: &Path) -> BTreeMap<String, String> {
@@ -307,15 +585,15 @@ mod tests {
         let root = directory.path().join("deep/feeds");
         let mut mirror = Mirror::new(root.clone());
         let first = edition(&[("all.rss", "a"), ("topics/x.rss", "x"), ("topics/机.rss", "y")]);
-        assert_eq!(mirror.update(&first).unwrap(), Mirrored { written: 3, removed: 0 });
-        assert_eq!(mirror.update(&first).unwrap(), Mirrored::default());
-        assert_eq!(Mirror::new(root.clone()).update(&first).unwrap(), Mirrored::default());
+        assert_eq!(update(&mut mirror, &first).unwrap(), Mirrored { written: 3, removed: 0 });
+        assert_eq!(update(&mut mirror, &first).unwrap(), Mirrored::default());
+        assert_eq!(update(&mut Mirror::new(root.clone()), &first).unwrap(), Mirrored::default());
         let time = fs::metadata(root.join("all.rss")).unwrap().modified().unwrap();
         assert_eq!(time, first.representations["all.rss"].last_modified);
 
         let mut mirror = Mirror::new(root.clone());
         assert_eq!(
-            mirror.update(&edition(&[("all.rss", "b")])).unwrap(),
+            update(&mut mirror, &edition(&[("all.rss", "b")])).unwrap(),
             Mirrored { written: 1, removed: 2 }
         );
         assert_eq!(paths(&root), ["all.rss"]);
@@ -331,13 +609,13 @@ mod tests {
             fs::write(root.join(path), text).unwrap();
         }
         let mut mirror = Mirror::new(root.to_owned());
-        let error = mirror.update(&edition(&[("all.rss", "a"), ("topics/x.rss", "x")])).unwrap_err();
+        let error = update(&mut mirror, &edition(&[("all.rss", "a"), ("topics/x.rss", "x")])).unwrap_err();
         assert!(matches!(&error, MirrorError::Foreign { path } if path.ends_with("topics/x.rss")), "{error}");
         assert_eq!(files(root)["topics/x.rss"], "mine");
         assert_eq!(files(root)["all.rss"], "a", "the rest is written all the same");
         fs::remove_file(root.join("topics/x.rss")).unwrap();
-        mirror.update(&edition(&[("all.rss", "a"), ("topics/x.rss", "x")])).unwrap();
-        mirror.update(&edition(&[])).unwrap();
+        update(&mut mirror, &edition(&[("all.rss", "a"), ("topics/x.rss", "x")])).unwrap();
+        update(&mut mirror, &edition(&[])).unwrap();
         assert_eq!(paths(root), ["index.html", "topics/mine.txt"]);
     }
 
@@ -346,11 +624,14 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().join("feeds");
         let mut mirror = Mirror::new(root.clone());
-        mirror.update(&edition(&[("all.rss", "a")])).unwrap();
+        update(&mut mirror, &edition(&[("all.rss", "a")])).unwrap();
         fs::rename(&root, directory.path().join("away")).unwrap();
         fs::create_dir(&root).unwrap();
         fs::write(root.join("all.rss"), "mine").unwrap();
-        assert!(matches!(mirror.update(&edition(&[("all.rss", "b")])), Err(MirrorError::Foreign { .. })));
+        assert!(matches!(
+            update(&mut mirror, &edition(&[("all.rss", "b")])),
+            Err(MirrorError::Foreign { .. })
+        ));
         assert_eq!(files(&root)["all.rss"], "mine");
     }
 
@@ -361,7 +642,7 @@ mod tests {
         fs::create_dir(&root).unwrap();
         fs::write(directory.path().join("precious"), "mine").unwrap();
         fs::write(root.join(LIST), format!("{LIST_HEAD}../precious\n/etc/hostname\nall.rss\n")).unwrap();
-        Mirror::new(root).update(&edition(&[])).unwrap();
+        update(&mut Mirror::new(root), &edition(&[])).unwrap();
         assert!(directory.path().join("precious").exists());
     }
 
@@ -371,11 +652,11 @@ mod tests {
         let root = directory.path();
         let mut mirror = Mirror::new(root.to_owned());
         let feeds = edition(&[("all.rss", "a"), ("all.atom", "b")]);
-        mirror.update(&feeds).unwrap();
+        update(&mut mirror, &feeds).unwrap();
         fs::write(root.join("all.rss"), "tampered").unwrap();
         fs::remove_file(root.join("all.atom")).unwrap();
         fs::write(root.join(".all.rss.sower-unfinished"), "half").unwrap();
-        assert_eq!(mirror.update(&feeds).unwrap(), Mirrored { written: 2, removed: 0 });
+        assert_eq!(update(&mut mirror, &feeds).unwrap(), Mirrored { written: 2, removed: 0 });
         assert_eq!(
             files(root),
             BTreeMap::from([("all.atom".into(), "b".into()), ("all.rss".into(), "a".into())])
@@ -386,9 +667,9 @@ mod tests {
     fn what_a_killed_process_left_is_cleared_away() {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();
-        Mirror::new(root.to_owned()).update(&edition(&[("all.rss", "a"), ("x.rss", "x")])).unwrap();
+        update(&mut Mirror::new(root.to_owned()), &edition(&[("all.rss", "a"), ("x.rss", "x")])).unwrap();
         fs::write(root.join(".x.rss.sower-unfinished"), "half").unwrap();
-        Mirror::new(root.to_owned()).update(&edition(&[("all.rss", "a")])).unwrap();
+        update(&mut Mirror::new(root.to_owned()), &edition(&[("all.rss", "a")])).unwrap();
         assert_eq!(paths(root), ["all.rss"]);
     }
 
@@ -397,7 +678,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().join("feeds");
         fs::write(&root, "a file").unwrap();
-        let error = Mirror::new(root).update(&edition(&[("all.rss", "a")])).unwrap_err();
+        let error = update(&mut Mirror::new(root), &edition(&[("all.rss", "a")])).unwrap_err();
         assert!(error.to_string().contains("--feeds"), "{error}");
     }
 }

@@ -1,21 +1,21 @@
-//! Publishing: the next edition, of which only what changed is rendered; then the swap; then the
-//! mirror.
+//! Publishing: the next edition, of which only what changed is rendered, and the swap.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use rayon::prelude::*;
 
 use crate::catalog::{Catalog, Touched};
 use crate::config::Config;
-use crate::edition::{Archive, Edition, Representation};
-use crate::feed::{self, About, Entries, Family, LogicalFeed, Selection};
-use crate::mirror::{Mirror, MirrorError, Mirrored};
+use crate::edition::{Edition, Representation};
+use crate::entries::Entries;
+use crate::feed::{self, About, Family, LogicalFeed, Selection};
+use crate::mirror::{self, Work};
 use crate::render::{self, Format, Publication, RenderError, html, opml};
-use crate::seed::{Month, Timestamp};
+use crate::seed::Timestamp;
 use crate::slug::slug;
 
 /// The edition that is served, for whoever serves it.
@@ -26,7 +26,6 @@ pub type Current = Arc<ArcSwap<Edition>>;
 pub struct Publisher {
     config: Arc<Config>,
     publication: Publication,
-    mirror: Option<Mirror>,
     current: Current,
     /// The slugs of all topics that have a feed: who subscribed to it keeps it, though nothing may
     /// be left in it.
@@ -39,40 +38,19 @@ pub struct Publisher {
     begun: bool,
 }
 
-/// How long an archive document may be kept to which no new entry is expected: those who follow a
-/// feed back through its archives need not ask for them again (RFC 5005 §4).
-const SETTLED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-
 /// What an edition brought.
 #[derive(Debug)]
 pub struct Published {
     /// The number of the edition that is served now.
     pub edition: u64,
-    /// Addresses with other bytes than before, or that are new.
+    /// Addresses with other bytes than before, or that are new, archive documents aside.
     pub changed: usize,
-    /// Addresses that are gone.
+    /// Addresses that are gone, archive documents aside.
     pub removed: usize,
     /// Feeds that could not be written; what was served at their addresses still is.
     pub failed: Vec<RenderError>,
-    /// What became of the mirror.
-    pub mirror: Result<Mirrored, MirrorError>,
-    /// How long bringing it in step took.
-    pub mirroring: Duration,
-}
-
-/// A feed that may have changed, and the months whose entries may have.
-struct Changed<'a> {
-    feed: LogicalFeed<'a>,
-    /// The months that are archived now, the newest first.
-    archives: Vec<Month>,
-    /// None if all may have changed.
-    months: Option<&'a BTreeSet<Month>>,
-}
-
-/// One document of a changed feed: an archive document by its place, or the subscription document.
-struct Document<'a> {
-    of: &'a Changed<'a>,
-    archive: Option<usize>,
+    /// What the mirror has to look at.
+    pub work: Work,
 }
 
 /// A document in one format, or a page.
@@ -81,28 +59,27 @@ struct Rendered {
     media_type: &'static str,
     url: String,
     page: Option<String>,
-    archive: Option<Archive>,
     body: Result<Vec<u8>, RenderError>,
 }
 
 impl Publisher {
     /// A publisher that has published nothing.
-    pub fn new(config: Arc<Config>, mirror: Option<Mirror>) -> Self {
+    pub fn new(config: Arc<Config>) -> Self {
         let current = Arc::new(ArcSwap::from_pointee(Edition::empty(config.clone())));
-        Self::after(current, config, mirror)
+        Self::after(current, config)
     }
 
     /// A publisher that goes on from an edition of another, with a configuration of its own.
-    pub fn after(current: Current, config: Arc<Config>, mut mirror: Option<Mirror>) -> Self {
-        let mirrored = mirror.iter_mut().flat_map(Mirror::listed).filter_map(topic_at);
-        let configured = config.topics.iter().map(|topic| &*topic.slug);
+    pub fn after(current: Current, config: Arc<Config>) -> Self {
+        let mirrored = config.feeds.as_deref().map(mirror::listed).unwrap_or_default();
+        let configured = config.topics.iter().map(|topic| topic.slug.clone());
         let before = current.load_full();
-        let served = before.representations.keys().filter_map(|path| topic_at(path));
-        let mut topics: BTreeSet<Arc<str>> = served.map(Arc::from).collect();
-        topics.extend(mirrored.chain(configured).map(Arc::from));
+        let known =
+            mirrored.iter().map(|path| &**path).chain(before.representations.keys().map(|path| &**path));
+        let topics = known.filter_map(topic_at).map(Arc::from).chain(configured).collect();
         let publication = Publication::new(&config);
         let (due, abouts) = (BTreeMap::new(), BTreeMap::new());
-        Self { config, publication, mirror, current, topics, due, abouts, begun: false }
+        Self { config, publication, current, topics, due, abouts, begun: false }
     }
 
     /// The edition that is served, now and later.
@@ -121,143 +98,135 @@ impl Publisher {
     }
 
     /// Publishes what a catalog says now, given the feeds that may have changed. The first edition
-    /// takes up the times at which the feeds last changed from the mirror.
+    /// takes up the times at which documents last changed from the mirror.
     pub fn publish(&mut self, catalog: &Catalog, touched: &Touched, now: SystemTime) -> Published {
         let before = self.current.load_full();
         let first = !std::mem::replace(&mut self.begun, true);
+        let entries = catalog.entries();
         let mut next = Edition { config: self.config.clone(), ..Edition::clone(&before) };
+        let mut work = Work { everything: first, ..Work::default() };
         if first || !touched.is_empty() {
-            next.entries = Arc::new(Entries::of(catalog));
+            next.entries = entries.clone();
             next.generation += 1;
             next.since = now.max(before.since + Duration::from_secs(1));
         }
         self.topics.extend(touched.topics.keys().cloned());
-        let entries = next.entries.clone();
-        let changed_feeds = self.changed(catalog, &entries, touched, first);
-        let documents: Vec<_> = changed_feeds.iter().flat_map(|changed| changed.documents(&before)).collect();
-        let mut rendered: Vec<_> =
-            documents.par_iter().flat_map_iter(|document| self.render(document)).collect();
+        let feeds = self.changed(catalog, touched, first, &mut work);
+        let mut rendered: Vec<_> = feeds.par_iter().flat_map_iter(|feed| self.render(feed)).collect();
+        drop(feeds);
         if first || !touched.is_empty() {
-            rendered.extend(self.lists(catalog));
+            rendered.extend(self.lists(entries));
         }
 
-        let gone: Vec<_> = if first {
-            let kept: BTreeSet<&str> = rendered.iter().map(|rendered| &*rendered.path).collect();
-            before.representations.keys().filter(|path| !kept.contains(path.as_str())).cloned().collect()
-        } else {
-            changed_feeds.iter().flat_map(|changed| changed.stale(&before)).collect()
-        };
         let (mut changed, mut failed) = (0, Vec::new());
-        for Rendered { path, media_type, url, page, archive, body } in rendered {
-            let old = next.representations.get(&path);
-            match body {
-                Ok(body) => {
-                    let max_age = match archive {
-                        Some(archive) if archive.settled => SETTLED.max(self.config.max_age),
-                        _ => self.config.max_age,
-                    };
-                    let same = old.filter(|old| old.body == body);
-                    if same
-                        .is_some_and(|old| old.archive == archive && old.max_age == max_age && old.url == url)
-                    {
-                        continue;
-                    }
-                    changed += usize::from(same.is_none());
-                    let last_modified = same.map_or_else(
-                        || self.last_modified(&path, &body, old.map(|old| old.last_modified), now),
-                        |same| same.last_modified,
-                    );
-                    let audience = old.map(|old| old.audience.clone());
-                    let audience =
-                        audience.or_else(|| before.departed.get(&path).cloned()).unwrap_or_default();
-                    let mut representation =
-                        Representation::new(body, media_type, url, last_modified, max_age);
-                    (representation.page, representation.archive) = (page, archive);
-                    representation.audience = audience;
-                    next.representations.insert(path, Arc::new(representation));
+        let kept: BTreeSet<String> = rendered.iter().map(|rendered| rendered.path.clone()).collect();
+        for Rendered { path, media_type, url, page, body } in rendered {
+            let path: Arc<str> = path.into();
+            let old = next.representations.get(&path).cloned();
+            let body = match body {
+                Ok(body) => body,
+                Err(error) => {
+                    failed.push(error);
+                    continue;
                 }
-                Err(error) => failed.push(error),
+            };
+            let same = old.as_ref().filter(|old| old.body == body);
+            let max_age = self.config.max_age;
+            if same.is_some_and(|old| old.max_age == max_age && old.url == url) {
+                continue;
+            }
+            changed += usize::from(same.is_none());
+            let last_modified = same.map_or_else(
+                || self.last_modified(&path, &body, old.as_ref().map(|old| old.last_modified), now),
+                |same| same.last_modified,
+            );
+            let mut representation = Representation::new(body, media_type, url, last_modified, max_age);
+            representation.page = page;
+            let departed = || next.departed.get(&path).cloned();
+            representation.audience =
+                old.map(|old| old.audience.clone()).or_else(departed).unwrap_or_default();
+            work.paths.insert(path.clone());
+            next.put(path, Arc::new(representation));
+        }
+        let mut removed = 0;
+        if first {
+            for path in before.representations.keys().filter(|path| !kept.contains(&***path)) {
+                if let Some(gone) = next.take(path) {
+                    next.departed.insert(path.clone(), gone.audience.clone());
+                    removed += 1;
+                }
             }
         }
-        let removed = gone.len();
-        for path in gone {
-            if let Some(gone) = next.representations.remove(&path) {
-                Arc::make_mut(&mut next.departed).insert(path, gone.audience.clone());
-            }
-        }
-        drop(changed_feeds);
 
         // Without a change the number stays, though the time at which the next is due may not.
-        if before.number == 0 || changed + removed > 0 {
+        if before.number == 0 || changed + removed > 0 || !touched.is_empty() {
             next.number += 1;
         }
         next.next_due = self.next_due(catalog);
         let edition = next.number;
         self.current.store(Arc::new(next));
-        let began = Instant::now();
-        let mirror = self.update_mirror();
-        Published { edition, changed, removed, failed, mirror, mirroring: began.elapsed() }
+        Published { edition, changed, removed, failed, work }
     }
 
-    /// The feeds that may have changed. Notes when age changes them next.
+    /// The feeds whose subscription documents may have changed. Notes when age changes them next, and
+    /// whose archive documents may have changed.
     fn changed<'a>(
         &mut self,
         catalog: &'a Catalog,
-        entries: &'a Entries,
-        touched: &'a Touched,
+        touched: &Touched,
         first: bool,
-    ) -> Vec<Changed<'a>> {
-        let mut changed = Vec::new();
+        work: &mut Work,
+    ) -> Vec<LogicalFeed<'a>> {
+        let (entries, mut changed) = (catalog.entries(), Vec::new());
         let topics: Vec<_> =
             if first { self.topics.iter().collect() } else { touched.topics.keys().collect() };
         for slug in topics.into_iter().filter(|slug| has_feed(&self.config, slug)) {
-            let months = if first { None } else { touched.topics.get(slug) };
-            changed.push(Changed::new(LogicalFeed::topic(&self.config, catalog, slug), months));
+            let months = touched.topics.get(slug).filter(|_| !first);
+            work.archives.insert(Selection::Topic(slug.clone()), months.cloned());
+            changed.push(LogicalFeed::topic(&self.config, entries, slug));
         }
-        let months = if first { None } else { Some(&touched.all) };
         if first || !touched.is_empty() {
-            changed.push(Changed::new(LogicalFeed::all(&self.config, catalog), months));
+            work.archives.insert(Selection::All, (!first).then(|| touched.all.clone()));
+            changed.push(LogicalFeed::all(&self.config, entries));
         }
         for selection in &self.config.selections {
             let due = self.due.get(&selection.name).is_some_and(|due| *due <= catalog.now());
-            if !(first || due || !touched.is_empty()) {
+            // It may name topics of which it has no entry.
+            let about = feed::about(&self.config, entries, selection);
+            let same = self.abouts.get(&selection.name) == Some(&about);
+            let concerns = |entry| feed::lacks(&self.config, selection, entry, catalog.now()).is_none();
+            let concerned = || touched.entries.iter().any(|entry| concerns(entry));
+            if !(first || due || !same || concerned()) {
                 continue;
             }
+            self.abouts.insert(selection.name.clone(), about);
             let feed = LogicalFeed::named(&self.config, entries, selection, catalog.now());
             match feed.due(&feed.subscription().entries) {
                 Some(due) => drop(self.due.insert(selection.name.clone(), due)),
                 None => drop(self.due.remove(&selection.name)),
             }
-            // It may name topics of which a month has no entry.
-            let before = self.abouts.insert(selection.name.clone(), feed.about().clone());
-            let months = months.filter(|_| before.as_ref() == Some(feed.about()));
-            changed.push(Changed::new(feed, months));
+            work.archives.insert(feed.selection().clone(), (same && !first).then(|| touched.all.clone()));
+            changed.push(feed);
         }
         changed
     }
 
-    fn render(&self, document: &Document<'_>) -> Vec<Rendered> {
-        let Changed { feed: logical, archives, .. } = document.of;
-        let feed = match document.archive {
-            None => logical.subscription(),
-            Some(place) => logical.archive(archives, place),
-        };
-        // No new entry is expected in a month after which another has come.
-        let settled = feed.next_archive.is_some();
+    /// The document that people subscribe to, in every format, and the page about it.
+    fn render(&self, feed: &LogicalFeed<'_>) -> Vec<Rendered> {
+        let document = feed.subscription();
+        let page = render::page_path(&document.selection);
         let rendered = Format::ALL.iter().map(|&format| Rendered {
-            path: render::document_path(&feed.selection, feed.archive, format),
+            path: render::document_path(&document.selection, None, format),
             media_type: format.media_type(),
-            url: self.publication.document_url(&feed, format),
-            page: feed.archive.is_none().then(|| render::page_path(&feed.selection)),
-            archive: feed.archive.map(|_| Archive { settled, until: feed.expiry() }),
-            body: format.render(&feed, &self.publication),
+            url: self.publication.document_url(&document, format),
+            page: Some(page.clone()),
+            body: format.render(&document, &self.publication),
         });
-        let about = document.archive.is_none() && feed.selection != Selection::All;
-        let page = about.then(|| {
-            let family = Family::of(&self.config, &feed.selection);
-            self.page(&feed.selection, html::page(&feed, &family, &self.publication))
+        let about = (document.selection != Selection::All).then(|| {
+            let family = Family::of(&self.config, &document.selection);
+            self.page(&document.selection, html::page(&document, &family, &self.publication))
         });
-        rendered.chain(page).collect()
+        rendered.chain(about).collect()
     }
 
     /// The page about a selection.
@@ -267,22 +236,20 @@ impl Publisher {
             media_type: html::MEDIA_TYPE,
             url: self.publication.page_url(selection),
             page: None,
-            archive: None,
             body,
         }
     }
 
     /// The list of all feeds, for feed readers and for people, and what pages look like.
-    fn lists(&self, catalog: &Catalog) -> [Rendered; 3] {
-        let listed = |slug: &str| catalog.count(Some(slug)) > 0 || self.config.topics.get(slug).is_some();
+    fn lists(&self, entries: &Entries) -> [Rendered; 3] {
+        let listed = |slug: &str| entries.count(Some(slug)) > 0 || self.config.topics.get(slug).is_some();
         let topics = self.topics.iter().filter(|slug| has_feed(&self.config, slug) && listed(slug));
-        let outlines = feed::outlines(&self.config, catalog, topics);
+        let outlines = feed::outlines(&self.config, entries, topics);
         let list = Rendered {
             path: opml::PATH.to_owned(),
             media_type: opml::MEDIA_TYPE,
             url: self.publication.list_url(),
             page: None,
-            archive: None,
             body: opml::render(&outlines, &self.publication),
         };
         let style = Rendered {
@@ -290,7 +257,6 @@ impl Publisher {
             media_type: html::STYLE_MEDIA_TYPE,
             url: self.publication.style_url(),
             page: None,
-            archive: None,
             body: Ok(html::STYLE.into()),
         };
         [list, self.page(&Selection::All, html::home(&outlines, &self.publication)), style]
@@ -299,7 +265,8 @@ impl Publisher {
     /// When new bytes were first published: now, unless a process before this one did. Always after
     /// what stood there, to the second, so that nobody who asks by date is told that nothing changed.
     fn last_modified(&self, path: &str, body: &[u8], old: Option<SystemTime>, now: SystemTime) -> SystemTime {
-        let mirrored = || self.mirror.as_ref().and_then(|mirror| mirror.last_modified(path, body));
+        let feeds: Option<&PathBuf> = self.config.feeds.as_ref();
+        let mirrored = || feeds.and_then(|feeds| mirror::last_modified(feeds, path, body));
         match old {
             Some(old) => now.max(old + Duration::from_secs(1)),
             None => mirrored().unwrap_or(now).min(now),
@@ -313,16 +280,6 @@ impl Publisher {
         if before.next_due != next_due {
             self.current.store(Arc::new(Edition { next_due, ..Edition::clone(&before) }));
         }
-    }
-
-    /// Brings the mirror in step with the edition that is served.
-    ///
-    /// # Errors
-    ///
-    /// The first thing that could not be done; the rest is.
-    pub fn update_mirror(&mut self) -> Result<Mirrored, MirrorError> {
-        let current = self.current.load_full();
-        self.mirror.as_mut().map_or(Ok(Mirrored::default()), |mirror| mirror.update(&current))
     }
 }
 
@@ -338,58 +295,18 @@ fn has_feed(config: &Config, slug: &str) -> bool {
     !config.topics.is_retired(slug) && config.topics.moved(slug).is_none()
 }
 
-impl<'a> Changed<'a> {
-    fn new(feed: LogicalFeed<'a>, months: Option<&'a BTreeSet<Month>>) -> Self {
-        Self { archives: feed.archives(), feed, months }
-    }
-
-    /// The documents that may have other bytes than before.
-    fn documents(&self, before: &Edition) -> Vec<Document<'_>> {
-        let places = 0..self.archives.len();
-        let archives = places.filter(|&place| self.is_touched(place) || !self.is_in(before, place));
-        let archives = archives.map(|place| Document { of: self, archive: Some(place) });
-        [Document { of: self, archive: None }].into_iter().chain(archives).collect()
-    }
-
-    /// Whether the month at a place may have changed, or one between it and its neighbours, which
-    /// may be others than before then.
-    fn is_touched(&self, place: usize) -> bool {
-        let newer =
-            place.checked_sub(1).map_or(Bound::Unbounded, |newer| Bound::Included(self.archives[newer]));
-        let older = self.archives.get(place + 1).map_or(Bound::Unbounded, |older| Bound::Included(*older));
-        self.months.is_none_or(|months| months.range((older, newer)).next().is_some())
-    }
-
-    fn is_in(&self, edition: &Edition, place: usize) -> bool {
-        let month = Some(self.archives[place]);
-        let path = |format| render::document_path(self.feed.selection(), month, format);
-        Format::ALL.into_iter().all(|format| edition.representations.contains_key(&path(format)))
-    }
-
-    /// The archive documents that are served and are none any more.
-    fn stale(&self, edition: &Edition) -> Vec<String> {
-        let selection = self.feed.selection();
-        let paths = self.archives.iter().flat_map(|&month| {
-            Format::ALL.map(|format| render::document_path(selection, Some(month), format))
-        });
-        let kept: BTreeSet<String> = paths.chain([render::page_path(selection)]).collect();
-        // Below `all/`, `topics/SLUG/` and `selections/NAME/` there is nothing else.
-        let below = format!("{}/", selection.path());
-        let served = edition.representations.range(below.clone()..).map(|(path, _)| path);
-        let served = served.take_while(|path| path.starts_with(&below));
-        served.filter(|path| !kept.contains(*path)).cloned().collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::archive::{Address, Archives};
+    use crate::mirror::Mirror;
     use crate::seed::{self, Change, Rules};
     use std::path::Path;
 
     struct Run {
         catalog: Catalog,
         publisher: Publisher,
+        mirror: Option<Mirror>,
     }
 
     impl Run {
@@ -398,9 +315,11 @@ mod tests {
         }
 
         fn configured(yaml: &str, mirror: Option<&Path>) -> Self {
-            let config = Arc::new(Config::sample(yaml));
-            let publisher = Publisher::new(config, mirror.map(|root| Mirror::new(root.to_owned())));
-            Self { catalog: Catalog::new(false, Arc::default()), publisher }
+            let mut config = Config::sample(yaml);
+            config.feeds = mirror.map(Path::to_owned);
+            let publisher = Publisher::new(Arc::new(config));
+            let mirror = mirror.map(|root| Mirror::new(root.to_owned()));
+            Self { catalog: Catalog::new(false, Arc::default()), publisher, mirror }
         }
 
         /// Publishes one change at a second of the clock.
@@ -412,7 +331,20 @@ mod tests {
                 Change::Read(seed::read(&rules, &path, text.as_bytes()))
             });
             let touched = self.catalog.apply([(path, change)], "2025-01-01T00:00:00Z".parse().unwrap());
-            self.publisher.publish(&self.catalog, &touched, at(second))
+            let mut published = self.publisher.publish(&self.catalog, &touched, at(second));
+            if let Some(mirror) = &mut self.mirror {
+                mirror.update(&self.publisher.current().load(), &mut published.work, &|| false).unwrap();
+            }
+            published
+        }
+
+        /// An archive document, as it would be made now.
+        fn archive(&self, path: &str) -> Option<String> {
+            let edition = self.publisher.current().load_full();
+            let address = Address::at(path).unwrap();
+            let document = Archives::of(&edition, &address.selection)?.document(address.month)?;
+            let body = address.format.render(&document, &self.publisher.publication).unwrap();
+            String::from_utf8(body).ok()
         }
 
         fn modified(&self, path: &str) -> SystemTime {
@@ -446,7 +378,7 @@ mod tests {
         assert_eq!(run.publish("a.md", None, 0).edition, 1);
         let edition = run.publisher.current().load_full();
         assert_eq!(
-            edition.representations.keys().collect::<Vec<_>>(),
+            edition.representations.keys().map(|path| &**path).collect::<Vec<_>>(),
             ["all.atom", "all.json", "all.rss", "feeds.opml", "index.html", "style.css"]
         );
     }
@@ -490,40 +422,64 @@ mod tests {
             let path: Arc<str> = path.into();
             let change = Change::Read(seed::read(&Rules::sample(), &path, text.as_bytes()));
             let touched = run.catalog.apply([(path, change)], now);
-            run.publisher.publish(&run.catalog, &touched, at(0));
-            let edition = run.publisher.current().load_full();
-            let archive = edition.representations.get("selections/s/2024-01.json");
-            archive.map(|archive| String::from_utf8(archive.body.to_vec()).unwrap())
+            let published = run.publisher.publish(&run.catalog, &touched, at(0));
+            let looked_at = published.work.archives.get(&Selection::at("selections/s").unwrap()).cloned();
+            (looked_at, run.archive("selections/s/2024-01.json"))
         };
         publish("a.md", "One", 1);
         publish("b.md", "One", 2);
         for (topic, expected) in [("Two", "A selection: One or Two"), ("two", "A selection: One or two")] {
-            let archive = publish("c.md", topic, 3).unwrap();
-            assert!(archive.contains(expected), "{archive}");
+            let (looked_at, archive) = publish("c.md", topic, 3);
+            assert_eq!(looked_at, Some(None), "all months are looked at");
+            assert!(archive.as_ref().unwrap().contains(expected), "{archive:?}");
         }
     }
 
     #[test]
     fn a_page_stays_when_the_archives_beside_it_go() {
-        let mut run = Run::configured("entries: 1", None);
-        let page =
-            |run: &Run| run.publisher.current().load().representations["topics/one/index.html"].clone();
-        let archives = |run: &Run| {
-            let edition = run.publisher.current().load_full();
-            edition.representations.keys().filter(|path| path.starts_with("topics/one/2024")).count()
-        };
+        let directory = tempfile::tempdir().unwrap();
+        let mut run = Run::configured("entries: 1", Some(directory.path()));
+        let is_there = |path: &str| directory.path().join("topics/one").join(path).exists();
         run.publish("a.md", Some("one"), 0);
-        let first = page(&run);
         run.publish("b.md", Some("one"), 1);
-        assert_eq!(archives(&run), Format::ALL.len());
+        assert!(run.archive("topics/one/2024-01.atom").is_some());
+        assert!(is_there("2024-01.atom") && is_there("index.html"));
         run.publish("b.md", None, 2);
-        assert_eq!((archives(&run), &page(&run).body), (0, &first.body));
+        assert!(run.archive("topics/one/2024-01.atom").is_none());
+        assert!(!is_there("2024-01.atom") && is_there("index.html"));
+    }
+
+    #[test]
+    fn selections_are_looked_at_only_when_something_they_pick_changed() {
+        let mut run = Run::configured("selections: [{name: s, any: [one]}]", None);
+        run.publish("a.md", Some("one"), 0);
+        let published = run.publish("b.md", Some("two"), 1);
+        assert!(!published.work.archives.contains_key(&Selection::at("selections/s").unwrap()));
+        for topic in [Some("one"), None] {
+            let published = run.publish("b.md", topic, 2);
+            assert!(published.work.paths.contains("selections/s.atom"), "{topic:?}");
+        }
+    }
+
+    #[test]
+    fn an_edition_is_known_by_what_is_in_it() {
+        let hash = |run: &Run| run.publisher.current().load().hash;
+        let (mut one, mut other) = (Run::new(None), Run::new(None));
+        one.publish("a.md", Some("one"), 0);
+        let first = hash(&one);
+        one.publish("b.md", Some("one"), 1);
+        other.publish("b.md", Some("one"), 5);
+        assert_ne!(hash(&one), hash(&other));
+        other.publish("a.md", Some("one"), 6);
+        assert_eq!(hash(&one), hash(&other));
+        one.publish("b.md", None, 2);
+        assert_eq!(hash(&one), first);
     }
 
     #[test]
     fn last_modified_outlives_a_restart_and_is_never_the_future() {
         let directory = tempfile::tempdir().unwrap();
-        Run::new(Some(directory.path())).publish("a.md", Some("one"), 100).mirror.unwrap();
+        Run::new(Some(directory.path())).publish("a.md", Some("one"), 100);
         for (second, expected) in [(500, 100), (40, 40)] {
             let mut run = Run::new(Some(directory.path()));
             run.publish("a.md", Some("one"), second);

@@ -121,7 +121,7 @@ pub fn summary(catalog: &Catalog) -> String {
     }
     if census.topics > 0 {
         let topics: Vec<_> =
-            catalog.topics().map(|(_, name, entries)| format!("{name} ({entries})")).collect();
+            catalog.entries().topics().map(|(_, name, entries)| format!("{name} ({entries})")).collect();
         let _ = writeln!(text, "topics: {}", printable(&topics.join(", ")));
     }
     let _ = match (census.faults, census.warnings) {
@@ -184,7 +184,8 @@ impl<'a> Seeds<'a> {
             reason,
             until: record.published.filter(|_| reason == Held::Scheduled).map(|at| at.to_rfc3339()),
         });
-        let topics = catalog.topics().map(|(slug, name, entries)| TopicCount { slug, name, entries });
+        let topics =
+            catalog.entries().topics().map(|(slug, name, entries)| TopicCount { slug, name, entries });
         Self {
             summary: catalog.census(),
             faults: catalog.faults().map(FaultAt::of).collect(),

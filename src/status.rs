@@ -29,8 +29,10 @@ pub struct Condition {
     pub unreadable: Option<String>,
     /// Whether no events of the seed directory are heard, so that it is read through instead.
     pub deaf: bool,
-    /// Why the mirror is not in step.
+    /// Why the mirror cannot be brought in step.
     pub mirror: Option<String>,
+    /// Since when the mirror is behind what is served.
+    pub behind: Option<SystemTime>,
 }
 
 /// How long the phases of a reload take.
@@ -75,7 +77,8 @@ impl Status {
     }
 }
 
-/// A look at the seed directory that is older than this should have been followed by another.
+/// A look at the seed directory that is older than this should have been followed by another, and a
+/// mirror should have caught up.
 const LATE: Duration = Duration::from_secs(120);
 
 impl Condition {
@@ -91,6 +94,10 @@ impl Condition {
         let late = ago
             .filter(|ago| *ago > LATE)
             .map(|ago| format!("the seed directory was last looked at {} s ago", ago.as_secs()));
-        [self.unreadable.clone(), late, self.mirror.clone()].into_iter().flatten().collect()
+        let behind = self.behind.and_then(|since| now.duration_since(since).ok());
+        let behind = behind.filter(|behind| *behind > LATE && self.mirror.is_none()).map(|behind| {
+            format!("the feeds directory has been behind what is served for {} s", behind.as_secs())
+        });
+        [self.unreadable.clone(), late, self.mirror.clone(), behind].into_iter().flatten().collect()
     }
 }

@@ -9,7 +9,7 @@ use anyhow::bail;
 
 use super::{Harvest, is_styled, read_all};
 use crate::config::Config;
-use crate::mirror::Mirror;
+use crate::mirror::{Mirror, Work};
 use crate::publish::Publisher;
 use crate::report;
 use crate::text::count;
@@ -22,7 +22,7 @@ pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
         bail!("there is nowhere to build to, since {why}; name a directory with `--feeds`");
     };
     let Harvest { catalog, touched, .. } = read_all(config, false)?;
-    let mut publisher = Publisher::new(Arc::new(config.clone()), Some(Mirror::new(feeds.clone())));
+    let mut publisher = Publisher::new(Arc::new(config.clone()));
     let published = publisher.publish(&catalog, &touched, SystemTime::now());
 
     let mut stderr = std::io::stderr().lock();
@@ -38,12 +38,12 @@ pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     for failed in &published.failed {
         writeln!(stderr, "{failed}")?;
     }
-    let mirrored = published.mirror?;
-    let files = publisher.current().load().representations.len();
+    let mut mirror = Mirror::new(feeds.clone());
+    let mirrored = mirror.update(&publisher.current().load(), &mut Work::everything(), &|| false)?;
     writeln!(
         stderr,
         "{} in {}: {} written, {} removed, {} ms",
-        count(files, "file"),
+        count(mirror.files(), "file"),
         feeds.display(),
         mirrored.written,
         mirrored.removed,

@@ -10,7 +10,7 @@ use super::{Harvest, is_styled, read_all};
 use crate::args::Format;
 use crate::catalog::Catalog;
 use crate::config::{Config, SelectionSettings};
-use crate::feed::{Entries, LogicalFeed};
+use crate::feed::LogicalFeed;
 use crate::report;
 
 pub(super) fn run(config: &Config, strict: bool, format: Format) -> anyhow::Result<ExitCode> {
@@ -46,10 +46,9 @@ fn tell(config: &Config, harvest: &Harvest, out: &mut impl Write) -> io::Result<
 
 /// How many entries each selection of the configuration picks.
 fn selections<'a>(config: &'a Config, catalog: &Catalog) -> Vec<SelectionCount<'a>> {
-    let entries = Entries::of(catalog);
     let count = |selection: &'a SelectionSettings| SelectionCount {
         name: &selection.name,
-        entries: LogicalFeed::named(config, &entries, selection, catalog.now()).count(),
+        entries: LogicalFeed::named(config, catalog.entries(), selection, catalog.now()).count(),
     };
     config.selections.iter().map(count).collect()
 }

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::{Harvest, is_styled, read_all};
-use crate::catalog::Entry;
 use crate::config::Config;
 use crate::criteria::Criteria;
+use crate::entries::Entry;
 use crate::fault::Place;
-use crate::feed::{self, Entries, LogicalFeed, Missed};
+use crate::feed::{self, LogicalFeed, Missed};
 use crate::render::{Format, Publication};
 use crate::report;
 use crate::seed::{self, Held, Month, Record, Rules, Timestamp};
@@ -170,18 +170,18 @@ impl Why<'_> {
     /// Every feed that has the entry, or might.
     fn tell_feeds(&self, entry: &Entry, answer: &mut Answer) {
         let catalog = &self.harvest.catalog;
-        let entries = Entries::of(catalog);
-        let all = LogicalFeed::all(self.config, catalog);
+        let entries = catalog.entries();
+        let all = LogicalFeed::all(self.config, entries);
         self.tell_feed(&all, entry, answer);
         for slug in &entry.within {
             if self.config.topics.is_retired(slug) {
                 answer.line(&format!("  in no feed of the topic {slug}, which is retired"));
             } else {
-                self.tell_feed(&LogicalFeed::topic(self.config, catalog, slug), entry, answer);
+                self.tell_feed(&LogicalFeed::topic(self.config, entries, slug), entry, answer);
             }
         }
         for selection in &self.config.selections {
-            let feed = LogicalFeed::named(self.config, &entries, selection, catalog.now());
+            let feed = LogicalFeed::named(self.config, entries, selection, catalog.now());
             match feed::lacks(self.config, selection, entry, catalog.now()) {
                 None => self.tell_feed(&feed, entry, answer),
                 Some(missed) => {

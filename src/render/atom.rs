@@ -9,7 +9,7 @@ use quick_xml::escape::escape;
 use super::file::{File, files};
 use super::media::{self, Element};
 use super::{Format, GENERATOR, HISTORY, Publication, RenderError, content};
-use crate::catalog;
+use crate::entries;
 use crate::feed;
 use crate::seed::{Record, Timestamp};
 
@@ -74,7 +74,7 @@ fn with_archive_mark(mut written: Vec<u8>) -> Vec<u8> {
     written
 }
 
-fn entry(entry: &catalog::Entry, feed: &feed::Feed, publication: &Publication) -> Entry {
+fn entry(entry: &entries::Entry, feed: &feed::Feed, publication: &Publication) -> Entry {
     let record = &*entry.record;
     let links = record
         .link

@@ -7,7 +7,7 @@ use minijinja::{Environment, Error, Output, State, UndefinedBehavior, escape_for
 use serde::Serialize;
 
 use super::{Format, Publication, RenderError, page_path};
-use crate::catalog::Entry;
+use crate::entries::Entry;
 use crate::feed::{About, Family, Feed, Outline, Selection};
 use crate::seed::{Image, Record};
 

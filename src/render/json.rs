@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::file::{File, files};
 use super::{Format, Publication, RenderError, content};
-use crate::catalog::Entry;
+use crate::entries::Entry;
 use crate::feed::Feed;
 use crate::seed::{Record, Timestamp};
 

@@ -19,8 +19,8 @@ use std::time::Duration;
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 use url::Url;
 
-use crate::catalog::Entry;
 use crate::config::{Config, ContentLength};
+use crate::entries::Entry;
 use crate::feed::{Feed, Selection};
 use crate::seed::{Month, Record};
 

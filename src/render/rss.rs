@@ -13,7 +13,7 @@ use rss::{Category, Channel, Enclosure, Guid, Image, Item};
 use super::file::{self, File};
 use super::media::{self, Element};
 use super::{Format, GENERATOR, HISTORY, Publication, RenderError, content};
-use crate::catalog::Entry;
+use crate::entries::Entry;
 use crate::feed::Feed;
 use crate::seed::{Timestamp, media_type};
 

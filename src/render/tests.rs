@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::*;
 use crate::catalog::Catalog;
 use crate::criteria::Criteria;
-use crate::feed::{Entries, Family, LogicalFeed, outlines};
+use crate::feed::{Family, LogicalFeed, outlines};
 use crate::seed::{self, Change, Rules, Timestamp};
 
 const FULL: &str = "
@@ -50,7 +50,7 @@ impl Sown {
     }
 
     fn topic(&self) -> LogicalFeed<'_> {
-        LogicalFeed::topic(&self.config, &self.catalog, &"news".into())
+        LogicalFeed::topic(&self.config, self.catalog.entries(), &"news".into())
     }
 }
 
@@ -127,7 +127,7 @@ fn a_feed_shows_what_it_says_of_itself() {
 #[test]
 fn what_is_not_configured_is_not_said() {
     let sown = Sown::new("title: Feeds\nmax_age: 0s\nicon: https://a.example/icon.svg\n");
-    let feed = LogicalFeed::all(&sown.config, &sown.catalog).subscription();
+    let feed = LogicalFeed::all(&sown.config, sown.catalog.entries()).subscription();
     let rss = sown.render(&feed, Format::Rss);
     for element in ["<ttl", "<copyright", "<image", "<sy:", "xmlns:sy", "xmlns:media", "xmlns:fh"] {
         assert!(!rss.contains(element), "{element}");
@@ -143,7 +143,7 @@ fn every_file_is_there_once() {
         actions: [{url: 'https://a.example/a.mp3'}, {url: 'https://a.example/b'}, {url: 'https://a.example/b'}, {url: 'https://a.example/c.pdf'}]\n---\n";
     let change = Change::Read(seed::read(&Rules::sample(), &path, text.as_bytes()));
     sown.catalog.apply([(path, change)], now());
-    let feed = LogicalFeed::topic(&sown.config, &sown.catalog, &"t".into()).subscription();
+    let feed = LogicalFeed::topic(&sown.config, sown.catalog.entries(), &"t".into()).subscription();
 
     let atom = sown.render(&feed, Format::Atom);
     let document = Document::parse(&atom).unwrap();
@@ -162,10 +162,10 @@ fn every_file_is_there_once() {
 #[test]
 fn languages_are_those_of_the_records() {
     let sown = Sown::new(FULL);
-    let entries = Entries::of(&sown.catalog);
+    let entries = sown.catalog.entries();
     for (query, expected) in [("language=de", vec!["T2"]), ("language=en&limit=2", vec!["T3", "T1"])] {
         let criteria = Criteria::from_query(query, 10).unwrap().unwrap();
-        let feed = LogicalFeed::query(&sown.config, &entries, &criteria, now()).subscription();
+        let feed = LogicalFeed::query(&sown.config, entries, &criteria, now()).subscription();
         let titles: Vec<_> = feed.entries.iter().map(|entry| &*entry.record.title).collect();
         assert_eq!(titles, expected, "{query}");
     }
@@ -212,9 +212,9 @@ fn the_documents_of_a_feed_are_linked() {
 #[test]
 fn the_address_of_a_query_is_escaped() {
     let sown = Sown::new(FULL);
-    let entries = Entries::of(&sown.catalog);
+    let entries = sown.catalog.entries();
     let criteria = Criteria::from_query("language=de&limit=2", 10).unwrap().unwrap();
-    let feed = LogicalFeed::query(&sown.config, &entries, &criteria, now()).subscription();
+    let feed = LogicalFeed::query(&sown.config, entries, &criteria, now()).subscription();
     for format in [Format::Rss, Format::Atom] {
         let written = sown.render(&feed, format);
         let own = format!("https://a.example/all.{}?language=de&limit=2", format.ending());
@@ -231,7 +231,7 @@ fn page(sown: &Sown, feed: &LogicalFeed<'_>) -> String {
 
 /// The page that lists the feeds of these topics.
 fn home(sown: &Sown, topics: &[Arc<str>]) -> String {
-    let outlines = outlines(&sown.config, &sown.catalog, topics.iter());
+    let outlines = outlines(&sown.config, sown.catalog.entries(), topics.iter());
     String::from_utf8(html::home(&outlines, &Publication::new(&sown.config)).unwrap()).unwrap()
 }
 
@@ -276,7 +276,7 @@ fn a_page_shows_the_first_picture_and_no_text_as_html() {
         provider: {name: <i>P</i>}\nimages: [{url: 'https://a.example/i.png?a&b', width: 20, height: 10}, {url: 'https://a.example/j.png'}]\n---\n";
     let change = Change::Read(seed::read(&Rules::sample(), &path, text.as_bytes()));
     sown.catalog.apply([(path, change)], now());
-    let page = page(&sown, &LogicalFeed::topic(&sown.config, &sown.catalog, &"t".into()));
+    let page = page(&sown, &LogicalFeed::topic(&sown.config, sown.catalog.entries(), &"t".into()));
     assert_in_order(
         &page,
         &[

@@ -1,6 +1,7 @@
 //! Dates as people write them in front matter.
 
 use std::fmt;
+use std::str::FromStr;
 
 use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike, Utc};
 
@@ -30,6 +31,22 @@ impl Month {
     /// Its last instant.
     pub fn last_second(self) -> Timestamp {
         self.first_second() + Months::new(1) - TimeDelta::seconds(1)
+    }
+}
+
+impl FromStr for Month {
+    type Err = ();
+
+    /// `2024-03`, as it is displayed.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (year, month) = text.split_once('-').ok_or(())?;
+        let number = |digits: &str, length| {
+            let plain = digits.len() == length && digits.bytes().all(|digit| digit.is_ascii_digit());
+            if plain { digits.parse::<u32>().ok() } else { None }
+        };
+        let (year, month) = (number(year, 4).ok_or(())?, number(month, 2).ok_or(())?);
+        let month = Self { year: i32::try_from(year).map_err(drop)?, month };
+        NaiveDate::from_ymd_opt(month.year, month.month, 1).map(|_| month).ok_or(())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use hyper::Request;
 use hyper::body::Incoming;
@@ -44,6 +45,10 @@ where
         // Registered once and not at every poll, which would take a lock each time.
         if !told && (room.is_closing() || (!listening && closes.as_mut().poll(cx).is_ready())) {
             told = true;
+            // What was asked before is answered still.
+            if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+                return Poll::Ready(ended);
+            }
             connection.as_mut().graceful_shutdown();
         }
         listening = true;

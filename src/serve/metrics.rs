@@ -55,7 +55,7 @@ pub(super) fn exposition(site: &Site) -> String {
     text
 }
 
-/// The archive documents of a feed count together: they are many, and polled by few.
+/// The archive documents of a feed count with it.
 fn answers(registry: &mut Registry, site: &Site) {
     let edition = site.current.load();
     let mut audiences: BTreeMap<(&str, &str), Vec<&Audience>> = BTreeMap::new();
@@ -152,7 +152,7 @@ fn seeds(registry: &mut Registry, site: &Site) {
     gauge(
         "mirror_in_step",
         "1 if the feeds directory is what is served",
-        u64::from(condition.mirror.is_none()),
+        u64::from(condition.mirror.is_none() && condition.behind.is_none()),
     );
     gauge("ready", "1 if nothing is wrong", u64::from(condition.troubles(SystemTime::now()).is_empty()));
     let looked = condition.looked.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());

@@ -28,13 +28,13 @@ use hyper::{Method, Request, Response, Uri};
 use tokio::sync::Semaphore;
 use tracing::warn;
 
+use crate::archive::Address;
 use crate::audience::{Answer, Audience, Day};
 use crate::coding::Coding;
 use crate::config::Config;
-use crate::criteria::Criteria;
 use crate::edition::{Edition, Representation};
 use crate::publish::Current;
-use crate::render::Format;
+use crate::render::document_path;
 use crate::seed::Timestamp;
 use crate::status::Status;
 use access_log::AccessLog;
@@ -43,7 +43,7 @@ use client::{Limit, Peer};
 use fields::{Field, Fields};
 use metrics::Others;
 use precondition::Outcome;
-use queries::{NotMade, Queries};
+use queries::{NotMade, Queries, Wanted};
 use room::Room;
 use route::{Route, route};
 
@@ -147,8 +147,8 @@ enum Unmade {
     Coded(Arc<Representation>, Coding, Option<Timestamp>),
     /// A page in such a coding, for a browser that went to the address of this feed.
     Page(Arc<Representation>, Coding, Arc<Representation>),
-    /// A selection that the address spells.
-    Selection(Arc<Edition>, Box<Criteria>, Format),
+    /// What is made when it is asked for.
+    Wanted(Arc<Edition>, Wanted),
 }
 
 impl Answers for Site {
@@ -216,12 +216,7 @@ impl Site {
         let navigates = ask.fields.get(Field::Destination).is_some_and(|to| to == "document");
         Ok(match route(&edition, ask.uri, navigates) {
             Route::Found(representation) => {
-                let due = match representation.archive {
-                    // What becomes due is of no settled month, or expires there.
-                    Some(archive) if archive.settled => archive.until,
-                    Some(archive) => archive.until.into_iter().chain(edition.next_due).min(),
-                    None => edition.next_due,
-                };
+                let due = edition.next_due;
                 let asked = Asked { representation, audience: &representation.audience, due };
                 return self.poll_limited(&asked, &edition.config, ask);
             }
@@ -241,7 +236,15 @@ impl Site {
                     self.queried.count(Answer::Limited, Coding::Identity);
                     return Ok(limited);
                 }
-                return Err(Unmade::Selection(Guard::into_inner(edition), criteria, format));
+                return Err(Unmade::Wanted(Guard::into_inner(edition), Wanted::Query(criteria, format)));
+            }
+            Route::Archive(address) => {
+                let wanted = Wanted::Archive(address);
+                if let Some(limited) = self.limited((ask.uri.path(), None), &edition.config, ask) {
+                    self.audience(&edition, &wanted).count(Answer::Limited, Coding::Identity);
+                    return Ok(limited);
+                }
+                return Err(Unmade::Wanted(Guard::into_inner(edition), wanted));
             }
             Route::Moved(to) => self.other(respond::moved(to, edition.config.max_age)),
             Route::Gone => self.other(respond::gone(ask.uri, edition.config.max_age)),
@@ -253,29 +256,37 @@ impl Site {
     /// The answer with what must be made first.
     async fn make(&self, unmade: Unmade, ask: &Ask<'_>) -> Response<Full<Bytes>> {
         let now = ask.now;
-        let (edition, criteria, format) = match unmade {
+        let (edition, wanted) = match unmade {
             Unmade::Coded(representation, coding, due) => {
                 return self.code(&representation, coding, due, now).await;
             }
             Unmade::Page(page, coding, feed) => {
                 return respond::in_place_of(&feed, self.code(&page, coding, None, now).await);
             }
-            Unmade::Selection(edition, criteria, format) => (edition, criteria, format),
+            Unmade::Wanted(edition, wanted) => (edition, wanted),
         };
-        let made = match self.queries.get(&edition, &criteria, format, now).await {
+        let made = match self.queries.get(&edition, &wanted, now).await {
             Ok(made) => made,
+            Err(NotMade::Nothing) => return self.other(respond::nothing(&edition, ask.uri)),
             Err(NotMade::Busy) => return self.other(respond::busy()),
             Err(NotMade::Failed) => return self.other(respond::broken()),
         };
-        let due = edition.next_due.into_iter().chain(made.until).min();
-        let asked = Asked { representation: &made.representation, audience: &self.queried, due };
+        let audience = self.audience(&edition, &wanted);
+        let asked = Asked { representation: &made.representation, audience: &audience, due: made.until };
         match self.poll(&asked, &edition.config, ask) {
             Ok(answer) => answer,
             Err(Unmade::Coded(representation, coding, due)) => {
                 self.code(&representation, coding, due, now).await
             }
-            Err(Unmade::Page(..) | Unmade::Selection(..)) => self.other(respond::broken()),
+            Err(Unmade::Page(..) | Unmade::Wanted(..)) => self.other(respond::broken()),
         }
+    }
+
+    /// Who asks for something like this: the archive documents of a feed count with the feed.
+    fn audience(&self, edition: &Edition, wanted: &Wanted) -> Arc<Audience> {
+        let Wanted::Archive(Address { selection, format, .. }) = wanted else { return self.queried.clone() };
+        let feed = edition.representations.get(&*document_path(selection, None, *format));
+        feed.map_or_else(|| self.queried.clone(), |feed| feed.audience.clone())
     }
 
     /// The answer to a client that asks for something too often.
@@ -370,9 +381,10 @@ impl Site {
         }
     }
 
-    /// Takes note of a reader: whoever polls a feed, rather than one of its archives or a page.
+    /// Takes note of a reader: whoever polls a feed, rather than one of its archives or a page, or a
+    /// selection that an address spells.
     fn note(&self, asked: &Asked<'_>, config: &Config, ask: &Ask<'_>) {
-        if asked.representation.archive.is_none() && !asked.representation.is_page() {
+        if asked.representation.page.is_some() {
             let agent = ask.fields.texts(Field::UserAgent).next().unwrap_or_default();
             let client = client::address(ask.peer, &ask.fields, &config.serving.trusted_proxies);
             asked.audience.note(&self.day(ask.now), client, agent);

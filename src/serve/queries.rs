@@ -1,4 +1,5 @@
-//! Selections that addresses spell: made when they are asked for, and kept for a while.
+//! Selections that addresses spell, and archive documents: made when they are asked for, and kept for
+//! a while.
 //!
 //! Anyone may ask for anything, so what is kept is bounded by its weight, and how much is made at
 //! once by a number.
@@ -14,39 +15,67 @@ use tokio::sync::Semaphore;
 use tracing::error;
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::archive::{Address, Archives};
 use crate::coding::Coding;
 use crate::criteria::Criteria;
 use crate::edition::{Edition, Representation};
 use crate::feed::LogicalFeed;
-use crate::render::{Format, Publication};
+use crate::mirror;
+use crate::render::{self, Format, Publication, RenderError};
 use crate::seed::Timestamp;
 
 /// Most bytes that are kept.
 const CAPACITY: u64 = 32 << 20;
 /// What one thing that is kept costs beside its bytes.
 const OVERHEAD: u64 = 1 << 10;
-/// Most queries of which it is remembered when their bytes changed.
+/// Most addresses of which it is remembered when their bytes changed.
 const MOST_REMEMBERED: usize = 4096;
 /// How much is made at once: serving goes on beside it.
 const AT_ONCE: usize = 2;
 /// How long somebody waits for a turn.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Selections that addresses spell.
+/// What is made when it is asked for.
 pub(super) struct Queries {
     kept: Cache<Key, Made, Weight>,
-    /// Since when the bytes of a canonical query, by its hash, are what they are, by the entity tag.
+    /// Since when the bytes of what was asked for, by its hash, are what they are, by the entity tag.
     changed: Cache<(u128, Format), (HeaderValue, SystemTime)>,
     turns: Arc<Semaphore>,
 }
 
-/// The generation of the entries, the canonical query, the format.
+/// How long an archive document may be kept to which no new entry is expected: those who follow a
+/// feed back through its archives need not ask for them again (RFC 5005 §4).
+const SETTLED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// The generation of the entries, the canonical query or the path, the format.
 type Key = (u64, Arc<str>, Format);
+
+/// What can be made.
+#[derive(Debug, Clone)]
+pub(super) enum Wanted {
+    /// What criteria pick.
+    Query(Box<Criteria>, Format),
+    /// An archive document.
+    Archive(Address),
+}
+
+impl Wanted {
+    fn key(&self, edition: &Edition) -> Key {
+        match self {
+            Self::Query(criteria, format) => (edition.generation, criteria.query().into(), *format),
+            Self::Archive(Address { selection, month, format }) => {
+                // No query has a slash that is not encoded.
+                let path = render::document_path(selection, Some(*month), *format);
+                (edition.generation, format!("/{path}").into(), *format)
+            }
+        }
+    }
+}
 
 #[derive(Debug, Clone)]
 pub(super) struct Made {
     pub(super) representation: Arc<Representation>,
-    /// When its first entry is too old to stay.
+    /// When it changes by itself.
     pub(super) until: Option<Timestamp>,
 }
 
@@ -60,9 +89,11 @@ impl Weighter<Key, Made> for Weight {
     }
 }
 
-/// Why a selection was not made.
+/// Why something was not made.
 #[derive(Debug)]
 pub(super) enum NotMade {
+    /// There is no such document.
+    Nothing,
     /// Too much is being made already.
     Busy,
     /// It cannot be written.
@@ -84,22 +115,20 @@ impl Queries {
         Self { kept, changed: Cache::new(MOST_REMEMBERED), turns: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
-    /// What criteria pick of an edition's entries, in one format.
+    /// What is wanted, made of an edition's entries.
     pub(super) async fn get(
         &self,
-        edition: &Edition,
-        criteria: &Criteria,
-        format: Format,
+        edition: &Arc<Edition>,
+        wanted: &Wanted,
         now: SystemTime,
     ) -> Result<Made, NotMade> {
-        let query: Arc<str> = criteria.query().into();
-        let key = (edition.generation, query.clone(), format);
+        let key = wanted.key(edition);
         if self.kept.get(&key).is_some_and(|made| made.is_over(now)) {
             self.kept.remove(&key);
         }
         let make = async {
-            let made = self.make(edition, criteria.clone(), format, now).await?;
-            Ok(self.unless_changed((xxh3_128(query.as_bytes()), format), made))
+            let made = self.make(edition.clone(), wanted.clone(), now).await?;
+            Ok(self.unless_changed((xxh3_128(key.1.as_bytes()), key.2), made))
         };
         // Whoever waits for what another makes waits no longer than for a turn of its own.
         let made = tokio::time::timeout(PATIENCE, self.kept.get_or_insert_async(&key, make)).await;
@@ -107,7 +136,7 @@ impl Queries {
     }
 
     /// The same, modified when bytes like these were made first: most changes are of no entry that
-    /// a query picks.
+    /// it has.
     fn unless_changed(&self, key: (u128, Format), made: Made) -> Made {
         let entity_tag = made.representation.entity_tag(Coding::Identity).clone();
         match self.changed.get(&key) {
@@ -122,44 +151,72 @@ impl Queries {
         }
     }
 
-    async fn make(
-        &self,
-        edition: &Edition,
-        criteria: Criteria,
-        format: Format,
-        now: SystemTime,
-    ) -> Result<Made, NotMade> {
+    async fn make(&self, edition: Arc<Edition>, wanted: Wanted, now: SystemTime) -> Result<Made, NotMade> {
         let turn = self.turns.clone().acquire_owned().await.map_err(|_| NotMade::Busy)?;
-        let (config, entries, since) = (edition.config.clone(), edition.entries.clone(), edition.since);
         let made = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            let publication = Publication::new(&config);
-            let logical =
-                LogicalFeed::query(&config, &entries, &criteria, chrono::DateTime::<Utc>::from(now));
-            let feed = logical.subscription();
-            let until = logical.due(&feed.entries);
-            // What time alone changes may have been something else in the second before this one,
-            // and in this one too: nobody who asks by date is told that nothing changed.
-            let last_modified =
-                if criteria.age.is_some() { now.max(since) + Duration::from_secs(1) } else { since };
-            let body = format.render(&feed, &publication)?;
-            let url = publication.document_url(&feed, format);
-            let representation =
-                Representation::new(body, format.media_type(), url, last_modified, config.max_age);
-            Ok::<_, crate::render::RenderError>(Made { representation: Arc::new(representation), until })
+            match &wanted {
+                Wanted::Query(criteria, format) => query(&edition, criteria, *format, now).map(Some),
+                Wanted::Archive(address) => archive(&edition, address, now),
+            }
         });
         match made.await {
-            Ok(Ok(made)) => Ok(made),
+            Ok(Ok(Some(made))) => Ok(made),
+            Ok(Ok(None)) => Err(NotMade::Nothing),
             Ok(Err(failed)) => {
                 error!("{failed}");
                 Err(NotMade::Failed)
             }
             Err(broken) => {
-                error!("a selection cannot be made: {broken}");
+                error!("a document cannot be made: {broken}");
                 Err(NotMade::Failed)
             }
         }
     }
+}
+
+/// What criteria pick, in one format.
+fn query(
+    edition: &Edition,
+    criteria: &Criteria,
+    format: Format,
+    now: SystemTime,
+) -> Result<Made, RenderError> {
+    let Edition { config, entries, since, .. } = edition;
+    let publication = Publication::new(config);
+    let logical = LogicalFeed::query(config, entries, criteria, chrono::DateTime::<Utc>::from(now));
+    let feed = logical.subscription();
+    let until = logical.due(&feed.entries);
+    // What time alone changes may have been something else in the second before this one, and in
+    // this one too: nobody who asks by date is told that nothing changed.
+    let last_modified =
+        if criteria.age.is_some() { now.max(*since) + Duration::from_secs(1) } else { *since };
+    let body = format.render(&feed, &publication)?;
+    let url = publication.document_url(&feed, format);
+    let representation = Representation::new(body, format.media_type(), url, last_modified, config.max_age);
+    let until = until.into_iter().chain(edition.next_due).min();
+    Ok(Made { representation: Arc::new(representation), until })
+}
+
+/// The archive document at an address; none if there is none.
+fn archive(edition: &Edition, address: &Address, now: SystemTime) -> Result<Option<Made>, RenderError> {
+    let Address { selection, month, format } = address;
+    let document = Archives::of(edition, selection).and_then(|archives| archives.document(*month));
+    let Some(feed) = document else { return Ok(None) };
+    let (config, publication) = (&edition.config, Publication::new(&edition.config));
+    let body = format.render(&feed, &publication)?;
+    let path = render::document_path(selection, Some(*month), *format);
+    let mirrored = config.feeds.as_deref().and_then(|feeds| mirror::last_modified(feeds, &path, &body));
+    let last_modified = mirrored.unwrap_or(edition.since).min(now);
+    // No new entry is expected in a month after which another has come.
+    let settled = feed.next_archive.is_some();
+    let max_age = if settled { SETTLED.max(config.max_age) } else { config.max_age };
+    let url = publication.document_url(&feed, *format);
+    let representation = Representation::new(body, format.media_type(), url, last_modified, max_age);
+    // What becomes due is of no settled month, or expires there.
+    let due = edition.next_due.filter(|_| !settled);
+    let until = feed.expiry().into_iter().chain(due).min();
+    Ok(Some(Made { representation: Arc::new(representation), until }))
 }
 
 impl Made {
@@ -173,10 +230,10 @@ mod tests {
     use super::*;
     use crate::catalog::Catalog;
     use crate::config::Config;
-    use crate::feed::Entries;
+    use crate::entries::Entries;
     use crate::seed::{self, Change};
 
-    fn edition() -> Edition {
+    fn edition() -> Arc<Edition> {
         let mut catalog = Catalog::new(false, Arc::default());
         let seeds = (0..20).map(|number| {
             let path: Arc<str> = format!("{number}.md").into();
@@ -188,11 +245,11 @@ mod tests {
             (path, Change::Read(reading))
         });
         catalog.apply(seeds, "2025-01-01T00:00:00Z".parse().unwrap());
-        Edition {
-            entries: Arc::new(Entries::of(&catalog)),
+        Arc::new(Edition {
+            entries: catalog.entries().clone(),
             generation: 1,
             ..Edition::empty(Arc::new(Config::sample("")))
-        }
+        })
     }
 
     fn at(second: u64) -> SystemTime {
@@ -200,16 +257,16 @@ mod tests {
         SystemTime::UNIX_EPOCH + Duration::from_secs(1_704_067_200 + second)
     }
 
-    fn criteria(query: &str) -> Criteria {
-        Criteria::from_query(query, 50).unwrap().unwrap()
+    fn wanted(query: &str, format: Format) -> Wanted {
+        Wanted::Query(Box::new(Criteria::from_query(query, 50).unwrap().unwrap()), format)
     }
 
     #[tokio::test]
     async fn whatever_is_asked_for_what_is_kept_is_bounded() {
         let (queries, edition) = (Queries::new(), edition());
         for number in 0..600_u32 {
-            let criteria = criteria(&format!("min_quality=-{number}"));
-            let made = queries.get(&edition, &criteria, Format::Atom, at(0)).await.unwrap();
+            let wanted = wanted(&format!("min_quality=-{number}"), Format::Atom);
+            let made = queries.get(&edition, &wanted, at(0)).await.unwrap();
             assert!(made.representation.body.len() > 80_000);
         }
         assert!(queries.kept.weight() <= CAPACITY && !queries.kept.is_empty());
@@ -218,21 +275,21 @@ mod tests {
     #[tokio::test]
     async fn what_is_kept_is_asked_for_by_generation_and_until_it_is_over() {
         let (queries, mut edition) = (Queries::new(), edition());
-        let young = criteria("age=1h");
-        let first = queries.get(&edition, &young, Format::Rss, at(3599)).await.unwrap();
-        let again = queries.get(&edition, &young, Format::Rss, at(3599)).await.unwrap();
+        let young = wanted("age=1h", Format::Rss);
+        let first = queries.get(&edition, &young, at(3599)).await.unwrap();
+        let again = queries.get(&edition, &young, at(3599)).await.unwrap();
         assert!(Arc::ptr_eq(&first.representation, &again.representation));
         assert_eq!(first.until.map(SystemTime::from), Some(at(3600)));
-        let over = queries.get(&edition, &young, Format::Rss, at(3600)).await.unwrap();
+        let over = queries.get(&edition, &young, at(3600)).await.unwrap();
         assert!(over.until.is_none() && over.representation.body.len() < first.representation.body.len());
-        edition.generation += 1;
-        edition.since = at(7200);
-        let same = queries.get(&edition, &young, Format::Rss, at(7200)).await.unwrap();
+        Arc::make_mut(&mut edition).generation += 1;
+        Arc::make_mut(&mut edition).since = at(7200);
+        let same = queries.get(&edition, &young, at(7200)).await.unwrap();
         assert_eq!(same.representation.last_modified, over.representation.last_modified);
-        edition.generation += 1;
-        edition.entries = Arc::default();
-        let all = criteria("min_quality=0");
-        let next = queries.get(&edition, &all, Format::Rss, at(0)).await.unwrap();
+        Arc::make_mut(&mut edition).generation += 1;
+        Arc::make_mut(&mut edition).entries = Entries::default();
+        let all = wanted("min_quality=0", Format::Rss);
+        let next = queries.get(&edition, &all, at(0)).await.unwrap();
         assert!(next.representation.body.len() < first.representation.body.len());
     }
 
@@ -240,8 +297,8 @@ mod tests {
     async fn nobody_waits_for_too_long() {
         let (queries, edition) = (Queries::new(), edition());
         let _turns = queries.turns.acquire_many(2).await.unwrap();
-        let (criteria, began) = (criteria("limit=1"), tokio::time::Instant::now());
-        let asked = || queries.get(&edition, &criteria, Format::Atom, at(0));
+        let (limited, began) = (wanted("limit=1", Format::Atom), tokio::time::Instant::now());
+        let asked = || queries.get(&edition, &limited, at(0));
         let answers = tokio::join!(asked(), asked(), asked());
         assert!(matches!(answers, (Err(NotMade::Busy), Err(NotMade::Busy), Err(NotMade::Busy))));
         assert_eq!(began.elapsed(), PATIENCE);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hyper::Uri;
 use percent_encoding::percent_decode_str;
 
+use crate::archive::Address;
 use crate::config::Config;
 use crate::criteria::{BadValue, Criteria};
 use crate::edition::{Edition, Representation};
@@ -19,6 +20,8 @@ pub(super) enum Route<'a> {
     Found(&'a Arc<Representation>),
     /// A feed, of which a browser that goes to its address is shown the page.
     Page { page: &'a Arc<Representation>, feed: &'a Arc<Representation> },
+    /// An archive document, if the feed has one of that month.
+    Archive(Address),
     /// A selection that the address spells, in its canonical spelling.
     Query(Box<Criteria>, Format),
     /// Another address for the same, for good.
@@ -55,7 +58,7 @@ pub(super) fn route<'a>(edition: &'a Edition, uri: &Uri, navigates: bool) -> Rou
         Some(found) if found.is_page() => return Route::Moved(found.url.clone()),
         Some(found) => {
             let page = found.page.as_ref().filter(|_| navigates && !is_raw(uri));
-            return match page.and_then(|page| edition.representations.get(page)) {
+            return match page.and_then(|page| edition.representations.get(&**page)) {
                 Some(page) => Route::Page { page, feed: found },
                 None => Route::Found(found),
             };
@@ -66,7 +69,9 @@ pub(super) fn route<'a>(edition: &'a Edition, uri: &Uri, navigates: bool) -> Rou
     match edition.get(&format!("{bare}/{INDEX}")) {
         Some(page) if path == bare || path == "/" => Route::Found(page),
         Some(page) => Route::Moved(page.url.clone()),
-        None => topic(config, bare).unwrap_or(Route::Nothing),
+        None => topic(config, bare).unwrap_or_else(|| {
+            path.strip_prefix('/').and_then(Address::at).map_or(Route::Nothing, Route::Archive)
+        }),
     }
 }
 

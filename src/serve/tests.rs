@@ -29,7 +29,8 @@ fn edition() -> Edition {
         ("topics/机.atom".to_owned(), Arc::new(feed)),
         ("topics/机/index.html".to_owned(), page("topics/%E6%9C%BA")),
     ];
-    let representations = representations.into();
+    let representations =
+        representations.map(|(path, it)| (Arc::<str>::from(path), it)).into_iter().collect();
     let config = Arc::new(Config::sample("topics: [{name: Old, retired: true}, {name: 机, aliases: [ji]}]"));
     Edition { number: 1, representations, ..Edition::empty(config) }
 }

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use feed_rs::model::FeedType;
+use sower::archive::Archives;
 use sower::args::Settings;
 use sower::catalog::{Catalog, Touched};
 use sower::config::Config;
 use sower::publish::Publisher;
+use sower::render::{self, Format, Publication};
 use sower::scan::Scan;
 use sower::seed::{Rules, Timestamp};
 use sower::watch::Hint;
@@ -43,15 +45,30 @@ fn read(config: &Config, now: Timestamp) -> (Catalog, Touched) {
 /// The public tree that a directory of seeds grows into.
 pub(crate) fn tree(config: &Config, now: Timestamp) -> Tree {
     let (catalog, touched) = read(config, now);
-    let mut publisher = Publisher::new(Arc::new(config.clone()), None);
+    let mut config = config.clone();
+    config.feeds = None;
+    let mut publisher = Publisher::new(Arc::new(config));
     publisher.publish(&catalog, &touched, SystemTime::now());
     published(&publisher)
 }
 
-/// What a publisher serves now.
+/// What a publisher serves now, archive documents among it.
 pub(crate) fn published(publisher: &Publisher) -> Tree {
     let edition = publisher.current().load_full();
-    edition.representations.iter().map(|(path, it)| (path.clone(), it.body.to_vec())).collect()
+    let publication = Publication::new(&edition.config);
+    let mut tree: Tree =
+        edition.representations.iter().map(|(path, it)| (path.to_string(), it.body.to_vec())).collect();
+    for selection in Archives::selections(&edition) {
+        let archives = Archives::of(&edition, &selection).unwrap();
+        for &month in archives.months() {
+            let document = archives.document(month).unwrap();
+            tree.extend(Format::ALL.map(|format| {
+                let path = render::document_path(&selection, Some(month), format);
+                (path, format.render(&document, &publication).unwrap())
+            }));
+        }
+    }
+    tree
 }
 
 /// The files below a directory, by path. One that goes while they are read counts as gone.

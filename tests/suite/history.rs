@@ -13,7 +13,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use sower::catalog::Catalog;
-use sower::mirror::Mirror;
+use sower::mirror::{Mirror, Work};
 use sower::publish::Publisher;
 use sower::scan::Scan;
 use sower::seed::{Rules, Timestamp};
@@ -238,11 +238,12 @@ proptest! {
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let mut scan = Scan::new(&config.seeds, config.feeds.as_deref(), Rules::new(&config, false));
         let mut catalog = Catalog::new(false, config.topics.clone());
-        let mirror = Mirror::new(work.feeds());
-        let mut publisher = Publisher::new(Arc::new(config.clone()), Some(mirror));
+        let (mut mirror, mut mirroring) = (Mirror::new(work.feeds()), Work::default());
+        let mut publisher = Publisher::new(Arc::new(config.clone()));
         let mut look = |hint: &Hint| {
             let touched = catalog.apply(scan.look(hint).unwrap(), now);
-            publisher.publish(&catalog, &touched, SystemTime::now()).mirror.unwrap();
+            mirroring.extend(publisher.publish(&catalog, &touched, SystemTime::now()).work);
+            mirror.update(&publisher.current().load(), &mut mirroring, &|| false).unwrap();
         };
         for (step, heard) in &steps {
             step.take(&work.seeds());

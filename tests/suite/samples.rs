@@ -34,7 +34,7 @@ fn the_samples_show_every_kind_of_field() {
     );
     assert_eq!(census.held.values().sum::<usize>(), 2, "one unpublished, one scheduled");
     let has = |what: &str, seen: bool| assert!(seen, "no sample has {what}");
-    let records: Vec<_> = catalog.all().map(|entry| entry.record.clone()).collect();
+    let records: Vec<_> = catalog.entries().all().map(|entry| entry.record.clone()).collect();
     has(
         "a video",
         records.iter().any(|record| {
@@ -52,5 +52,5 @@ fn the_samples_show_every_kind_of_field() {
     has("an update", records.iter().any(|record| record.updated.is_some()));
     has("an end", records.iter().any(|record| record.expires.is_some()));
     has("a quality", records.iter().any(|record| record.quality > 0.0));
-    assert!(catalog.topic("atom").count() >= 4);
+    assert!(catalog.entries().topic("atom").count() >= 4);
 }
