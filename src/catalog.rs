@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::config::Topics;
-use crate::entries::{Entries, Entry, Facets};
+use crate::entries::{Entries, Entry};
 use crate::fault::{Fault, Severity};
-use crate::seed::{Change, Held, Month, Reading, Record, Timestamp, Topic};
+use crate::seed::{Change, Held, Month, Packed, Reading, Timestamp, Topic};
 
 /// The months whose entries a change may have changed, by feed.
 #[derive(Debug, Default, PartialEq)]
@@ -33,12 +33,26 @@ pub struct Catalog {
     /// When the standing of which group changes by itself.
     due: BTreeSet<(Timestamp, Arc<str>)>,
     entries: Entries,
+    names: Names,
+}
+
+/// Texts that many records have in common, each held once.
+#[derive(Debug, Default)]
+struct Names(HashSet<Arc<str>>);
+
+impl Names {
+    fn share(&mut self, text: &mut Arc<str>) {
+        match self.0.get(text) {
+            Some(known) => text.clone_from(known),
+            None => drop(self.0.insert(text.clone())),
+        }
+    }
 }
 
 /// What is known of one seed.
 #[derive(Debug, Default)]
 struct Seed {
-    record: Option<Arc<Record>>,
+    record: Option<Arc<Packed>>,
     faults: Vec<Fault>,
     /// Whether the seed is broken and the record is the last good one.
     outdated: bool,
@@ -142,7 +156,9 @@ impl Catalog {
                 Some(Seed { record: Some(last_good.clone()), faults, outdated: true })
             }
             (Change::Read(Reading::Seed { record, faults }), _) => {
-                Some(Seed { record: record.map(Arc::from), faults, outdated: false })
+                let record =
+                    record.map(|record| Arc::new(record.sharing(&mut |text| self.names.share(text))));
+                Some(Seed { record, faults, outdated: false })
             }
         };
         if let Some(old) = known.filter(|_| seed.as_ref().is_none_or(|seed| !seed.outdated)) {
@@ -254,7 +270,7 @@ impl Catalog {
     }
 
     /// Every record, held or not, by path.
-    pub fn records(&self) -> impl Iterator<Item = &Arc<Record>> {
+    pub fn records(&self) -> impl Iterator<Item = &Arc<Packed>> {
         self.seeds.values().filter_map(|seed| seed.record.as_ref())
     }
 
@@ -269,7 +285,7 @@ impl Catalog {
     }
 
     /// Every record that is held, with the reason.
-    pub fn held(&self) -> impl Iterator<Item = (&Arc<Record>, Held)> {
+    pub fn held(&self) -> impl Iterator<Item = (&Arc<Packed>, Held)> {
         self.seeds.values().filter_map(|seed| {
             let record = seed.record.as_ref()?;
             Some((record, record.standing(self.now, self.unpublished).shown.err()?))
@@ -331,7 +347,7 @@ impl Touched {
 }
 
 /// The entry of the records that are shown and have one id.
-fn merge(mut records: Vec<(&Arc<Record>, Timestamp)>, hierarchy: &Topics) -> Option<Entry> {
+fn merge(mut records: Vec<(&Arc<Packed>, Timestamp)>, hierarchy: &Topics) -> Option<Entry> {
     records.sort_by(|(a, a_published), (b, b_published)| {
         b.quality.total_cmp(&a.quality).then(b_published.cmp(a_published)).then(a.path.cmp(&b.path))
     });
@@ -345,7 +361,7 @@ fn merge(mut records: Vec<(&Arc<Record>, Timestamp)>, hierarchy: &Topics) -> Opt
     }
     let above = topics.iter().flat_map(|topic| hierarchy.ancestors(&topic.slug));
     let within = topics.iter().map(|topic| &topic.slug).chain(above).cloned().collect();
-    Some(Entry { record: best.clone(), published, topics, within, facets: Facets::of(best) })
+    Some(Entry { record: best.clone(), published, topics, within })
 }
 
 #[cfg(test)]

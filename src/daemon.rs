@@ -17,7 +17,7 @@ use crate::publish::{Published, Publisher};
 use crate::render::Format;
 use crate::report;
 use crate::scan::{Scan, ScanError};
-use crate::seed::{Change, Reading, Record, Rules};
+use crate::seed::{Change, Packed, Reading, Rules};
 use crate::serve::{self, Doors};
 use crate::service::{self, Watchdog};
 use crate::status::Status;
@@ -132,7 +132,7 @@ fn read_all(
         catalog.apply(
             last_good.into_iter().map(|record| {
                 let last_good =
-                    Reading::Seed { record: Some(Box::new(Record::clone(record))), faults: Vec::new() };
+                    Reading::Seed { record: Some(Box::new(Packed::clone(record))), faults: Vec::new() };
                 (record.path.clone(), Change::Read(last_good))
             }),
             Utc::now(),

@@ -9,49 +9,19 @@ use chrono::TimeDelta;
 use imbl::OrdMap;
 
 use crate::config::Topics;
-use crate::seed::{Month, Record, Timestamp, Topic};
-use crate::slug::slug;
+use crate::seed::{Month, Packed, Timestamp, Topic};
 
 /// One element of a feed: what is shown of all the records that have the same id.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
     /// The best of the records: highest quality, then newest, then smallest path.
-    pub record: Arc<Record>,
+    pub record: Arc<Packed>,
     /// When it was published.
     pub published: Timestamp,
     /// The topics of all the records, each slug once, those of the best record first.
     pub topics: Vec<Topic>,
     /// The slugs of the topics in whose feeds it is: its own and their ancestors.
     pub within: BTreeSet<Arc<str>>,
-    /// What else selections pick it by.
-    pub facets: Facets,
-}
-
-/// What selections pick an entry by, spelled as criteria spell it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facets {
-    /// Slug of its type.
-    pub kind: Option<String>,
-    /// Slug of its category.
-    pub category: Option<String>,
-    /// Host of its provider.
-    pub host: Option<String>,
-    /// Slug of its provider's name.
-    pub provider: Option<String>,
-}
-
-impl Facets {
-    /// What a record is picked by.
-    pub fn of(record: &Record) -> Self {
-        let provider = record.provider.as_ref();
-        let site = provider.and_then(|provider| provider.site.as_deref());
-        Self {
-            kind: record.kind.as_deref().map(slug),
-            category: record.category.as_deref().map(slug),
-            host: site.and_then(|site| site.strip_prefix("https://")).map(str::to_owned),
-            provider: provider.map(|provider| slug(&provider.name)),
-        }
-    }
 }
 
 impl Entry {

@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use crate::config::{Config, ContentLength, SelectionSettings, TopicSettings};
 use crate::criteria::Criteria;
 use crate::entries::{Entries, Entry};
-use crate::seed::{Month, Timestamp};
+use crate::seed::{Month, Record, Timestamp, Topic};
 use crate::slug::slug;
 
 /// What picks the entries of a feed.
@@ -72,9 +72,37 @@ pub struct Feed {
     /// The archive document with the entries after these.
     pub next_archive: Option<Month>,
     /// The entries.
-    pub entries: Vec<Arc<Entry>>,
+    pub entries: Vec<Shown>,
     /// What the topics of the entries are called, by slug.
     names: BTreeMap<Arc<str>, Arc<str>>,
+}
+
+/// An entry as a document shows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shown {
+    /// The best of its records.
+    pub record: Record,
+    /// When it was published.
+    pub published: Timestamp,
+    /// The topics of all its records.
+    pub topics: Vec<Topic>,
+    updated: Timestamp,
+}
+
+impl Shown {
+    fn of(entry: &Entry) -> Self {
+        Self {
+            record: entry.record.record(),
+            published: entry.published,
+            topics: entry.topics.clone(),
+            updated: entry.updated(),
+        }
+    }
+
+    /// When it last changed.
+    pub fn updated(&self) -> Timestamp {
+        self.updated
+    }
 }
 
 /// What a feed says of itself, beside what its publication says.
@@ -118,14 +146,14 @@ impl About {
 
 impl Feed {
     /// What the topics of an entry are called, however it spells them itself.
-    pub fn topic_names<'a>(&'a self, entry: &'a Entry) -> impl Iterator<Item = &'a str> {
+    pub fn topic_names<'a>(&'a self, entry: &'a Shown) -> impl Iterator<Item = &'a str> {
         entry.topics.iter().map(|topic| &**self.names.get(&topic.slug).unwrap_or(&topic.name))
     }
 
     /// When the newest change of an entry was; none if there are no entries. A feed has no date of
     /// its own, so that equal entries make equal bytes.
     pub fn updated(&self) -> Option<Timestamp> {
-        self.entries.iter().map(|entry| entry.updated()).max()
+        self.entries.iter().map(Shown::updated).max()
     }
 
     /// When the first of the entries expires.
@@ -204,10 +232,10 @@ fn missed(
     entry: &Entry,
     publication_language: &str,
 ) -> Option<Missed> {
-    let (record, facets) = (&entry.record, &entry.facets);
+    let (record, facets) = (&entry.record, &entry.record.facets);
     let within =
         |slugs: &BTreeSet<Arc<str>>| slugs.iter().filter(|slug| entry.within.contains(*slug)).count();
-    let among = |slugs: &BTreeSet<Arc<str>>, facet: &Option<String>| {
+    let among = |slugs: &BTreeSet<Arc<str>>, facet: &Option<Arc<str>>| {
         facet.as_deref().is_some_and(|facet| slugs.contains(facet))
     };
     let named = |slugs: &BTreeSet<Arc<str>>, facet| slugs.is_empty() || among(slugs, facet);
@@ -426,6 +454,7 @@ impl<'a> LogicalFeed<'a> {
     }
 
     fn document(&self, entries: Vec<Arc<Entry>>) -> Feed {
+        let entries: Vec<_> = entries.iter().map(|entry| Shown::of(entry)).collect();
         let slugs: BTreeSet<_> =
             entries.iter().flat_map(|entry| &entry.topics).map(|topic| &topic.slug).collect();
         let name = |slug: &Arc<str>| self.all.topic_name(slug).map(Arc::from);
@@ -435,7 +464,7 @@ impl<'a> LogicalFeed<'a> {
     }
 
     /// When the first of these entries is too old to stay, if age picks them.
-    pub fn due(&self, entries: &[Arc<Entry>]) -> Option<Timestamp> {
+    pub fn due(&self, entries: &[Shown]) -> Option<Timestamp> {
         entries.iter().map(|entry| entry.published).min()?.checked_add_signed(self.age?)
     }
 }

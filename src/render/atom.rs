@@ -9,7 +9,6 @@ use quick_xml::escape::escape;
 use super::file::{File, files};
 use super::media::{self, Element};
 use super::{Format, GENERATOR, HISTORY, Publication, RenderError, content};
-use crate::entries;
 use crate::feed;
 use crate::seed::{Record, Timestamp};
 
@@ -74,8 +73,8 @@ fn with_archive_mark(mut written: Vec<u8>) -> Vec<u8> {
     written
 }
 
-fn entry(entry: &entries::Entry, feed: &feed::Feed, publication: &Publication) -> Entry {
-    let record = &*entry.record;
+fn entry(entry: &feed::Shown, feed: &feed::Feed, publication: &Publication) -> Entry {
+    let record = &entry.record;
     let links = record
         .link
         .iter()

@@ -7,8 +7,7 @@ use minijinja::{Environment, Error, Output, State, UndefinedBehavior, escape_for
 use serde::Serialize;
 
 use super::{Format, Publication, RenderError, page_path};
-use crate::entries::Entry;
-use crate::feed::{About, Family, Feed, Outline, Selection};
+use crate::feed::{About, Family, Feed, Outline, Selection, Shown};
 use crate::seed::{Image, Record};
 
 /// What pages are.
@@ -228,7 +227,7 @@ fn links<'a>(topics: &'a [(Selection, String)], publication: &Publication) -> Ve
     topics.iter().map(|(selection, name)| link(selection, name, publication)).collect()
 }
 
-fn card<'a>(entry: &'a Entry, feed_language: &'a str) -> Card<'a> {
+fn card<'a>(entry: &'a Shown, feed_language: &'a str) -> Card<'a> {
     let record: &Record = &entry.record;
     let picture = |image: &'a Image| Picture { url: &image.url, width: image.width, height: image.height };
     let provider = record.provider.as_ref().map(|provider| &*provider.name);

@@ -4,8 +4,7 @@ use serde::Serialize;
 
 use super::file::{File, files};
 use super::{Format, Publication, RenderError, content};
-use crate::entries::Entry;
-use crate::feed::Feed;
+use crate::feed::{Feed, Shown};
 use crate::seed::{Record, Timestamp};
 
 /// A feed, in the order in which the specification lists its keys.
@@ -91,8 +90,8 @@ pub(super) fn render(feed: &Feed, publication: &Publication) -> Result<Vec<u8>, 
     serde_json::to_vec(&document).map_err(|error| RenderError::new(feed, Format::Json, &error))
 }
 
-fn item<'a>(entry: &'a Entry, feed: &'a Feed, publication: &Publication) -> Item<'a> {
-    let record = &*entry.record;
+fn item<'a>(entry: &'a Shown, feed: &'a Feed, publication: &Publication) -> Item<'a> {
+    let record = &entry.record;
     let modified = Some(entry.updated()).filter(|updated| *updated != entry.published);
     Item {
         id: &record.id,

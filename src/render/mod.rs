@@ -20,8 +20,7 @@ use percent_encoding::{CONTROLS, utf8_percent_encode};
 use url::Url;
 
 use crate::config::{Config, ContentLength};
-use crate::entries::Entry;
-use crate::feed::{Feed, Selection};
+use crate::feed::{Feed, Selection, Shown};
 use crate::seed::{Month, Record};
 
 /// What every feed says of where it comes from.
@@ -217,8 +216,8 @@ impl Publication {
     }
 
     /// What an entry is grouped by, and what says by what: its topics, its type and its category.
-    fn categories<'a>(&self, feed: &'a Feed, entry: &'a Entry) -> Vec<(&'a str, String)> {
-        let record = &*entry.record;
+    fn categories<'a>(&self, feed: &'a Feed, entry: &'a Shown) -> Vec<(&'a str, String)> {
+        let record = &entry.record;
         let topics = feed.topic_names(entry).map(|name| (name, "topics"));
         let kind = record.kind.iter().map(|kind| (&**kind, "types"));
         let category = record.category.iter().map(|category| (&**category, "categories"));

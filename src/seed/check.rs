@@ -13,7 +13,7 @@ use super::content::{self, Parts, Refused};
 use super::front_matter::{self, FrontMatter, Given};
 use super::record::{Hidden, Record, Topic};
 use super::time::{self, Timestamp};
-use super::{Body, Markup, Reading, Rules, link};
+use super::{Body, Markup, Packed, Reading, Rules, link};
 use crate::criteria::is_language_tag;
 use crate::fault::{Fault, Place, Severity};
 use crate::slug;
@@ -75,7 +75,8 @@ impl<'a> Check<'a> {
         self.faults.sort_by_key(|fault| {
             fault.place.as_ref().map_or((usize::MAX, 0), |place| (place.at.line, place.at.column))
         });
-        Reading::Seed { record: record.ok().map(Box::new), faults: self.faults }
+        let record = record.ok().map(|record| Box::new(Packed::of(record)));
+        Reading::Seed { record, faults: self.faults }
     }
 
     /// Reads the front matter, without the fields that are of another type than they should be.

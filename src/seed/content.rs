@@ -19,7 +19,7 @@ use super::record::{Action, Image, Related};
 use crate::text::{clean, plain};
 
 /// What a reader shows of a record, in its parts: sanitised HTML, every address in it absolute.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Content {
     picture: String,
     embed: String,

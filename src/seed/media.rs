@@ -52,7 +52,7 @@ pub fn media_type(url: &str) -> Option<&'static str> {
 }
 
 /// What is played with a record.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Embed {
     /// Where it is.
     pub url: String,
@@ -61,7 +61,7 @@ pub struct Embed {
 }
 
 /// What the address of an embed leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Source {
     /// A page that plays a video.
     Player,

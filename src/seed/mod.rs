@@ -10,6 +10,7 @@ mod front_matter;
 mod link;
 mod media;
 mod nesting;
+mod packed;
 mod record;
 mod time;
 
@@ -25,6 +26,7 @@ use front_matter::Cut;
 
 pub use content::Content;
 pub use media::{Embed, Source, media_type};
+pub use packed::{Facets, Packed};
 pub use record::{Action, Held, Hidden, Image, Provider, Record, Related, Standing, Topic};
 pub use time::{Month, Timestamp};
 
@@ -73,7 +75,7 @@ pub enum Reading {
     /// A seed.
     Seed {
         /// None if a fault cost the whole record.
-        record: Option<Box<Record>>,
+        record: Option<Box<Packed>>,
         /// Everything that is wrong with the seed.
         faults: Vec<Fault>,
     },

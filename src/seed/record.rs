@@ -4,17 +4,21 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::content::Content;
 use super::media::Embed;
-use super::time::Timestamp;
+use super::time::{Timestamp, seconds};
 
 /// A seed, read and checked. Every text is free of characters that XML forbids; every address is
 /// absolute, http or https.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// The seed it was read from, relative to the seed directory.
+    #[serde(skip, default = "nothing")]
     pub path: Arc<str>,
     /// What the entry is known by for ever: an IRI.
+    #[serde(skip, default = "nothing")]
     pub id: Arc<str>,
     /// Whether the id is made of the date and the file's name, for want of anything better.
     pub id_by_name: bool,
@@ -27,14 +31,18 @@ pub struct Record {
     /// Where it was first, if that is elsewhere (`rel=via`).
     pub via: Option<String>,
     /// When it was or will be published.
+    #[serde(with = "seconds")]
     pub published: Option<Timestamp>,
     /// When it last changed: never before it was published.
+    #[serde(with = "seconds")]
     pub updated: Option<Timestamp>,
     /// When it is not to be shown any more.
+    #[serde(with = "seconds")]
     pub expires: Option<Timestamp>,
     /// Why its writer does not want it shown.
     pub hidden: Option<Hidden>,
     /// At least one, each slug once, in the order of the seed.
+    #[serde(skip)]
     pub topics: Vec<Topic>,
     /// Who published it.
     pub provider: Option<Provider>,
@@ -64,8 +72,13 @@ pub struct Record {
     pub content: Content,
 }
 
+/// Instead of what a record is packed beside.
+fn nothing() -> Arc<str> {
+    "".into()
+}
+
 /// What records are grouped by.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Topic {
     /// What it is the same topic by.
     pub slug: Arc<str>,
@@ -74,7 +87,7 @@ pub struct Topic {
 }
 
 /// Who published a record.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provider {
     /// Plain text.
     pub name: String,
@@ -85,7 +98,7 @@ pub struct Provider {
 }
 
 /// A picture.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
     /// Where it is.
     pub url: String,
@@ -98,20 +111,21 @@ pub struct Image {
 }
 
 /// Coverage of the same matter elsewhere.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Related {
     /// Plain text.
     pub title: String,
     /// Where it can be read.
     pub link: String,
     /// When it was published.
+    #[serde(with = "seconds")]
     pub published: Option<Timestamp>,
     /// Who published it: a name.
     pub provider: Option<String>,
 }
 
 /// Something to do with a record, such as a download.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Action {
     /// Where it leads.
     pub url: String,
@@ -120,7 +134,7 @@ pub struct Action {
 }
 
 /// Why a record's writer does not want it shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Hidden {
     /// `published: false` or `draft: true`
     Unpublished,
@@ -129,7 +143,7 @@ pub enum Hidden {
 }
 
 /// Why a record that is fine must not be shown now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Held {
     /// Its writer says it is not published.
@@ -170,66 +184,5 @@ impl Record {
     pub fn author_names(&self) -> impl Iterator<Item = &str> {
         let provider = self.provider.as_ref().filter(|_| self.authors.is_empty());
         self.authors.iter().map(String::as_str).chain(provider.map(|provider| provider.name.as_str()))
-    }
-
-    /// Whether the record is shown at an instant. With `unpublished`, what its writer hides is
-    /// shown too, for preview.
-    pub fn standing(&self, now: Timestamp, unpublished: bool) -> Standing {
-        let held = |held, until| Standing { shown: Err(held), until };
-        match self.hidden {
-            Some(Hidden::Removed) if !unpublished => return held(Held::Removed, None),
-            Some(Hidden::Unpublished) if !unpublished => return held(Held::Unpublished, None),
-            _ => {}
-        }
-        let Some(published) = self.published else { return held(Held::Undated, None) };
-        if self.expires.is_some_and(|expires| expires <= now) {
-            held(Held::Expired, None)
-        } else if published > now {
-            held(Held::Scheduled, Some(published))
-        } else {
-            Standing { shown: Ok(published), until: self.expires }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_shown_when() {
-        let at = |seconds| Timestamp::from_timestamp(seconds, 0).unwrap();
-        let shown = |published: Option<i64>, expires: Option<i64>, hidden, unpublished| {
-            let record = Record {
-                published: published.map(at),
-                expires: expires.map(at),
-                hidden,
-                ..super::super::tests::record("title: A\ntopics: t\n")
-            };
-            let standing = record.standing(at(100), unpublished);
-            (standing.shown.map(|at| at.timestamp()), standing.until.map(|at| at.timestamp()))
-        };
-        let (unpublished, removed) = (Some(Hidden::Unpublished), Some(Hidden::Removed));
-        for (published, expires, hidden, preview, expected) in [
-            (Some(50), None, None, false, (Ok(50), None)),
-            (Some(100), None, None, false, (Ok(100), None)),
-            (Some(50), Some(101), None, false, (Ok(50), Some(101))),
-            (Some(50), Some(100), None, false, (Err(Held::Expired), None)),
-            (Some(101), None, None, false, (Err(Held::Scheduled), Some(101))),
-            (Some(101), Some(99), None, false, (Err(Held::Expired), None)),
-            (None, None, None, false, (Err(Held::Undated), None)),
-            (Some(50), None, unpublished, false, (Err(Held::Unpublished), None)),
-            (Some(50), None, removed, false, (Err(Held::Removed), None)),
-            (Some(50), None, unpublished, true, (Ok(50), None)),
-            (Some(50), None, removed, true, (Ok(50), None)),
-            (Some(101), None, removed, true, (Err(Held::Scheduled), Some(101))),
-            (None, None, unpublished, true, (Err(Held::Undated), None)),
-        ] {
-            assert_eq!(
-                shown(published, expires, hidden, preview),
-                expected,
-                "{published:?} {expires:?} {hidden:?} {preview}"
-            );
-        }
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn record(yaml: &str) -> Record {
 
 fn seed(path: &str, text: &str) -> (Option<Box<Record>>, Vec<Fault>) {
     match read_text(path, text) {
-        Reading::Seed { record, faults } => (record, faults),
+        Reading::Seed { record, faults } => (record.map(|record| Box::new(record.record())), faults),
         other => panic!("{other:?}"),
     }
 }

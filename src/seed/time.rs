@@ -9,6 +9,28 @@ use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveDateTime, NaiveTime, Ti
 /// and everything that reads them have in common.
 pub type Timestamp = DateTime<Utc>;
 
+/// Instants as seconds since 1970, for what machines keep.
+pub(super) mod seconds {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Timestamp;
+
+    #[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+    pub(in crate::seed) fn serialize<S: Serializer>(
+        at: &Option<Timestamp>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        at.map(|at| at.timestamp()).serialize(serializer)
+    }
+
+    pub(in crate::seed) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Timestamp>, D::Error> {
+        let seconds = Option::<i64>::deserialize(deserializer)?;
+        Ok(seconds.and_then(|seconds| Timestamp::from_timestamp(seconds, 0)))
+    }
+}
+
 /// A month of the calendar, in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Month {

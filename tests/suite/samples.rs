@@ -34,7 +34,7 @@ fn the_samples_show_every_kind_of_field() {
     );
     assert_eq!(census.held.values().sum::<usize>(), 2, "one unpublished, one scheduled");
     let has = |what: &str, seen: bool| assert!(seen, "no sample has {what}");
-    let records: Vec<_> = catalog.entries().all().map(|entry| entry.record.clone()).collect();
+    let records: Vec<_> = catalog.entries().all().map(|entry| entry.record.record()).collect();
     has(
         "a video",
         records.iter().any(|record| {

@@ -1,0 +1,192 @@
+//! Packed records: what feeds are made by, and the rest in as few bytes as it takes. There may be a
+//! hundred thousand of them, of which a feed shows fifty.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::record::{Held, Hidden, Record, Standing, Topic};
+use super::time::{Timestamp, seconds};
+use crate::slug::slug;
+
+/// A record, packed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Packed {
+    /// The seed it was read from, relative to the seed directory.
+    pub path: Arc<str>,
+    /// What the entry is known by for ever: an IRI.
+    pub id: Arc<str>,
+    /// Whether the id is made of the date and the file's name, for want of anything better.
+    pub id_by_name: bool,
+    /// When it was or will be published.
+    #[serde(with = "seconds")]
+    pub published: Option<Timestamp>,
+    /// When it last changed: never before it was published.
+    #[serde(with = "seconds")]
+    pub updated: Option<Timestamp>,
+    /// When it is not to be shown any more.
+    #[serde(with = "seconds")]
+    pub expires: Option<Timestamp>,
+    /// Why its writer does not want it shown.
+    pub hidden: Option<Hidden>,
+    /// At least one, each slug once, in the order of the seed.
+    pub topics: Vec<Topic>,
+    /// What it is written in (RFC 5646), if it says.
+    pub language: Option<Arc<str>>,
+    /// How good it is said to be; 0 if nothing is said.
+    pub quality: f64,
+    /// How much it is talked about; 0 if nothing is said.
+    pub heat: f64,
+    /// What else selections pick it by.
+    pub facets: Facets,
+    /// The record.
+    rest: Bytes,
+}
+
+/// What selections pick a record by, spelled as criteria spell it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facets {
+    /// Slug of its type.
+    pub kind: Option<Arc<str>>,
+    /// Slug of its category.
+    pub category: Option<Arc<str>>,
+    /// Host of its provider.
+    pub host: Option<Arc<str>>,
+    /// Slug of its provider's name.
+    pub provider: Option<Arc<str>>,
+}
+
+impl Facets {
+    fn of(record: &Record) -> Self {
+        let slugged = |name: &str| Arc::from(slug(name));
+        let provider = record.provider.as_ref();
+        let site = provider.and_then(|provider| provider.site.as_deref());
+        Self {
+            kind: record.kind.as_deref().map(slugged),
+            category: record.category.as_deref().map(slugged),
+            host: site.and_then(|site| site.strip_prefix("https://")).map(Arc::from),
+            provider: provider.map(|provider| slugged(&provider.name)),
+        }
+    }
+}
+
+impl Packed {
+    /// Packs a record.
+    pub fn of(mut record: Record) -> Self {
+        let facets = Facets::of(&record);
+        let topics = std::mem::take(&mut record.topics);
+        #[expect(clippy::expect_used, reason = "every part of a record has a length that is known")]
+        let rest = postcard::to_stdvec(&record).expect("serializable").into_boxed_slice();
+        Self {
+            path: record.path,
+            id: record.id,
+            id_by_name: record.id_by_name,
+            published: record.published,
+            updated: record.updated,
+            expires: record.expires,
+            hidden: record.hidden,
+            topics,
+            language: record.language.map(Arc::from),
+            quality: record.quality,
+            heat: record.heat,
+            facets,
+            rest: rest.into(),
+        }
+    }
+
+    /// The record.
+    pub fn record(&self) -> Record {
+        #[expect(clippy::expect_used, reason = "this is what was packed, by this very program")]
+        let record: Record = postcard::from_bytes(&self.rest).expect("packed");
+        Record { path: self.path.clone(), id: self.id.clone(), topics: self.topics.clone(), ..record }
+    }
+
+    /// The same, with what it shares with others taken from `share`.
+    pub fn sharing(mut self, share: &mut impl FnMut(&mut Arc<str>)) -> Self {
+        for topic in &mut self.topics {
+            share(&mut topic.slug);
+            share(&mut topic.name);
+        }
+        let Facets { kind, category, host, provider } = &mut self.facets;
+        for text in [kind, category, host, provider, &mut self.language].into_iter().flatten() {
+            share(text);
+        }
+        self
+    }
+
+    /// How many bytes it takes beside its place and what it shares with others.
+    pub fn size(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// Whether the record is shown at an instant. With `unpublished`, what its writer hides is
+    /// shown too, for preview.
+    pub fn standing(&self, now: Timestamp, unpublished: bool) -> Standing {
+        let held = |held, until| Standing { shown: Err(held), until };
+        match self.hidden {
+            Some(Hidden::Removed) if !unpublished => return held(Held::Removed, None),
+            Some(Hidden::Unpublished) if !unpublished => return held(Held::Unpublished, None),
+            _ => {}
+        }
+        let Some(published) = self.published else { return held(Held::Undated, None) };
+        if self.expires.is_some_and(|expires| expires <= now) {
+            held(Held::Expired, None)
+        } else if published > now {
+            held(Held::Scheduled, Some(published))
+        } else {
+            Standing { shown: Ok(published), until: self.expires }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_packed_is_unpacked() {
+        let record = super::super::tests::record(
+            "title: A\ntopics: [t, u]\nprovider: {name: P, domain: p.example}\nimages: [{url: 'https://p.example/i.png', width: 3}]\n\
+             date: 2024-01-01\nexcerpt: Short\nwebUrl: https://p.example/a\nquality: 0.5\n",
+        );
+        assert_eq!(Packed::of(record.clone()).record(), record);
+    }
+
+    #[test]
+    fn what_is_shown_when() {
+        let at = |seconds| Timestamp::from_timestamp(seconds, 0).unwrap();
+        let shown = |published: Option<i64>, expires: Option<i64>, hidden, unpublished| {
+            let record = Record {
+                published: published.map(at),
+                expires: expires.map(at),
+                hidden,
+                ..super::super::tests::record("title: A\ntopics: t\n")
+            };
+            let standing = Packed::of(record).standing(at(100), unpublished);
+            (standing.shown.map(|at| at.timestamp()), standing.until.map(|at| at.timestamp()))
+        };
+        let (unpublished, removed) = (Some(Hidden::Unpublished), Some(Hidden::Removed));
+        for (published, expires, hidden, preview, expected) in [
+            (Some(50), None, None, false, (Ok(50), None)),
+            (Some(100), None, None, false, (Ok(100), None)),
+            (Some(50), Some(101), None, false, (Ok(50), Some(101))),
+            (Some(50), Some(100), None, false, (Err(Held::Expired), None)),
+            (Some(101), None, None, false, (Err(Held::Scheduled), Some(101))),
+            (Some(101), Some(99), None, false, (Err(Held::Expired), None)),
+            (None, None, None, false, (Err(Held::Undated), None)),
+            (Some(50), None, unpublished, false, (Err(Held::Unpublished), None)),
+            (Some(50), None, removed, false, (Err(Held::Removed), None)),
+            (Some(50), None, unpublished, true, (Ok(50), None)),
+            (Some(50), None, removed, true, (Ok(50), None)),
+            (Some(101), None, removed, true, (Err(Held::Scheduled), Some(101))),
+            (None, None, unpublished, true, (Err(Held::Undated), None)),
+        ] {
+            assert_eq!(
+                shown(published, expires, hidden, preview),
+                expected,
+                "{published:?} {expires:?} {hidden:?} {preview}"
+            );
+        }
+    }
+}
