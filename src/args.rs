@@ -124,4 +124,7 @@ pub struct Settings {
     /// Show unpublished and removed records too, for preview
     #[arg(long, value_name = "BOOL", env = "SOWER_UNPUBLISHED", hide_env_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub unpublished: Option<String>,
+    /// Read every seed, and remember nothing for the next start
+    #[arg(long, value_name = "BOOL", env = "SOWER_NO_CACHE", hide_env_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub no_cache: Option<String>,
 }

@@ -258,6 +258,11 @@ impl Catalog {
         self.seeds.get(path).map_or(&[], |seed| &seed.faults)
     }
 
+    /// What is held of the seed at a path: its record, and its faults.
+    pub fn held_of(&self, path: &str) -> Option<(Option<Arc<Packed>>, Vec<Fault>)> {
+        self.seeds.get(path).map(|seed| (seed.record.clone(), seed.faults.clone()))
+    }
+
     /// Why the record of the seed at a path is held, if it is.
     pub fn held_at(&self, path: &str) -> Option<Held> {
         let record = self.seeds.get(path)?.record.as_ref()?;

@@ -1,9 +1,11 @@
 //! The daemon: watch, look, publish, serve, until it is told to stop.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use chrono::Utc;
@@ -21,17 +23,21 @@ use crate::seed::{Change, Packed, Reading, Rules};
 use crate::serve::{self, Doors};
 use crate::service::{self, Watchdog};
 use crate::status::Status;
+use crate::store::{self, Memory};
 use crate::text::{count, printable};
 use crate::watch::{Hint, Watch};
 
 /// Most lines of one kind that are logged at once.
 const MOST_LINES: usize = 20;
+/// Files that are read before what was read is remembered again.
+const MOST_UNREMEMBERED: usize = 10_000;
 /// The longest wait for a scheduled record: clocks are set, and machines sleep.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// Publishes and serves until `shutdown`, then lets the requests in flight finish.
 ///
-/// The listeners are bound already, so a test may choose port 0. Each configuration that is sent to
+/// The listeners are bound already, so a test may choose port 0. In the file `cache` it is remembered
+/// what was read, for the next process. Each configuration that is sent to
 /// it takes the place of the one before, with an edition made anew.
 ///
 /// # Errors
@@ -41,13 +47,14 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 pub async fn run(
     config: Config,
     doors: Doors,
+    cache: Option<PathBuf>,
     configs: Receiver<Config>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
     let config = Arc::new(config);
     let served = config.clone();
     let mut shutdown = pin!(shutdown);
-    let begun = on_a_thread(move || Daemon::begin(&config, configs));
+    let begun = on_a_thread(move || Daemon::begin(&config, cache, configs));
     let daemon = tokio::select! {
         begun = begun => begun.ok_or(RunError::Broken)??,
         () = &mut shutdown => return Ok(()),
@@ -105,19 +112,37 @@ struct Daemon {
     mirroring: Mirroring,
     configs: Receiver<Config>,
     watchdog: Watchdog,
+    /// Where what is read is remembered for the next process.
+    cache: Option<PathBuf>,
+    /// Files that were read since that was written.
+    unremembered: usize,
+    remembering: Option<JoinHandle<()>>,
 }
 
-/// Reads every seed for the first time. One that is broken keeps the record that a catalog before
-/// had of it.
+/// What was read at once.
+struct Read {
+    catalog: Catalog,
+    touched: Touched,
+    /// How many files were read for it.
+    files: usize,
+}
+
+/// Reads every seed for the first time, except what is remembered of a process before. One that is
+/// broken keeps the record that a catalog before had of it.
 fn read_all(
     config: &Config,
     scan: &mut Scan,
+    cache: Option<&Path>,
     before: Option<&Catalog>,
-) -> Result<(Catalog, Touched), ScanError> {
+) -> Result<Read, ScanError> {
     let began = Instant::now();
     scan.check_root()?;
     let mut catalog = Catalog::new(config.unpublished, config.topics.clone());
+    let rules = Rules::new(config, false);
+    let recalled = cache.and_then(|file| store::recall(file, &rules, scan)).unwrap_or_default();
     let changes = scan.look(&Hint::everywhere())?;
+    let (remembered, read) = (recalled.len(), changes.len());
+    let recalled = store::unless_changed(recalled, &changes);
     if let Some(before) = before {
         let broken: BTreeSet<&str> =
             changes.iter().filter(|(_, change)| is_broken(change)).map(|(path, _)| &**path).collect();
@@ -138,16 +163,17 @@ fn read_all(
             Utc::now(),
         );
     }
-    let touched = catalog.apply(changes, Utc::now());
+    let touched = catalog.apply(recalled.into_iter().chain(changes), Utc::now());
     let census = catalog.census();
-    info!("read the seeds in {} ms: {}", began.elapsed().as_millis(), report::census(&census));
+    let how = if remembered > 0 { format!(" ({} anew)", count(read, "file")) } else { String::new() };
+    info!("read the seeds in {} ms{how}: {}", began.elapsed().as_millis(), report::census(&census));
     tell_faults(catalog.faults());
     match report::nothing_shown(&census) {
         Some(reason) => warn!("{reason}"),
         None if census.seeds == 0 => info!("{} has no seeds yet", scan.root().display()),
         None => {}
     }
-    Ok((catalog, touched))
+    Ok(Read { catalog, touched, files: read })
 }
 
 fn is_broken(change: &Change) -> bool {
@@ -161,15 +187,31 @@ fn scan(config: &Config) -> Scan {
 impl Daemon {
     /// Reads every seed and publishes the first edition. The watch begins first, so that nothing
     /// is missed between the two.
-    fn begin(config: &Arc<Config>, configs: Receiver<Config>) -> Result<Self, ScanError> {
+    fn begin(
+        config: &Arc<Config>,
+        cache: Option<PathBuf>,
+        configs: Receiver<Config>,
+    ) -> Result<Self, ScanError> {
         let mut scan = scan(config);
         let watch = Watch::new(scan.root());
-        let (catalog, touched) = read_all(config, &mut scan, None)?;
+        let Read { catalog, touched, files: unremembered } =
+            read_all(config, &mut scan, cache.as_deref(), None)?;
         let status = Arc::new(Status::new(catalog));
         status.condition().look(SystemTime::now(), watch.is_deaf());
         let publisher = Publisher::new(config.clone());
         let (mirroring, watchdog) = (Mirroring::begin(status.clone()), Watchdog::asked_for());
-        let mut daemon = Self { watch, scan, status, publisher, mirroring, configs, watchdog };
+        let mut daemon = Self {
+            watch,
+            scan,
+            status,
+            publisher,
+            mirroring,
+            configs,
+            watchdog,
+            cache,
+            unremembered,
+            remembering: None,
+        };
         daemon.tell_where(config);
         let published = daemon.publish(&touched);
         daemon.conclude(published);
@@ -178,19 +220,46 @@ impl Daemon {
 
     /// Follows the seed directory and the clock until the watch is stopped.
     fn keep_up(mut self) {
-        loop {
-            let due = self.publisher.next_due(&self.status.catalog());
-            let wait = due.map_or(LONGEST_WAIT, |due| {
-                (due - Utc::now()).to_std().unwrap_or_default().min(LONGEST_WAIT)
-            });
-            let Some(hint) = self.watch.next(wait) else { return };
-            if let Some(config) = self.configs.try_iter().last() {
-                self.reconfigure(config);
-            } else {
-                self.reload(&hint);
-            }
-            self.watchdog.alive();
+        self.remember();
+        while self.follow() {}
+        self.remember();
+        if let Some(writing) = self.remembering.take() {
+            let _ = writing.join();
         }
+    }
+
+    /// Waits for a change, and publishes it. Whether there may be another.
+    fn follow(&mut self) -> bool {
+        let due = self.publisher.next_due(&self.status.catalog());
+        let wait =
+            due.map_or(LONGEST_WAIT, |due| (due - Utc::now()).to_std().unwrap_or_default().min(LONGEST_WAIT));
+        let Some(hint) = self.watch.next(wait) else { return false };
+        if let Some(config) = self.configs.try_iter().last() {
+            self.reconfigure(config);
+        } else {
+            self.reload(&hint);
+        }
+        if self.unremembered > MOST_UNREMEMBERED {
+            self.remember();
+        }
+        self.watchdog.alive();
+        true
+    }
+
+    /// Remembers what was read for the next process, beside everything else. That it cannot be is no
+    /// failure: the next start takes longer.
+    fn remember(&mut self) {
+        let Some(cache) = self.cache.clone().filter(|_| self.unremembered > 0) else { return };
+        if let Some(writing) = self.remembering.take() {
+            let _ = writing.join();
+        }
+        self.unremembered = 0;
+        let (memory, rules) = (Memory::of(&self.scan, &self.status.catalog()), self.scan.rules().clone());
+        self.remembering = Some(std::thread::spawn(move || {
+            if let Err(error) = memory.write(&cache, &rules) {
+                info!("what was read cannot be remembered in {}: {error}", cache.display());
+            }
+        }));
     }
 
     /// Publishes what changed on disk, and by time.
@@ -203,6 +272,7 @@ impl Daemon {
             self.status.phases.look.observe(began.elapsed().as_secs_f64());
         }
         let paths: Vec<_> = changes.iter().map(|(path, _)| path.clone()).collect();
+        self.unremembered += paths.len();
         let gathering = Instant::now();
         let touched = self.status.change(|catalog| catalog.apply(changes, Utc::now()));
         if told.is_some() {
@@ -225,10 +295,11 @@ impl Daemon {
         let (began, config) = (Instant::now(), Arc::new(config));
         let mut scan = scan(&config);
         self.watch.turn_to(scan.root());
-        let read = read_all(&config, &mut scan, Some(&self.status.catalog()));
+        let read = read_all(&config, &mut scan, None, Some(&self.status.catalog()));
         match read {
-            Ok((catalog, touched)) => {
+            Ok(Read { catalog, touched, files }) => {
                 self.scan = scan;
+                self.unremembered += files;
                 self.status.change(|old| *old = catalog);
                 self.publisher = Publisher::after(self.publisher.current(), config.clone());
                 self.tell_where(&config);

@@ -12,7 +12,7 @@ use crate::yaml::Position;
 const EXCERPT: usize = 120;
 
 /// What a fault costs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Nothing is lost, but something is not as its writer may think.
@@ -22,7 +22,7 @@ pub enum Severity {
 }
 
 /// Why a seed or a field was left out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Fault {
     /// What it costs.
     pub severity: Severity,
@@ -37,7 +37,7 @@ pub struct Fault {
 }
 
 /// A place in a file, with the text that stands there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Place {
     /// Line and column in the file.
     pub at: Position,

@@ -15,6 +15,7 @@ pub mod seed;
 pub mod scan;
 pub mod entries;
 pub mod catalog;
+pub mod store;
 pub mod feed;
 pub mod render;
 pub mod coding;

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use walkdir::WalkDir;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -41,8 +42,8 @@ pub struct Scan {
 }
 
 /// What is known of one file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Known {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
     /// None if a change might leave it the same.
     stamp: Option<Stamp>,
     /// Hash of the bytes, or of the reason why there are none.
@@ -50,7 +51,7 @@ struct Known {
 }
 
 /// What changes when a file does.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Stamp {
     length: u64,
     modified: Option<SystemTime>,
@@ -164,6 +165,21 @@ impl Scan {
         for path in paths {
             self.known.entry(path).or_insert(Known { stamp: None, hash: 0 });
         }
+    }
+
+    /// Takes up what was known of a file by a scan before.
+    pub fn recall(&mut self, path: Arc<str>, known: Known) {
+        self.known.insert(path, known);
+    }
+
+    /// What is known of files that cannot have changed since without a trace.
+    pub fn remembered(&self) -> impl Iterator<Item = (&Arc<str>, &Known)> {
+        self.known.iter().filter(|(_, known)| known.stamp.is_some())
+    }
+
+    /// What reading depends on.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// Whether the directory can be read at all.

@@ -7,21 +7,23 @@ use std::time::{Instant, SystemTime};
 
 use anyhow::bail;
 
-use super::{Harvest, is_styled, read_all};
+use super::{Harvest, cache, is_styled, read_all};
 use crate::config::Config;
 use crate::mirror::{Mirror, Work};
 use crate::publish::Publisher;
 use crate::report;
+use crate::store::Memory;
 use crate::text::count;
 
 pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
+    let cache = cache(config);
     let Some(feeds) = &config.feeds else {
         let why =
             if config.unpublished { "a preview is not for the usual directory" } else { "`feeds` is off" };
         bail!("there is nowhere to build to, since {why}; name a directory with `--feeds`");
     };
-    let Harvest { catalog, touched, .. } = read_all(config, false)?;
+    let Harvest { scan, catalog, touched, .. } = read_all(config, false, cache.as_deref())?;
     let mut publisher = Publisher::new(Arc::new(config.clone()));
     let published = publisher.publish(&catalog, &touched, SystemTime::now());
 
@@ -49,5 +51,9 @@ pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
         mirrored.removed,
         began.elapsed().as_millis()
     )?;
+    if let Some(cache) = cache {
+        // That it cannot be remembered is no failure: the next start takes longer.
+        let _ = Memory::of(&scan, &catalog).write(&cache, scan.rules());
+    }
     Ok(ExitCode::from(u8::from(census.faults > 0 || !published.failed.is_empty())))
 }

@@ -14,7 +14,7 @@ use crate::feed::LogicalFeed;
 use crate::report;
 
 pub(super) fn run(config: &Config, strict: bool, format: Format) -> anyhow::Result<ExitCode> {
-    let harvest = read_all(config, strict)?;
+    let harvest = read_all(config, strict, None)?;
     let mut stdout = io::stdout().lock();
     let told = match format {
         Format::Text => tell(config, &harvest, &mut stdout),

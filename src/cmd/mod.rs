@@ -7,6 +7,7 @@ mod serve;
 mod why;
 
 use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use crate::catalog::{Catalog, Touched};
 use crate::config::{Config, ConfigError};
 use crate::scan::Scan;
 use crate::seed::{Change, Reading, Rules};
+use crate::store;
 use crate::watch::Hint;
 
 /// Runs what was typed. 0 is success, 1 is for faults.
@@ -43,21 +45,30 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
 
 /// Every seed, read once.
 struct Harvest {
+    scan: Scan,
     catalog: Catalog,
     touched: Touched,
     /// Files that are named like seeds and are none.
     passed_over: Vec<Arc<str>>,
 }
 
-fn read_all(config: &Config, strict: bool) -> anyhow::Result<Harvest> {
-    let mut scan = Scan::new(&config.seeds, config.feeds.as_deref(), Rules::new(config, strict));
+fn read_all(config: &Config, strict: bool, cache: Option<&Path>) -> anyhow::Result<Harvest> {
+    let rules = Rules::new(config, strict);
+    let mut scan = Scan::new(&config.seeds, config.feeds.as_deref(), rules.clone());
     let mut catalog = Catalog::new(config.unpublished, config.topics.clone());
+    let recalled = cache.and_then(|file| store::recall(file, &rules, &mut scan)).unwrap_or_default();
     let changes = scan.look(&Hint::everywhere())?;
+    let recalled = store::unless_changed(recalled, &changes);
     let no_seeds = changes.iter().filter(|(_, change)| matches!(change, Change::Read(Reading::NotASeed)));
     let mut passed_over: Vec<_> = no_seeds.map(|(path, _)| path.clone()).collect();
     passed_over.sort();
-    let touched = catalog.apply(changes, Utc::now());
-    Ok(Harvest { catalog, touched, passed_over })
+    let touched = catalog.apply(recalled.into_iter().chain(changes), Utc::now());
+    Ok(Harvest { scan, catalog, touched, passed_over })
+}
+
+/// Where what is read is remembered for the next start.
+fn cache(config: &Config) -> Option<PathBuf> {
+    if config.no_cache { None } else { store::place(&config.seeds) }
 }
 
 /// Whether a stream shows colours: a terminal, unless `NO_COLOR` says no.

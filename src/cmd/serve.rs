@@ -9,7 +9,7 @@ use tokio::signal;
 use tracing::{error, info, warn};
 use tracing_subscriber::fmt::time::ChronoLocal;
 
-use super::is_styled;
+use super::{cache, is_styled};
 use crate::args::Settings;
 use crate::config::{Address, Config};
 use crate::daemon;
@@ -19,13 +19,14 @@ use crate::service;
 pub(super) fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     let config = Config::resolve(settings.clone())?;
     log();
+    let cache = cache(&config);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let doors = open(&config).await?;
         let listening = doors.public.iter().map(Listener::address).collect::<Result<Vec<_>, _>>()?;
         let (reread, configs) = reread_on_signal(settings, config.clone(), listening.clone())?;
         let stop = stop_signal()?;
-        daemon::run(config.listening_on(listening), doors, configs, stop).await?;
+        daemon::run(config.listening_on(listening), doors, cache, configs, stop).await?;
         reread.abort();
         info!("stopped");
         Ok(ExitCode::SUCCESS)

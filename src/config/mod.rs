@@ -65,6 +65,8 @@ pub struct Config {
     pub max_seed_size: u64,
     /// Whether unpublished and removed records are shown.
     pub unpublished: bool,
+    /// Whether every seed is read at the start, and nothing is remembered for the next.
+    pub no_cache: bool,
 }
 
 /// How much of a record its entries show.
@@ -230,6 +232,9 @@ impl Config {
             topics: Arc::new(topics),
             selections,
             unpublished,
+            no_cache: setting("no-cache", settings.no_cache, None)
+                .read("`true` or `false`", |text| text.parse().ok())?
+                .unwrap_or(false),
             seeds,
             feeds,
         };

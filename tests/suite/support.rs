@@ -254,7 +254,7 @@ impl Daemon {
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::from_std(listener).unwrap();
                 let doors = Doors { public: vec![listener.into()], admin: None };
-                sower::run(config, doors, configs, async { drop(stopped.await) }).await
+                sower::run(config, doors, None, configs, async { drop(stopped.await) }).await
             })
         });
         Self { address, configs: send, stop: Some(stop), running: Some(running) }
