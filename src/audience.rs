@@ -172,7 +172,9 @@ impl Seen {
             return first.sketch.estimate();
         }
         let mut all = Sketch::default();
-        seen.iter().for_each(|seen| all.merge(&seen.sketch));
+        for readers in seen {
+            all.merge(&readers.sketch);
+        }
         all.estimate()
     }
 }

@@ -178,10 +178,10 @@ impl Edition {
     }
 
     /// Puts a representation at a path.
-    pub fn put(&mut self, path: Arc<str>, representation: Arc<Representation>) {
-        self.hash = self.hash.wrapping_add(hash_at(&path, &representation));
+    pub fn put(&mut self, path: &Arc<str>, representation: Arc<Representation>) {
+        self.hash = self.hash.wrapping_add(hash_at(path, &representation));
         if let Some(old) = self.representations.insert(path.clone(), representation) {
-            self.hash = self.hash.wrapping_sub(hash_at(&path, &old));
+            self.hash = self.hash.wrapping_sub(hash_at(path, &old));
         }
     }
 

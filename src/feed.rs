@@ -413,12 +413,12 @@ impl<'a> LogicalFeed<'a> {
 
     /// The document that people subscribe to, with the first of the entries.
     pub fn subscription(&self) -> Feed {
-        let entries = match &self.source {
+        let entries: Vec<_> = match &self.source {
             Source::Index(Some(topic)) => self.all.topic(topic).take(self.limit).cloned().collect(),
             Source::Index(None) => self.all.all().take(self.limit).cloned().collect(),
             Source::Picked(entries) => entries.iter().take(self.limit).cloned().collect(),
         };
-        Feed { prev_archive: self.archives().first().copied(), ..self.document(entries) }
+        Feed { prev_archive: self.archives().first().copied(), ..self.document(&entries) }
     }
 
     /// The months with an archive document, the newest first; none if the subscription document
@@ -439,7 +439,7 @@ impl<'a> LogicalFeed<'a> {
     /// The archive document at a place among [`LogicalFeed::archives`].
     pub fn archive(&self, archives: &[Month], place: usize) -> Feed {
         let month = archives[place];
-        let entries = match &self.source {
+        let entries: Vec<_> = match &self.source {
             Source::Index(topic) => self.all.month(topic.as_deref(), month).cloned().collect(),
             Source::Picked(entries) => {
                 entries.iter().filter(|entry| Month::of(entry.published) == month).cloned().collect()
@@ -449,11 +449,11 @@ impl<'a> LogicalFeed<'a> {
             archive: Some(month),
             prev_archive: archives.get(place + 1).copied(),
             next_archive: place.checked_sub(1).map(|newer| archives[newer]),
-            ..self.document(entries)
+            ..self.document(&entries)
         }
     }
 
-    fn document(&self, entries: Vec<Arc<Entry>>) -> Feed {
+    fn document(&self, entries: &[Arc<Entry>]) -> Feed {
         let entries: Vec<_> = entries.iter().map(|entry| Shown::of(entry)).collect();
         let slugs: BTreeSet<_> =
             entries.iter().flat_map(|entry| &entry.topics).map(|topic| &topic.slug).collect();

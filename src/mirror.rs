@@ -204,9 +204,10 @@ impl Mirror {
         mirrored: &mut Mirrored,
         failed: &mut Vec<MirrorError>,
     ) -> Result<(), MirrorError> {
-        let paths: Vec<&Arc<str>> = match work.everything {
-            true => edition.representations.keys().collect(),
-            false => work.paths.iter().collect(),
+        let paths: Vec<&Arc<str>> = if work.everything {
+            edition.representations.keys().collect()
+        } else {
+            work.paths.iter().collect()
         };
         let mut due = Vec::new();
         for path in paths {
@@ -220,12 +221,11 @@ impl Mirror {
             }
         }
         let gone = |path: &&str| !edition.representations.contains_key(*path) && Address::at(path).is_none();
-        let stale: Vec<String> = match work.everything {
-            true => self.listed.iter().map(String::as_str).filter(gone).map(str::to_owned).collect(),
-            false => {
-                let listed = work.paths.iter().map(|path| &**path).filter(|path| self.listed.contains(*path));
-                listed.filter(gone).map(str::to_owned).collect()
-            }
+        let stale: Vec<String> = if work.everything {
+            self.listed.iter().map(String::as_str).filter(gone).map(str::to_owned).collect()
+        } else {
+            let listed = work.paths.iter().map(|path| &**path).filter(|path| self.listed.contains(*path));
+            listed.filter(gone).map(str::to_owned).collect()
         };
         let new: Vec<_> = due.iter().map(|(path, ..)| path.to_string()).collect();
         let new: Vec<_> = new.into_iter().filter(|path| self.listed.insert(path.clone())).collect();
@@ -258,9 +258,10 @@ impl Mirror {
         mirrored: &mut Mirrored,
         failed: &mut Vec<MirrorError>,
     ) -> Result<bool, MirrorError> {
-        let selections: Vec<Selection> = match work.everything {
-            true => Archives::selections(edition).collect(),
-            false => work.archives.keys().cloned().collect(),
+        let selections: Vec<Selection> = if work.everything {
+            Archives::selections(edition).collect()
+        } else {
+            work.archives.keys().cloned().collect()
         };
         let feeds: Vec<Archives<'_>> =
             selections.iter().filter_map(|selection| Archives::of(edition, selection)).collect();
@@ -280,12 +281,9 @@ impl Mirror {
         let publication = Publication::new(&edition.config);
         let looked: Vec<_> = due
             .into_par_iter()
-            .map(|due| match interrupted() {
-                true => (due.path, None),
-                false => {
-                    let looked = self.look_at(&due, &publication, edition.since);
-                    (due.path, Some(looked))
-                }
+            .map(|due| {
+                let looked = (!interrupted()).then(|| self.look_at(&due, &publication, edition.since));
+                (due.path, looked)
             })
             .collect();
         let mut finished = true;
@@ -553,7 +551,7 @@ mod tests {
             |body: &str| Arc::new(Representation::new(body.into(), "a/b", String::new(), at, Duration::ZERO));
         let mut edition = Edition::empty(Arc::new(Config::sample("")));
         for (path, body) in feeds {
-            edition.put((*path).into(), representation(body));
+            edition.put(&(*path).into(), representation(body));
         }
         edition
     }

@@ -146,7 +146,7 @@ impl Publisher {
             representation.audience =
                 old.map(|old| old.audience.clone()).or_else(departed).unwrap_or_default();
             work.paths.insert(path.clone());
-            next.put(path, Arc::new(representation));
+            next.put(&path, Arc::new(representation));
         }
         let mut removed = 0;
         if first {

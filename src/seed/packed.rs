@@ -73,6 +73,7 @@ impl Facets {
 
 impl Packed {
     /// Packs a record.
+    #[expect(clippy::missing_panics_doc, reason = "it never does")]
     pub fn of(mut record: Record) -> Self {
         let facets = Facets::of(&record);
         let topics = std::mem::take(&mut record.topics);
@@ -96,6 +97,7 @@ impl Packed {
     }
 
     /// The record.
+    #[expect(clippy::missing_panics_doc, reason = "it never does")]
     pub fn record(&self) -> Record {
         #[expect(clippy::expect_used, reason = "this is what was packed, by this very program")]
         let record: Record = postcard::from_bytes(&self.rest).expect("packed");

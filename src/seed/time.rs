@@ -15,7 +15,7 @@ pub(super) mod seconds {
 
     use super::Timestamp;
 
-    #[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+    #[expect(clippy::ref_option, reason = "serde asks for a reference")]
     pub(in crate::seed) fn serialize<S: Serializer>(
         at: &Option<Timestamp>,
         serializer: S,
