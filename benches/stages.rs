@@ -4,7 +4,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot begin has nothing to measure")]
 
-use std::fmt::Write as _;
+#[path = "support/seeds.rs"]
+mod seeds;
+
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -32,23 +34,7 @@ fn config() -> Arc<Config> {
 
 /// A seed of about 3 KB, of one of 50 topics.
 fn seed_text(number: usize, title: &str) -> String {
-    let mut text = format!(
-        "---\ntitle: {title} {number}\ndate: 20{:02}-{:02}-{:02}T10:00:00Z\nwebUrl: https://example.org/{number}\n\
-         excerpt: What is said in short of {number}\ntopics: [Topic {}]\nprovider: {{name: Example, domain: example.org}}\n---\n",
-        10 + number % 15,
-        1 + number % 12,
-        1 + number % 28,
-        number % 50,
-    );
-    for paragraph in 0..12 {
-        let _ = write!(
-            text,
-            "Paragraph {paragraph} of **{number}** with [a link](https://example.org/{paragraph}). "
-        );
-        text.push_str(&"Words that are long enough to fill a line and more. ".repeat(3));
-        text.push_str("\n\n");
-    }
-    text
+    seeds::text(number, &format!("{title} {number}"), seeds::topic(number))
 }
 
 fn change(rules: &Rules, number: usize, title: &str) -> (Arc<str>, Change) {
@@ -118,7 +104,7 @@ fn publish_one_change(bencher: Bencher, seeds: usize) {
     let mut number = 0;
     bencher.bench_local(|| {
         number += 1;
-        let change = change(&rules, 14, &format!("Title {number}"));
+        let change = change(&rules, seeds - 1, &format!("Title {number}"));
         let touched = catalog.apply([change], Utc::now());
         publisher.publish(&catalog, &touched, SystemTime::now())
     });

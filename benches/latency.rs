@@ -1,0 +1,158 @@
+//! How long it takes from saving a seed to the first answer that has it: `cargo bench --bench latency`.
+//!
+//! Figures of one run compare with each other, and with nothing else: machines differ. That of the
+//! larger directory should be little more than that of the smaller one, since a change is paid for by
+//! what it touches. With `--hugo`, Hugo's server does the same work in the same run, if it is installed.
+
+mod support;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use clap::Parser;
+use support::{Connection, Random, Server, free_address, percentile, seeds, sower};
+
+/// How long a save may take until it is served.
+const DEADLINE: Duration = Duration::from_secs(60);
+/// How long to wait before asking again.
+const AGAIN: Duration = Duration::from_micros(500);
+/// Entries of a feed, in sower by default and in Hugo as `HUGO` says.
+const ENTRIES: usize = 50;
+/// How many seeds Hugo has.
+const HUGO_SEEDS: usize = 10_000;
+
+/// Hugo with nothing to do but feeds of topics: no pages, and the reload of browsers off.
+const HUGO: &str = "
+baseURL: https://feeds.example.org/
+title: Feeds
+disableKinds: [home, section, sitemap, robotsTXT, '404']
+taxonomies: {topic: topics}
+outputs: {taxonomy: [RSS], term: [RSS]}
+services: {rss: {limit: 50}}
+cascade: [{target: {kind: page}, build: {render: link}}]
+";
+
+/// How long it takes from saving a seed to the first answer that has it.
+#[derive(Parser)]
+struct Options {
+    /// How many seeds there are, in turns
+    #[arg(long, value_delimiter = ',', default_values_t = [1_000, 10_000])]
+    seeds: Vec<usize>,
+    /// How many times one is saved
+    #[arg(long, default_value_t = 50)]
+    saves: usize,
+    /// Measure Hugo's server, too
+    #[arg(long)]
+    hugo: bool,
+    /// What cargo says when it measures, and not when it tests
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let options = Options::parse();
+    if !options.bench {
+        println!("Nothing is measured: `cargo bench --bench latency` does.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("{:<8} {:>7} {:>9} {:>9} {:>9}", "server", "seeds", "p50 ms", "p99 ms", "max ms");
+    let mut p99s = Vec::new();
+    for &count in &options.seeds {
+        p99s.push((count, measure("sower", count, options.saves, start_sower)?));
+    }
+    if let [(fewest, first), .., (most, last)] = p99s[..] {
+        println!("p99 of {most} seeds is {:.2} times that of {fewest}", last / first);
+    }
+    if options.hugo {
+        if let Err(error) = Command::new("hugo").arg("version").output() {
+            println!("Hugo is not measured: {error}");
+            return Ok(ExitCode::SUCCESS);
+        }
+        let hugo = measure("hugo", HUGO_SEEDS, options.saves, start_hugo)?;
+        if let Some((_, sower)) = p99s.iter().find(|(count, _)| *count == HUGO_SEEDS) {
+            println!("p99 of Hugo is {:.1} times that of sower with {HUGO_SEEDS} seeds", hugo / sower);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A server of the seeds in a directory, where it listens, and how the address of a topic's feed ends.
+type Started = (Server, SocketAddr, &'static str);
+
+fn start_sower(work: &Path) -> anyhow::Result<Started> {
+    let address = free_address()?;
+    let mut command = sower(work, "serve");
+    command.args(["--listen", &address.to_string(), "--admin-listen", "off"]);
+    Ok((Server::start(&mut command, &work.join("log"))?, address, ".rss"))
+}
+
+fn start_hugo(work: &Path) -> anyhow::Result<Started> {
+    let address = free_address()?;
+    fs::write(work.join("hugo.yaml"), HUGO)?;
+    let mut command = Command::new("hugo");
+    command.current_dir(work).args(["server", "--contentDir", "seeds", "--watch", "--renderToMemory"]);
+    // Fast rendering leaves out what no browser was shown, and feeds are not.
+    command.args(["--disableLiveReload", "--disableFastRender"]);
+    command.args(["--bind", &address.ip().to_string(), "--port", &address.port().to_string()]);
+    Ok((Server::start(&mut command, &work.join("log"))?, address, "/index.xml"))
+}
+
+/// Saves seeds and waits for each; prints the figures, and gives the 99th percentile in milliseconds.
+fn measure(
+    name: &str,
+    count: usize,
+    saves: usize,
+    start: fn(&Path) -> anyhow::Result<Started>,
+) -> anyhow::Result<f64> {
+    let directory = tempfile::tempdir()?;
+    let work = directory.path();
+    let seed = |number: usize| work.join(format!("seeds/{number}.md"));
+    fs::create_dir(work.join("seeds"))?;
+    for number in 0..count {
+        fs::write(seed(number), seeds::text(number, &format!("Title {number}"), seeds::topic(number)))?;
+    }
+    let (mut server, address, ending) = start(work)?;
+    let feed = |number: usize| format!("/topics/topic-{}{ending}", seeds::topic(number));
+    server
+        .until_served(address, &feed(0))
+        .with_context(|| fs::read_to_string(work.join("log")).unwrap_or_default())?;
+
+    let (mut random, mut reader) = (Random(7), Connection::to(address)?);
+    let mut took = Vec::with_capacity(saves);
+    for save in 0..saves {
+        thread::sleep(Duration::from_millis(100 + random.below(200) as u64));
+        // One that the feed of its topic has room for.
+        let number = count - 1 - random.below(count.min(ENTRIES * seeds::TOPICS));
+        let title = format!("Saved {save} of {saves}");
+        let text = seeds::text(number, &title, seeds::topic(number));
+        fs::write(seed(number), text)?;
+        took.push(until_shown(&mut reader, &feed(number), &title, Instant::now())?);
+    }
+    took.sort_unstable();
+    let [p50, p99, max] = [50, 99, 100].map(|percent| percentile(&took, percent).as_secs_f64() * 1000.0);
+    println!("{name:<8} {count:>7} {p50:>9.1} {p99:>9.1} {max:>9.1}");
+    Ok(p99)
+}
+
+/// Polls a feed as readers do, but without a pause, until it has a title.
+fn until_shown(reader: &mut Connection, feed: &str, title: &str, saved: Instant) -> anyhow::Result<Duration> {
+    let mut tag = "\"none\"".to_owned();
+    while saved.elapsed() < DEADLINE {
+        let answer = reader.get(feed, &[("If-None-Match", &tag)])?;
+        // Read before the body is searched, which is no part of what a server does.
+        let took = saved.elapsed();
+        match answer.status {
+            200 if memchr::memmem::find(&answer.body, title.as_bytes()).is_some() => return Ok(took),
+            200 => answer.field("etag").clone_into(&mut tag),
+            304 => {}
+            status => bail!("{status} for {feed}"),
+        }
+        thread::sleep(AGAIN);
+    }
+    bail!("{feed} has no `{title}` within {DEADLINE:?}")
+}

@@ -1,0 +1,32 @@
+//! Seeds of about 3 KB, the same in each run.
+
+use std::fmt::Write as _;
+
+/// How many topics there are.
+pub(crate) const TOPICS: usize = 50;
+
+/// The topic that a seed is in to begin with.
+pub(crate) fn topic(number: usize) -> usize {
+    number % TOPICS
+}
+
+/// A seed of one topic. The greater its number, the newer it is.
+pub(crate) fn text(number: usize, title: &str, topic: usize) -> String {
+    let mut text = format!(
+        "---\ntitle: {title}\ndate: {}-{:02}-{:02}T{:02}:00:00Z\nwebUrl: https://example.org/{number}\n\
+         excerpt: What is said in short of {number}\ntopics: [Topic {topic}]\nprovider: {{name: Example, domain: example.org}}\n---\n",
+        2010 + number / (4 * 28 * 12),
+        1 + number / (4 * 28) % 12,
+        1 + number / 4 % 28,
+        number % 4 * 6,
+    );
+    for paragraph in 0..12 {
+        let _ = write!(
+            text,
+            "Paragraph {paragraph} of **{number}** with [a link](https://example.org/{paragraph}). "
+        );
+        text.push_str(&"Words that are long enough to fill a line and more. ".repeat(3));
+        text.push_str("\n\n");
+    }
+    text
+}
