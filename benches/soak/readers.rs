@@ -1,0 +1,147 @@
+//! Readers that poll every feed, and look closely at what they get.
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use flate2::read::GzDecoder;
+use serde::de::IgnoredAny;
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::support::{Answer, Connection, Lost, Random, URL};
+use crate::{Soak, lock};
+
+/// How long to wait before connecting again.
+const AGAIN: Duration = Duration::from_millis(10);
+
+/// What became of the polls of one reader.
+#[derive(Default)]
+pub(crate) struct Polls {
+    /// How long each answer took that had no restart in its way.
+    pub(crate) took: Vec<Duration>,
+    /// How long the slowest answer took that had.
+    pub(crate) slowest_over_restart: Duration,
+    /// Answers with status 304.
+    pub(crate) unmodified: usize,
+    /// Attempts without an answer, which only a restart excuses.
+    pub(crate) refused: usize,
+}
+
+/// What all readers know together of entity tags and bodies, whenever they got them: a tag stands for
+/// one body, and a body has one tag.
+#[derive(Default)]
+pub(crate) struct Known {
+    /// Hashes of bodies by their tags, and the other way round.
+    bodies: HashMap<String, u128>,
+    tags: HashMap<u128, String>,
+    /// The tag that an address had last in a coding.
+    latest: HashMap<(String, &'static str), String>,
+}
+
+/// Polls one feed after another, this far apart, until the soak is over.
+pub(crate) fn poll(soak: &Soak, known: &Mutex<Known>, paths: &[String], seed: u64, apart: Duration) -> Polls {
+    let (mut polls, mut random) = (Polls::default(), Random(seed));
+    let mut connection = None;
+    let mut next = Instant::now();
+    while !soak.is_over() {
+        thread::sleep(next.saturating_duration_since(Instant::now()));
+        next = Instant::now().max(next + apart);
+
+        let path = &paths[random.below(paths.len())];
+        let coding = ["identity", "gzip"][random.below(2)];
+        let latest = lock(known).latest.get(&(path.clone(), coding)).cloned();
+        let sent = latest.filter(|_| random.below(10) > 0);
+        let mut fields = vec![("Accept-Encoding", coding)];
+        fields.extend(sent.as_deref().map(|tag| ("If-None-Match", tag)));
+
+        let began = Instant::now();
+        // One from before a restart was closed with it.
+        let restarts = soak.restarts();
+        let kept = connection.take().filter(|(_, since)| *since == restarts).map(|(kept, _)| kept);
+        let connected = kept.map_or_else(|| Connection::to(soak.address).map_err(Lost::Unanswered), Ok);
+        let answered = connected.and_then(|mut connected| {
+            let answer = connected.get(path, &fields)?;
+            Ok((connected, answer))
+        });
+        match answered {
+            Ok((connected, answer)) => {
+                if soak.was_down_since(began) {
+                    polls.slowest_over_restart = polls.slowest_over_restart.max(began.elapsed());
+                } else {
+                    polls.took.push(began.elapsed());
+                }
+                polls.unmodified += usize::from(answer.status == 304);
+                if let Err(fault) = examine(known, path, coding, sent.as_deref(), &answer) {
+                    soak.fault(format!("{path} in {coding}: {fault}"));
+                }
+                connection = (answer.field("connection") != "close").then_some((connected, restarts));
+            }
+            Err(Lost::Unanswered(_)) if soak.excuses(began) => {
+                polls.refused += 1;
+                thread::sleep(AGAIN);
+            }
+            Err(error) => soak.fault(format!("{path}: {error}")),
+        }
+    }
+    polls
+}
+
+/// Says what is wrong with an answer.
+fn examine(
+    known: &Mutex<Known>,
+    path: &str,
+    coding: &'static str,
+    sent: Option<&str>,
+    answer: &Answer,
+) -> Result<(), String> {
+    let tag = answer.field("etag");
+    match (answer.status, sent) {
+        (304, Some(sent)) if sent == tag => return Ok(()),
+        (200, Some(sent)) if sent == tag => return Err(format!("200 instead of 304 for {tag}")),
+        (200, _) => {}
+        (status, _) => return Err(format!("status {status} and tag {tag}, asked with {sent:?}")),
+    }
+    let (body, identity_tag) = match answer.field("content-encoding") {
+        "" => (answer.body.clone(), tag.to_owned()),
+        "gzip" => {
+            let mut body = Vec::new();
+            let decoded = GzDecoder::new(&*answer.body).read_to_end(&mut body);
+            decoded.map_err(|error| format!("no gzip: {error}"))?;
+            let identity_tag = tag.strip_suffix("-gz\"").ok_or_else(|| format!("{tag} is not of gzip"))?;
+            (body, format!("{identity_tag}\""))
+        }
+        other => return Err(format!("the coding {other}")),
+    };
+    let hash = xxh3_128(&body);
+    {
+        let mut known = lock(known);
+        known.latest.insert((path.to_owned(), coding), tag.to_owned());
+        let is_old = known.bodies.contains_key(&identity_tag);
+        if *known.bodies.entry(identity_tag.clone()).or_insert(hash) != hash {
+            return Err(format!("another body with the tag {identity_tag}"));
+        }
+        let had = known.tags.entry(hash).or_insert_with(|| identity_tag.clone());
+        if *had != identity_tag {
+            return Err(format!("the tags {had} and {identity_tag} for one body"));
+        }
+        if is_old {
+            return Ok(());
+        }
+    }
+    is_well_formed(path, &body)
+}
+
+fn is_well_formed(path: &str, body: &[u8]) -> Result<(), String> {
+    let text = std::str::from_utf8(body).map_err(|error| error.to_string())?;
+    match path.rsplit_once('.') {
+        Some((_, "css")) => return Ok(()),
+        Some((_, "json")) => serde_json::from_str(text).map(|_: IgnoredAny| ()).map_err(|e| e.to_string()),
+        Some(_) => roxmltree::Document::parse(text).map(drop).map_err(|error| error.to_string()),
+        None if text.trim_end().ends_with("</html>") => Ok(()),
+        None => Err("a page without an end".to_owned()),
+    }?;
+    // Whatever is served here says where it is published.
+    text.contains(URL).then_some(()).ok_or_else(|| format!("nothing of {URL}"))
+}
