@@ -95,8 +95,10 @@ pub(crate) struct Soak {
 #[derive(Default)]
 struct Tally {
     changes: usize,
-    /// How long each pause took until everything was in step.
+    /// How long each pause took until everything was known to be in step, making a cold build included.
     pauses: Vec<Duration>,
+    /// Comparisons that came too early: something was not served yet when the cold build was made.
+    early: usize,
     polls: Vec<Polls>,
     /// Requests that reached a server as it stopped, and were not seen any more.
     unseen: usize,
@@ -272,6 +274,7 @@ impl Soak {
                     differing.join(", ")
                 );
             }
+            lock(&self.tally).early += 1;
             thread::sleep(NAP);
         }
     }
@@ -384,12 +387,12 @@ impl Soak {
         let editions = self.editions.load(Relaxed) + self.edition().unwrap_or_default();
         let (tally, mut faults) = (lock(&self.tally), lock(&self.faults).clone());
         let slowest = |times: &mut dyn Iterator<Item = Duration>| times.max().unwrap_or_default();
+        println!("changes   {} in {editions} editions, {} restarts", tally.changes, self.restarts());
         println!(
-            "changes   {} in {editions} editions, of {} restarts; {} pauses, in step after {:.1?} at most",
-            tally.changes,
-            self.restarts(),
+            "pauses    {}, known to be in step after {:.1?} at most; {} comparisons came too early",
             tally.pauses.len(),
             slowest(&mut tally.pauses.iter().copied()),
+            tally.early,
         );
         let mut took: Vec<_> = tally.polls.iter().flat_map(|polls| polls.took.iter().copied()).collect();
         took.sort_unstable();
