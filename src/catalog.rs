@@ -4,24 +4,15 @@
 //! the seeds and the instant alone, never on the order in which they came: the one exception is a
 //! seed that was good and is broken now, which keeps its last good record.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map};
 use std::sync::Arc;
 
-use crate::config::Topics;
-use crate::entries::{Entries, Entry};
-use crate::fault::{Fault, Severity};
-use crate::seed::{Change, Held, Month, Packed, Reading, Timestamp, Topic};
+use rayon::prelude::*;
 
-/// The months whose entries a change may have changed, by feed.
-#[derive(Debug, Default, PartialEq)]
-pub struct Touched {
-    /// In the feed of all entries, and so in any.
-    pub all: BTreeSet<Month>,
-    /// In the feed of each topic, by slug.
-    pub topics: BTreeMap<Arc<str>, BTreeSet<Month>>,
-    /// The entries that changed, as they were and as they are.
-    pub entries: Vec<Arc<Entry>>,
-}
+use crate::config::Topics;
+use crate::entries::{Entries, Entry, Touched, Turn};
+use crate::fault::{Fault, Severity};
+use crate::seed::{Change, Held, Packed, Reading, Timestamp, Topic};
 
 /// Every seed that was read, and the entries that are shown of them.
 #[derive(Debug, Default)]
@@ -33,20 +24,6 @@ pub struct Catalog {
     /// When the standing of which group changes by itself.
     due: BTreeSet<(Timestamp, Arc<str>)>,
     entries: Entries,
-    names: Names,
-}
-
-/// Texts that many records have in common, each held once.
-#[derive(Debug, Default)]
-struct Names(HashSet<Arc<str>>);
-
-impl Names {
-    fn share(&mut self, text: &mut Arc<str>) {
-        match self.0.get(text) {
-            Some(known) => text.clone_from(known),
-            None => drop(self.0.insert(text.clone())),
-        }
-    }
 }
 
 /// What is known of one seed.
@@ -61,9 +38,29 @@ struct Seed {
 /// The records with one id.
 #[derive(Debug, Default)]
 struct Group {
-    paths: BTreeSet<Arc<str>>,
+    records: Vec<Arc<Packed>>,
     entry: Option<Arc<Entry>>,
     due: Option<Timestamp>,
+    /// Whether the entry may not be what the records say it is.
+    unsettled: bool,
+}
+
+impl Group {
+    fn of(record: Arc<Packed>) -> Self {
+        // The vector is no longer than it must be: nearly all groups have one record.
+        Self { records: vec![record], ..Self::default() }
+    }
+
+    fn remove(&mut self, path: &str) {
+        self.records.retain(|record| *record.path != *path);
+    }
+}
+
+/// What a group was found to say.
+struct Settled {
+    id: Arc<str>,
+    due: Option<Timestamp>,
+    entry: Option<Arc<Entry>>,
 }
 
 /// The seeds in numbers.
@@ -118,25 +115,32 @@ impl Catalog {
         now: Timestamp,
     ) -> Touched {
         self.now = now;
-        let mut ids: HashSet<Arc<str>> = HashSet::new();
+        let mut unsettled = Vec::new();
         while let Some((_, id)) = self.due.first().filter(|(due, _)| *due <= self.now).cloned() {
             self.due.pop_first();
-            ids.insert(id);
+            self.unsettle(&id, &mut unsettled);
         }
         for (path, change) in changes {
-            self.take(path, change, &mut ids);
+            self.take(path, change, &mut unsettled);
         }
-        let mut names_before: HashMap<Arc<str>, String> = HashMap::new();
-        let mut touched = Touched::default();
-        for id in ids {
-            self.settle(&id, &mut names_before, &mut touched);
+        let settled: Vec<_> = unsettled.into_par_iter().filter_map(|id| self.settled(id)).collect();
+        let mut turns = Vec::with_capacity(settled.len());
+        for settled in settled {
+            self.settle(settled, &mut turns);
         }
-        self.touch_renamed(&names_before, &mut touched);
-        touched
+        self.entries.update(&turns)
+    }
+
+    fn unsettle(&mut self, id: &Arc<str>, unsettled: &mut Vec<Arc<str>>) {
+        if let Some(group) = self.groups.get_mut(id)
+            && !std::mem::replace(&mut group.unsettled, true)
+        {
+            unsettled.push(id.clone());
+        }
     }
 
     /// Stores one change, and notes the ids that it concerns.
-    fn take(&mut self, path: Arc<str>, change: Change, ids: &mut HashSet<Arc<str>>) {
+    fn take(&mut self, path: Arc<str>, change: Change, unsettled: &mut Vec<Arc<str>>) {
         let known = self.seeds.get(&path).and_then(|seed| seed.record.clone());
         let seed = match (change, &known) {
             (Change::Gone | Change::Read(Reading::NotASeed), _) | (Change::Read(Reading::Blank), None) => {
@@ -156,35 +160,34 @@ impl Catalog {
                 Some(Seed { record: Some(last_good.clone()), faults, outdated: true })
             }
             (Change::Read(Reading::Seed { record, faults }), _) => {
-                let record =
-                    record.map(|record| Arc::new(record.sharing(&mut |text| self.names.share(text))));
                 Some(Seed { record, faults, outdated: false })
             }
         };
         if let Some(old) = known.filter(|_| seed.as_ref().is_none_or(|seed| !seed.outdated)) {
             if let Some(group) = self.groups.get_mut(&old.id) {
-                group.paths.remove(&old.path);
+                group.remove(&old.path);
             }
-            ids.insert(old.id.clone());
+            self.unsettle(&old.id, unsettled);
         }
         let Some(seed) = seed else {
             self.seeds.remove(&path);
             return;
         };
-        if let Some(new) = &seed.record {
-            self.groups.entry(new.id.clone()).or_default().paths.insert(path.clone());
-            ids.insert(new.id.clone());
+        if let Some(new) = seed.record.as_ref().filter(|_| !seed.outdated) {
+            match self.groups.entry(new.id.clone()) {
+                hash_map::Entry::Occupied(group) => group.into_mut().records.push(new.clone()),
+                hash_map::Entry::Vacant(place) => drop(place.insert(Group::of(new.clone()))),
+            }
+            self.unsettle(&new.id, unsettled);
         }
         self.seeds.insert(path, seed);
     }
 
-    /// Makes the entry of one id what its records say it is, in every feed. Notes the feeds that
-    /// change with it, and what its topics were called before.
-    fn settle(&mut self, id: &Arc<str>, names_before: &mut HashMap<Arc<str>, String>, touched: &mut Touched) {
-        let Some(mut group) = self.groups.remove(id) else { return };
-        let records = group.paths.iter().filter_map(|path| self.seeds.get(path)?.record.as_ref());
+    /// What the records with one id say their entry is.
+    fn settled(&self, id: Arc<str>) -> Option<Settled> {
+        let group = self.groups.get(&id)?;
         let (mut shown, mut due) = (Vec::new(), None);
-        for record in records {
+        for record in &group.records {
             let standing = record.standing(self.now, self.unpublished);
             due = due.into_iter().chain(standing.until).min();
             if let Ok(published) = standing.shown {
@@ -192,39 +195,29 @@ impl Catalog {
             }
         }
         let entry = merge(shown, self.entries.hierarchy());
+        let same = group.entry.as_ref().filter(|same| entry.as_ref() == Some(same));
+        let entry = same.cloned().or_else(|| entry.map(Arc::new));
+        Some(Settled { id, due, entry })
+    }
+
+    /// Takes note of what the records with one id say.
+    fn settle(&mut self, settled: Settled, turns: &mut Vec<Turn>) {
+        let Settled { id, due, entry } = settled;
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        group.unsettled = false;
         if let Some(due) = std::mem::replace(&mut group.due, due) {
             self.due.remove(&(due, id.clone()));
         }
         if let Some(due) = due {
             self.due.insert((due, id.clone()));
         }
-        if group.entry.as_deref() != entry.as_ref() {
-            let old = std::mem::replace(&mut group.entry, entry.map(Arc::new));
-            for entry in old.iter().chain(&group.entry) {
-                touched.add(entry);
-                for topic in &entry.topics {
-                    let name = || self.entries.topic_name(&topic.slug).unwrap_or_default().to_owned();
-                    names_before.entry(topic.slug.clone()).or_insert_with(name);
-                }
-            }
-            if let Some(old) = &old {
-                self.entries.withdraw(old);
-            }
-            if let Some(new) = &group.entry {
-                self.entries.show(new);
-            }
+        if group.entry.as_ref().map(Arc::as_ptr) != entry.as_ref().map(Arc::as_ptr) {
+            turns.extend(group.entry.take().map(Turn::Withdraw));
+            turns.extend(entry.clone().map(Turn::Show));
+            group.entry = entry;
         }
-        if !group.paths.is_empty() {
-            self.groups.insert(id.clone(), group);
-        }
-    }
-
-    /// Every feed with an entry of a topic names the topic, so it changes when the name does.
-    fn touch_renamed(&self, names_before: &HashMap<Arc<str>, String>, touched: &mut Touched) {
-        for (slug, before) in names_before {
-            if self.entries.topic_name(slug).is_some_and(|name| name != before) {
-                self.entries.topic(slug).for_each(|entry| touched.add(entry));
-            }
+        if group.records.is_empty() {
+            self.groups.remove(&id);
         }
     }
 
@@ -301,12 +294,10 @@ impl Catalog {
     pub fn duplicates(&self) -> Vec<Duplicates> {
         let duplicates = self.groups.iter().filter_map(|(id, group)| {
             let shown = group.entry.as_ref()?.record.path.clone();
-            let is_shown = |path: &&Arc<str>| {
-                let record = self.seeds.get(*path).and_then(|seed| seed.record.as_ref());
-                record.is_some_and(|record| record.standing(self.now, self.unpublished).shown.is_ok())
-            };
-            let others: Vec<_> =
-                group.paths.iter().filter(|path| **path != shown).filter(is_shown).cloned().collect();
+            let is_shown = |record: &&Arc<Packed>| record.standing(self.now, self.unpublished).shown.is_ok();
+            let others = group.records.iter().filter(is_shown).map(|record| &record.path);
+            let mut others: Vec<_> = others.filter(|path| **path != shown).cloned().collect();
+            others.sort();
             let by_name = group.entry.as_ref()?.record.id_by_name;
             (!others.is_empty()).then(|| Duplicates { id: id.clone(), shown, others, by_name })
         });
@@ -335,44 +326,36 @@ impl Catalog {
     }
 }
 
-impl Touched {
-    /// Whether no feed can have changed.
-    pub fn is_empty(&self) -> bool {
-        self.all.is_empty()
-    }
-
-    fn add(&mut self, entry: &Arc<Entry>) {
-        self.entries.push(entry.clone());
-        let month = Month::of(entry.published);
-        self.all.insert(month);
-        for slug in &entry.within {
-            self.topics.entry(slug.clone()).or_default().insert(month);
-        }
-    }
-}
-
 /// The entry of the records that are shown and have one id.
 fn merge(mut records: Vec<(&Arc<Packed>, Timestamp)>, hierarchy: &Topics) -> Option<Entry> {
     records.sort_by(|(a, a_published), (b, b_published)| {
         b.quality.total_cmp(&a.quality).then(b_published.cmp(a_published)).then(a.path.cmp(&b.path))
     });
     let &(best, published) = records.first()?;
-    let mut topics: Vec<Topic> = Vec::new();
-    for topic in records.iter().flat_map(|(record, _)| &record.topics) {
-        let slug = hierarchy.now(&topic.slug);
-        if topics.iter().all(|known| known.slug != slug) {
-            topics.push(Topic { slug, name: topic.name.clone() });
+    let is_now = |topic: &Topic| hierarchy.now(&topic.slug) == topic.slug;
+    let topics: Arc<[Topic]> = if records.len() == 1 && best.topics.iter().all(is_now) {
+        best.topics.clone()
+    } else {
+        let mut topics: Vec<Topic> = Vec::new();
+        for topic in records.iter().flat_map(|(record, _)| &*record.topics) {
+            let slug = hierarchy.now(&topic.slug);
+            if topics.iter().all(|known| known.slug != slug) {
+                topics.push(Topic { slug, name: topic.name.clone() });
+            }
         }
-    }
+        topics.into()
+    };
     let above = topics.iter().flat_map(|topic| hierarchy.ancestors(&topic.slug));
-    let within = topics.iter().map(|topic| &topic.slug).chain(above).cloned().collect();
-    Some(Entry { record: best.clone(), published, topics, within })
+    let mut within: Vec<_> = topics.iter().map(|topic| &topic.slug).chain(above).cloned().collect();
+    within.sort_unstable();
+    within.dedup();
+    Some(Entry { record: best.clone(), published, topics, within: within.into() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::seed::{self, Rules};
+    use crate::seed::{self, Month, Rules};
     use proptest::prelude::*;
 
     fn now() -> Timestamp {

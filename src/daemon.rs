@@ -11,15 +11,16 @@ use std::time::{Duration, Instant, SystemTime};
 use chrono::Utc;
 use tracing::{error, info, warn};
 
-use crate::catalog::{Catalog, Touched};
+use crate::catalog::Catalog;
 use crate::config::Config;
+use crate::entries::Touched;
 use crate::fault::{Fault, Severity};
 use crate::mirroring::Mirroring;
 use crate::publish::{Published, Publisher};
 use crate::render::Format;
 use crate::report;
 use crate::scan::{Scan, ScanError};
-use crate::seed::{Change, Packed, Reading, Rules};
+use crate::seed::{Change, Reading, Rules};
 use crate::serve::{self, Doors};
 use crate::service::{self, Watchdog};
 use crate::status::Status;
@@ -156,8 +157,7 @@ fn read_all(
         scan.expect(last_good.iter().map(|record| record.path.clone()));
         catalog.apply(
             last_good.into_iter().map(|record| {
-                let last_good =
-                    Reading::Seed { record: Some(Box::new(Packed::clone(record))), faults: Vec::new() };
+                let last_good = Reading::Seed { record: Some(record.clone()), faults: Vec::new() };
                 (record.path.clone(), Change::Read(last_good))
             }),
             Utc::now(),

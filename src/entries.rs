@@ -2,11 +2,12 @@
 //! were at many instants, since those share all but what changed between them.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::TimeDelta;
 use imbl::OrdMap;
+use rayon::prelude::*;
 
 use crate::config::Topics;
 use crate::seed::{Month, Packed, Timestamp, Topic};
@@ -19,15 +20,64 @@ pub struct Entry {
     /// When it was published.
     pub published: Timestamp,
     /// The topics of all the records, each slug once, those of the best record first.
-    pub topics: Vec<Topic>,
-    /// The slugs of the topics in whose feeds it is: its own and their ancestors.
-    pub within: BTreeSet<Arc<str>>,
+    pub topics: Arc<[Topic]>,
+    /// The slugs of the topics in whose feeds it is: its own and their ancestors, sorted.
+    pub within: Box<[Arc<str>]>,
 }
 
 impl Entry {
     /// When the entry last changed.
     pub fn updated(&self) -> Timestamp {
         self.record.updated.unwrap_or(self.published).max(self.published)
+    }
+
+    /// Whether it is in the feed of a topic.
+    pub fn is_within(&self, slug: &str) -> bool {
+        self.within.iter().any(|within| **within == *slug)
+    }
+}
+
+/// What happens to an entry.
+#[derive(Debug, Clone)]
+pub(crate) enum Turn {
+    /// It is not shown any more, or not as it was.
+    Withdraw(Arc<Entry>),
+    /// It is shown from now on.
+    Show(Arc<Entry>),
+}
+
+impl Turn {
+    fn entry(&self) -> &Arc<Entry> {
+        match self {
+            Self::Withdraw(entry) | Self::Show(entry) => entry,
+        }
+    }
+}
+
+/// The months whose entries a change may have changed, by feed.
+#[derive(Debug, Default, PartialEq)]
+pub struct Touched {
+    /// In the feed of all entries, and so in any.
+    pub all: BTreeSet<Month>,
+    /// In the feed of each topic, by slug.
+    pub topics: BTreeMap<Arc<str>, BTreeSet<Month>>,
+    /// The entries that changed, as they were and as they are.
+    pub entries: Vec<Arc<Entry>>,
+}
+
+impl Touched {
+    /// Whether no feed can have changed.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    fn add(&mut self, entry: &Arc<Entry>) {
+        self.entries.push(entry.clone());
+        let month = Month::of(entry.published);
+        self.all.insert(month);
+        for slug in &entry.within {
+            self.topics.entry(slug.clone()).or_default().insert(month);
+        }
     }
 }
 
@@ -67,39 +117,48 @@ impl Entries {
         &self.hierarchy
     }
 
-    /// Puts an entry into the feeds that it belongs to.
-    pub(crate) fn show(&mut self, entry: &Arc<Entry>) {
-        let rank = rank(entry);
-        for slug in &entry.within {
-            self.topics.entry(slug.clone()).or_default().ranks.insert(rank.clone(), entry.clone());
-        }
-        for topic in &entry.topics {
-            let entries = self.topics.entry(topic.slug.clone()).or_default();
-            *entries.spellings.entry(topic.name.clone()).or_default() += 1;
-        }
-        self.all.insert(rank, entry.clone());
-    }
-
-    /// Takes an entry out of the feeds that it is in.
-    pub(crate) fn withdraw(&mut self, entry: &Entry) {
-        let rank = rank(entry);
-        for topic in &entry.topics {
-            let Some(entries) = self.topics.get_mut(&topic.slug) else { continue };
-            if let Some(spelled) = entries.spellings.get_mut(&topic.name) {
-                *spelled -= 1;
-                if *spelled == 0 {
-                    entries.spellings.remove(&topic.name);
-                }
+    /// Takes the turns in their order. What they touch is each entry, in each feed that it is or was
+    /// in, and whatever names a topic that is called something else now.
+    pub(crate) fn update(&mut self, turns: &[Turn]) -> Touched {
+        let mut by_topic: HashMap<&Arc<str>, Vec<&Turn>> = HashMap::new();
+        for turn in turns {
+            for slug in &turn.entry().within {
+                by_topic.entry(slug).or_default().push(turn);
             }
         }
-        for slug in &entry.within {
-            let Some(entries) = self.topics.get_mut(slug) else { continue };
-            entries.ranks.remove(&rank);
-            if entries.ranks.is_empty() {
-                self.topics.remove(slug);
+        let work: Vec<_> = by_topic
+            .into_iter()
+            .map(|(slug, turns)| (slug, self.topics.remove(slug).unwrap_or_default(), turns))
+            .collect();
+        let (all, topics) = rayon::join(
+            || take_turns(&mut self.all, turns),
+            || {
+                let topics = work.into_par_iter().map(|(slug, mut topic, turns)| {
+                    let before = topic.name().to_owned();
+                    let months = take_turns(&mut topic.ranks, turns.iter().copied());
+                    topic.spell(slug, &turns);
+                    (slug, months, before, topic)
+                });
+                topics.collect::<Vec<_>>()
+            },
+        );
+        let entries = turns.iter().map(|turn| turn.entry().clone()).collect();
+        let mut touched = Touched { all, entries, ..Touched::default() };
+        let mut renamed = Vec::new();
+        for (slug, months, before, topic) in topics {
+            touched.topics.insert(slug.clone(), months);
+            if topic.ranks.is_empty() {
+                continue;
             }
+            if !before.is_empty() && before != topic.name() && self.hierarchy.get(slug).is_none() {
+                renamed.push(slug);
+            }
+            self.topics.insert(slug.clone(), topic);
         }
-        self.all.remove(&rank);
+        for slug in renamed {
+            self.topic(slug).for_each(|entry| touched.add(entry));
+        }
+        touched
     }
 
     /// All entries, in order.
@@ -162,7 +221,37 @@ impl Entries {
     }
 }
 
+/// Puts entries at their places and takes them away, and tells in which months.
+fn take_turns<'a>(ranked: &mut Ranked, turns: impl IntoIterator<Item = &'a Turn>) -> BTreeSet<Month> {
+    let mut months = BTreeSet::new();
+    for turn in turns {
+        match turn {
+            Turn::Withdraw(entry) => ranked.remove(&rank(entry)),
+            Turn::Show(entry) => ranked.insert(rank(entry), entry.clone()),
+        };
+        months.insert(Month::of(turn.entry().published));
+    }
+    months
+}
+
 impl TopicEntries {
+    /// Counts how the topic is spelled.
+    fn spell(&mut self, slug: &str, turns: &[&Turn]) {
+        for turn in turns {
+            let Some(topic) = turn.entry().topics.iter().find(|topic| *topic.slug == *slug) else { continue };
+            match turn {
+                Turn::Show(_) => *self.spellings.entry(topic.name.clone()).or_default() += 1,
+                Turn::Withdraw(_) => {
+                    let Some(spelled) = self.spellings.get_mut(&topic.name) else { continue };
+                    *spelled -= 1;
+                    if *spelled == 0 {
+                        self.spellings.remove(&topic.name);
+                    }
+                }
+            }
+        }
+    }
+
     fn name(&self) -> &str {
         let most = self.spellings.iter().max_by_key(|(name, count)| (**count, Reverse(*name)));
         most.map_or("", |(name, _)| name)

@@ -85,7 +85,7 @@ pub struct Shown {
     /// When it was published.
     pub published: Timestamp,
     /// The topics of all its records.
-    pub topics: Vec<Topic>,
+    pub topics: Arc<[Topic]>,
     updated: Timestamp,
 }
 
@@ -233,8 +233,7 @@ fn missed(
     publication_language: &str,
 ) -> Option<Missed> {
     let (record, facets) = (&entry.record, &entry.record.facets);
-    let within =
-        |slugs: &BTreeSet<Arc<str>>| slugs.iter().filter(|slug| entry.within.contains(*slug)).count();
+    let within = |slugs: &BTreeSet<Arc<str>>| slugs.iter().filter(|slug| entry.is_within(slug)).count();
     let among = |slugs: &BTreeSet<Arc<str>>, facet: &Option<Arc<str>>| {
         facet.as_deref().is_some_and(|facet| slugs.contains(facet))
     };
@@ -456,7 +455,7 @@ impl<'a> LogicalFeed<'a> {
     fn document(&self, entries: &[Arc<Entry>]) -> Feed {
         let entries: Vec<_> = entries.iter().map(|entry| Shown::of(entry)).collect();
         let slugs: BTreeSet<_> =
-            entries.iter().flat_map(|entry| &entry.topics).map(|topic| &topic.slug).collect();
+            entries.iter().flat_map(|entry| &*entry.topics).map(|topic| &topic.slug).collect();
         let name = |slug: &Arc<str>| self.all.topic_name(slug).map(Arc::from);
         let names = slugs.into_iter().filter_map(|slug| Some((slug.clone(), name(slug)?))).collect();
         let (selection, about) = (self.selection.clone(), self.about.clone());

@@ -8,10 +8,10 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use rayon::prelude::*;
 
-use crate::catalog::{Catalog, Touched};
+use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::edition::{Edition, Representation};
-use crate::entries::Entries;
+use crate::entries::{Entries, Touched};
 use crate::feed::{self, About, Family, LogicalFeed, Selection};
 use crate::mirror::{self, Work};
 use crate::render::{self, Format, Publication, RenderError, html, opml};

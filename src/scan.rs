@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata};
 use std::io::{self, Read};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, MAIN_SEPARATOR, Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use walkdir::WalkDir;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::seed::{self, Change, Rules};
+use crate::seed::{self, Change, Names, Reading, Rules};
 use crate::watch::{Hint, Identity, identity};
 
 /// A file that was written less than this ago may be written again within the same tick of the
@@ -38,6 +38,7 @@ pub struct Scan {
     /// The mirror, should it lie within.
     except: Option<PathBuf>,
     rules: Rules,
+    names: Names,
     known: BTreeMap<Arc<str>, Known>,
 }
 
@@ -86,10 +87,20 @@ impl Stamp {
 }
 
 /// What a walk finds.
-enum Found {
-    Seed(Metadata),
-    /// Something that cannot be read, and why.
-    Unreadable(String),
+struct Found {
+    file: PathBuf,
+    /// Why it, or what lies below it, cannot be read.
+    unreadable: Option<String>,
+}
+
+/// What became of what was found.
+enum Looked {
+    /// It is not there any more.
+    Missing,
+    /// It is as it was, or left for later.
+    Same,
+    /// It was read, and nothing is known of it unless something is said here.
+    Read(Option<Known>, Option<Change>),
 }
 
 impl Scan {
@@ -98,7 +109,7 @@ impl Scan {
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let root = absolute(root);
         let except = except.map(absolute).filter(|except| except.starts_with(&root));
-        Self { root, except, rules, known: BTreeMap::new() }
+        Self { root, except, rules, names: Names::default(), known: BTreeMap::new() }
     }
 
     /// The directory's absolute path. Symbolic links in it are not resolved.
@@ -113,29 +124,21 @@ impl Scan {
     /// The directory itself cannot be read. Nothing is forgotten then.
     pub fn look(&mut self, hint: &Hint) -> Result<Vec<(Arc<str>, Change)>, ScanError> {
         let root_was = self.identity()?;
-        let mut found = BTreeMap::new();
-        let mut gone = BTreeSet::new();
         let root = BTreeSet::from([self.root.clone()]);
         let places = if hint.everywhere { &root } else { &hint.paths };
-        for place in places {
-            self.examine(place, &mut found, &mut gone);
+        let mut found: Vec<_> = places.iter().flat_map(|place| self.walk(place)).collect();
+        if places.len() > 1 {
+            found.sort_by(|a, b| a.file.as_os_str().cmp(b.file.as_os_str()));
+            found.dedup_by(|a, b| a.file == b.file);
         }
-        // What one place has not and another has came in between.
-        gone.retain(|path| !found.contains_key(path));
-        // A file that is named is read, whatever its times say; others only if they changed.
-        let named = |path: &str| hint.paths.contains(&self.root.join(path));
-        let due: Vec<_> = found
-            .into_iter()
-            .filter(|(path, found)| match found {
-                Found::Seed(meta) => {
-                    let stamp = self.known.get(path).and_then(|known| known.stamp.as_ref());
-                    let changed = stamp != Some(&Stamp::of(meta)) || named(path);
-                    changed && !hint.unfinished.contains(&self.root.join(&**path))
-                }
-                Found::Unreadable(_) => true,
-            })
-            .collect();
-        let read: Vec<_> = due.into_par_iter().filter_map(|(path, found)| self.read(path, found)).collect();
+        let mut unsure = Vec::new();
+        for found in found.iter().filter(|found| found.unreadable.is_some()) {
+            unsure.extend(self.key(&found.file));
+        }
+        let looked = found.into_par_iter().filter_map(|found| self.look_at(found, hint));
+        let mut looked: Vec<_> = looked.collect();
+        looked.par_sort_by(|(a, _), (b, _)| a.cmp(b));
+        let gone = self.gone(places, &looked, &unsure);
 
         // What was not found while the directory itself went away is not gone.
         if self.identity()? != root_was {
@@ -145,16 +148,19 @@ impl Scan {
 
         let mut changes = Vec::new();
         for path in gone {
-            if self.known.remove(&path).is_some() {
-                changes.push((path, Change::Gone));
-            }
+            self.known.remove(&path);
+            changes.push((path, Change::Gone));
         }
-        for Look { path, known, change } in read {
+        for (path, looked) in looked {
+            let Looked::Read(known, change) = looked else { continue };
             match known {
                 Some(known) => drop(self.known.insert(path.clone(), known)),
                 None => drop(self.known.remove(&path)),
             }
             changes.extend(change.map(|change| (path, change)));
+        }
+        if hint.everywhere {
+            self.names.forget_unused();
         }
         Ok(changes)
     }
@@ -167,14 +173,19 @@ impl Scan {
         }
     }
 
-    /// Takes up what was known of a file by a scan before.
-    pub fn recall(&mut self, path: Arc<str>, known: Known) {
-        self.known.insert(path, known);
+    /// Takes up what was known of files by a scan before.
+    pub fn recall(&mut self, known: impl IntoIterator<Item = (Arc<str>, Known)>) {
+        self.known = known.into_iter().collect();
     }
 
     /// What is known of files that cannot have changed since without a trace.
     pub fn remembered(&self) -> impl Iterator<Item = (&Arc<str>, &Known)> {
         self.known.iter().filter(|(_, known)| known.stamp.is_some())
+    }
+
+    /// What its records share.
+    pub fn names(&self) -> &Names {
+        &self.names
     }
 
     /// What reading depends on.
@@ -198,87 +209,112 @@ impl Scan {
             .map_err(|cause| ScanError { path: self.root.clone(), cause })
     }
 
-    /// Finds what is at or below a path now, and what was known there and is gone.
-    fn examine(&self, place: &Path, found: &mut BTreeMap<Arc<str>, Found>, gone: &mut BTreeSet<Arc<str>>) {
-        let Ok(relative) = place.strip_prefix(&self.root) else { return };
+    /// How a path is known: relative to the directory, with slashes.
+    fn key(&self, path: &Path) -> Option<Arc<str>> {
+        Some(key(path.strip_prefix(&self.root).ok()?))
+    }
+
+    /// Finds what may be a seed at or below a path.
+    fn walk(&self, place: &Path) -> Vec<Found> {
+        let Ok(relative) = place.strip_prefix(&self.root) else { return Vec::new() };
         if self.except.as_deref().is_some_and(|except| place.starts_with(except)) || has_hidden_part(relative)
         {
-            return;
+            return Vec::new();
         }
-        let mut unsure = Vec::new();
         let walk = WalkDir::new(place).follow_links(true).into_iter().filter_entry(|entry| {
             let hidden = entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".");
             !hidden && Some(entry.path()) != self.except.as_deref()
         });
-        let mut here = BTreeSet::new();
-        for entry in walk {
-            let (path, result) = match entry {
-                Ok(entry) if !entry.file_type().is_file() => continue,
-                Ok(entry) => {
-                    let name = entry.file_name().to_string_lossy().into_owned();
-                    if !seed::is_seed_name(&name) {
-                        continue;
-                    }
-                    let meta = match entry.metadata() {
-                        Err(error) if is_not_found(&error) => continue,
-                        meta => meta.map_err(|error| reason(error.io_error())),
-                    };
-                    (entry.into_path(), meta)
-                }
-                Err(error) if is_not_found(&error) => continue,
-                Err(error) => (error.path().unwrap_or(place).to_owned(), Err(reason(error.io_error()))),
-            };
-            let Ok(relative) = path.strip_prefix(&self.root) else { continue };
-            let key = key(relative);
-            here.insert(key.clone());
-            let result = match result {
-                Ok(_) if relative.to_str().is_none() => {
-                    Found::Unreadable("the file's name is not UTF-8".to_owned())
-                }
-                Ok(meta) => Found::Seed(meta),
-                Err(reason) => {
-                    unsure.push(key.clone());
-                    Found::Unreadable(reason)
-                }
-            };
-            found.insert(key, result);
+        let found = walk.filter_map(|entry| match entry {
+            Ok(entry) => {
+                let is_seed =
+                    entry.file_type().is_file() && seed::is_seed_name(&entry.file_name().to_string_lossy());
+                is_seed.then(|| Found { file: entry.into_path(), unreadable: None })
+            }
+            Err(error) if error.io_error().is_some_and(is_missing) => None,
+            Err(error) => {
+                let file = error.path().unwrap_or(place).to_owned();
+                Some(Found { file, unreadable: Some(reason(&error)) })
+            }
+        });
+        found.collect()
+    }
+
+    /// Looks at a file. It is read if its stamp is another, or if it is named, whatever its times say.
+    fn look_at(&self, found: Found, hint: &Hint) -> Option<(Arc<str>, Looked)> {
+        let Found { file, mut unreadable } = found;
+        let relative = file.strip_prefix(&self.root).ok()?;
+        if relative.to_str().is_none() {
+            unreadable.get_or_insert("the file's name is not UTF-8".to_owned());
         }
+        let path = key(relative);
+        let before = self.known.get_key_value(&path);
+        let path = before.map_or(path, |(path, _)| path.clone());
+        let before = before.map(|(_, known)| known);
+        let read = match unreadable {
+            Some(reason) => Content::Unreadable(reason),
+            None => match fs::metadata(&file) {
+                Err(error) if is_missing(&error) => Content::Missing,
+                Err(error) => Content::Unreadable(error.to_string()),
+                Ok(meta) => {
+                    let changed = before.and_then(|known| known.stamp.as_ref()) != Some(&Stamp::of(&meta));
+                    if !(changed || hint.paths.contains(&file)) || hint.unfinished.contains(&file) {
+                        return Some((path, Looked::Same));
+                    }
+                    content(&file, self.rules.largest)
+                }
+            },
+        };
+        let looked = self.read(&path, read, before);
+        Some((path, looked))
+    }
+
+    /// What was known at or below places, and is not there any more.
+    fn gone(
+        &self,
+        places: &BTreeSet<PathBuf>,
+        looked: &[(Arc<str>, Looked)],
+        unsure: &[Arc<str>],
+    ) -> BTreeSet<Arc<str>> {
         let below = |path: &str, place: &str| {
             place.is_empty()
                 || path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        let place = key(relative);
-        let known = self.known.range(place.clone()..).map(|(path, _)| path);
-        let lost = known.take_while(|path| path.starts_with(&*place)).filter(|path| {
-            below(path, &place) && !here.contains(*path) && !unsure.iter().any(|unsure| below(path, unsure))
-        });
-        gone.extend(lost.cloned());
+        let is_there = |path: &Arc<str>| {
+            let found = looked.binary_search_by(|(found, _)| found.cmp(path));
+            found.is_ok_and(|at| !matches!(looked[at].1, Looked::Missing))
+        };
+        let mut gone = BTreeSet::new();
+        for place in places.iter().filter_map(|place| self.key(place)) {
+            let known = self.known.range(place.clone()..).map(|(path, _)| path);
+            let lost = known.take_while(|path| path.starts_with(&*place)).filter(|path| {
+                below(path, &place) && !is_there(path) && !unsure.iter().any(|unsure| below(path, unsure))
+            });
+            gone.extend(lost.cloned());
+        }
+        gone
     }
 
-    /// Reads a file. What it holds is passed on only if it is new.
-    fn read(&self, path: Arc<str>, found: Found) -> Option<Look> {
-        let before = self.known.get(&path);
-        let content = match found {
-            Found::Seed(_) => content(&self.root.join(&*path), self.rules.largest),
-            Found::Unreadable(reason) => Content::Unreadable(reason),
-        };
+    /// Takes in what a file holds, if that is new.
+    fn read(&self, path: &Arc<str>, content: Content, before: Option<&Known>) -> Looked {
         let (stamp, hash) = match &content {
             Content::Bytes(bytes, stamp) => (stamp.clone().settled(), xxh3_128(bytes)),
             Content::Unreadable(reason) => (None, xxh3_128(reason.as_bytes())),
-            Content::Missing => {
-                return before.map(|_| Look { path, known: None, change: Some(Change::Gone) });
-            }
+            Content::Missing => return Looked::Missing,
         };
         let known = Some(Known { stamp, hash });
         if before.is_some_and(|before| before.hash == hash) {
-            return Some(Look { path, known, change: None });
+            return Looked::Read(known, None);
         }
-        let reading = match content {
-            Content::Bytes(bytes, _) => seed::read(&self.rules, &path, &bytes),
-            Content::Unreadable(reason) => seed::unreadable(&path, format!("this cannot be read: {reason}")),
-            Content::Missing => return None,
+        let mut reading = match content {
+            Content::Bytes(bytes, _) => seed::read(&self.rules, path, &bytes),
+            Content::Unreadable(reason) => seed::unreadable(path, format!("this cannot be read: {reason}")),
+            Content::Missing => return Looked::Missing,
         };
-        Some(Look { path, known, change: Some(Change::Read(reading)) })
+        if let Reading::Seed { record: Some(record), .. } = &mut reading {
+            Arc::get_mut(record).into_iter().for_each(|record| record.share(&self.names));
+        }
+        Looked::Read(known, Some(Change::Read(reading)))
     }
 }
 
@@ -287,13 +323,6 @@ enum Content {
     Bytes(Vec<u8>, Stamp),
     Unreadable(String),
     Missing,
-}
-
-/// What became of one file: what is known of it now, and what to tell of it.
-struct Look {
-    path: Arc<str>,
-    known: Option<Known>,
-    change: Option<Change>,
 }
 
 /// As many bytes of a file as decide whether it is too large, and its stamp before it was read.
@@ -305,25 +334,25 @@ fn content(file: &Path, largest: u64) -> Content {
         file.take(largest + 1).read_to_end(&mut bytes)?;
         Ok(Content::Bytes(bytes, Stamp::of(&meta)))
     };
-    read().unwrap_or_else(|error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Content::Missing,
-        _ => Content::Unreadable(error.to_string()),
+    read().unwrap_or_else(|error: io::Error| {
+        if is_missing(&error) { Content::Missing } else { Content::Unreadable(error.to_string()) }
     })
 }
 
-fn is_not_found(error: &walkdir::Error) -> bool {
-    error.io_error().is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// Why a walk stopped. Its only error that is none of the file system's is a loop.
-fn reason(error: Option<&io::Error>) -> String {
-    error.map_or_else(|| "a symbolic link leads back into its own directory".to_owned(), ToString::to_string)
+fn reason(error: &walkdir::Error) -> String {
+    let loops = || "a symbolic link leads back into its own directory".to_owned();
+    error.io_error().map_or_else(loops, ToString::to_string)
 }
 
-/// How a path is known: relative to the seed directory, with slashes.
+/// How a path is known: with slashes.
 fn key(relative: &Path) -> Arc<str> {
-    let parts: Vec<_> = relative.components().map(|part| part.as_os_str().to_string_lossy()).collect();
-    parts.join("/").into()
+    let text = relative.to_string_lossy();
+    if MAIN_SEPARATOR == '/' { text.into() } else { text.replace(MAIN_SEPARATOR, "/").into() }
 }
 
 fn has_hidden_part(relative: &Path) -> bool {
@@ -336,7 +365,6 @@ fn has_hidden_part(relative: &Path) -> bool {
 #[cfg(unix)]
 mod tests {
     use super::*;
-    use crate::seed::Reading;
     use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::symlink;
 

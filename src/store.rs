@@ -5,23 +5,35 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use crate::catalog::Catalog;
 use crate::fault::Fault;
 use crate::scan::{Known, Scan};
-use crate::seed::{Change, Packed, Reading, Rules};
+use crate::seed::{Change, Names, Packed, Reading, Rules};
 
 /// How the file begins. The last byte is one more for each way of writing it.
-const MAGIC: &[u8; 8] = b"sower\0\0\x01";
+const MAGIC: &[u8; 8] = b"sower\0\0\x02";
 /// Seeds in a part of the file, each of which is read and written by one core.
-const PART: usize = 1024;
+const PART: usize = 256;
+
+/// Where a part of the file is: what is remembered of its seeds, and then the texts of their records,
+/// one after the other.
+#[derive(Debug, Serialize, Deserialize)]
+struct Part {
+    at: u64,
+    seeds: usize,
+    texts: usize,
+    /// Of both.
+    hash: u128,
+}
 
 /// What is remembered of one file of the seed directory.
 #[derive(Debug, Serialize, Deserialize)]
@@ -34,7 +46,8 @@ struct Remembered {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Seed {
-    record: Option<Packed>,
+    /// The record, and the length of its text.
+    record: Option<(Packed, usize)>,
     faults: Vec<Fault>,
 }
 
@@ -57,32 +70,70 @@ fn fingerprint(rules: &Rules) -> u128 {
 /// Takes up what is remembered of seeds: the scan knows the files, and what they hold is given back.
 /// None if nothing is remembered that can be trusted.
 pub fn recall(file: &Path, rules: &Rules, scan: &mut Scan) -> Option<Vec<(Arc<str>, Change)>> {
-    let bytes = fs::read(file).ok()?;
-    let rest = bytes.strip_prefix(MAGIC)?;
-    let (expected, mut rest) = rest.split_first_chunk::<16>()?;
-    if u128::from_le_bytes(*expected) != fingerprint(rules) {
+    let parts = parts(file, rules)?;
+    let names = scan.names();
+    let recalled: Option<Vec<_>> = parts.par_iter().map(|part| recall_part(file, part, names)).collect();
+    let recalled = recalled?.into_iter().flatten();
+    let (known, changes): (Vec<_>, Vec<_>) = recalled
+        .map(|(path, known, change)| ((path.clone(), known), change.map(|change| (path, change))))
+        .unzip();
+    scan.recall(known);
+    Some(changes.into_iter().flatten().collect())
+}
+
+/// The parts of a file: what it ends with, the length and the hash of that last.
+fn parts(file: &Path, rules: &Rules) -> Option<Vec<Part>> {
+    let mut file = File::open(file).ok()?;
+    let head = read(&mut file, SeekFrom::Start(0), MAGIC.len() + 16)?;
+    if head != [&MAGIC[..], &fingerprint(rules).to_le_bytes()].concat() {
         return None;
     }
-    let mut parts = Vec::new();
-    while !rest.is_empty() {
-        let (length, after) = rest.split_first_chunk::<8>()?;
-        let (hash, after) = after.split_first_chunk::<8>()?;
-        let (part, after) = after.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
-        parts.push((part, u64::from_le_bytes(*hash)));
-        rest = after;
+    let end = read(&mut file, SeekFrom::End(-24), 24)?;
+    let (length, hash) = end.split_first_chunk::<8>()?;
+    let length = u64::from_le_bytes(*length);
+    let from = SeekFrom::End(-i64::try_from(length).ok()?.checked_add(24)?);
+    let parts = read(&mut file, from, usize::try_from(length).ok()?)?;
+    (xxh3_128(&parts).to_le_bytes() == hash).then(|| postcard::from_bytes(&parts).ok()).flatten()
+}
+
+fn recall_part(file: &Path, part: &Part, names: &Names) -> Option<Vec<(Arc<str>, Known, Option<Change>)>> {
+    let mut file = File::open(file).ok()?;
+    let seeds = read(&mut file, SeekFrom::Start(part.at), part.seeds)?;
+    // The records hold on to parts of this.
+    let mut texts = Bytes::from(read(&mut file, SeekFrom::Current(0), part.texts)?);
+    if hash(&seeds, &texts) != part.hash {
+        return None;
     }
-    let parts: Option<Vec<Vec<Remembered>>> = parts
-        .into_par_iter()
-        .map(|(part, hash)| (xxh3_64(part) == hash).then(|| postcard::from_bytes(part).ok()).flatten())
-        .collect();
-    let mut changes = Vec::new();
-    for Remembered { path, known, seed } in parts?.into_iter().flatten() {
-        scan.recall(path.clone(), known);
-        if let Some(Seed { record, faults }) = seed {
-            changes.push((path, Change::Read(Reading::Seed { record: record.map(Box::new), faults })));
-        }
-    }
-    Some(changes)
+    let seeds: Vec<Remembered> = postcard::from_bytes(&seeds).ok()?;
+    let recalled = seeds.into_iter().map(|Remembered { path, known, seed }| {
+        let change = seed.map(|Seed { record, faults }| {
+            let record = record.map(|(record, length)| {
+                let mut record = record.with_rest(texts.split_to(length.min(texts.len())));
+                record.share(names);
+                Arc::new(record)
+            });
+            Change::Read(Reading::Seed { record, faults })
+        });
+        (path, known, change)
+    });
+    Some(recalled.collect())
+}
+
+/// As many bytes of a file as are asked for. None if it does not have them.
+fn read(file: &mut File, from: SeekFrom, length: usize) -> Option<Vec<u8>> {
+    file.seek(from).ok()?;
+    // A length that is damaged fills no memory.
+    (file.metadata().ok()?.len() >= length as u64).then_some(())?;
+    let mut bytes = vec![0; length];
+    file.read_exact(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+fn hash(seeds: &[u8], texts: &[u8]) -> u128 {
+    let mut hash = Xxh3::new();
+    hash.update(seeds);
+    hash.update(texts);
+    hash.digest128()
 }
 
 /// What is remembered of seeds that did not change since.
@@ -132,29 +183,43 @@ impl Memory {
         let mut out = BufWriter::new(private(file)?);
         out.write_all(MAGIC)?;
         out.write_all(&fingerprint(rules).to_le_bytes())?;
+        let (mut at, mut parts) = (MAGIC.len() as u64 + 16, Vec::new());
         // As many parts at once as there are cores, so that it takes little memory.
-        for parts in self.0.chunks(PART * rayon::current_num_threads()) {
-            let parts: Vec<Vec<u8>> = parts.par_chunks(PART).map(part).collect();
-            for part in parts {
-                out.write_all(&(part.len() as u64).to_le_bytes())?;
-                out.write_all(&xxh3_64(&part).to_le_bytes())?;
-                out.write_all(&part)?;
+        for some in self.0.chunks(PART * rayon::current_num_threads()) {
+            let some: Vec<_> = some.par_chunks(PART).map(part).collect();
+            for (seeds, texts) in some {
+                out.write_all(&seeds)?;
+                out.write_all(&texts)?;
+                parts.push(Part { at, seeds: seeds.len(), texts: texts.len(), hash: hash(&seeds, &texts) });
+                at += (seeds.len() + texts.len()) as u64;
             }
         }
+        let parts = postcard::to_stdvec(&parts).map_err(io::Error::other)?;
+        out.write_all(&parts)?;
+        out.write_all(&(parts.len() as u64).to_le_bytes())?;
+        out.write_all(&xxh3_128(&parts).to_le_bytes())?;
         out.flush()
     }
 }
 
-fn part(seeds: &[(Arc<str>, Known, Option<Held>)]) -> Vec<u8> {
+/// What is remembered of seeds, and the texts of their records.
+fn part(seeds: &[(Arc<str>, Known, Option<Held>)]) -> (Vec<u8>, Vec<u8>) {
+    let mut texts = Vec::new();
     let seeds: Vec<_> = seeds
         .iter()
         .map(|(path, known, held)| {
-            let seed = held.as_ref().map(|(record, faults)| (record.as_deref(), faults));
+            let seed = held.as_ref().map(|(record, faults)| {
+                let record = record.as_deref().map(|record| {
+                    texts.extend_from_slice(record.rest());
+                    (record, record.rest().len())
+                });
+                (record, faults)
+            });
             (path, known, seed)
         })
         .collect();
     // Tuples are written as structures are.
-    postcard::to_stdvec(&seeds).unwrap_or_default()
+    (postcard::to_stdvec(&seeds).unwrap_or_default(), texts)
 }
 
 /// What is unpublished is remembered, too, and nobody else's business.

@@ -14,8 +14,9 @@ use std::sync::Arc;
 use chrono::Utc;
 
 use crate::args::{Args, Command};
-use crate::catalog::{Catalog, Touched};
+use crate::catalog::Catalog;
 use crate::config::{Config, ConfigError};
+use crate::entries::Touched;
 use crate::scan::Scan;
 use crate::seed::{Change, Reading, Rules};
 use crate::store;

@@ -204,7 +204,7 @@ impl Why<'_> {
         match missed {
             Missed::Topic => "it is not of the topics that the selection picks".to_owned(),
             Missed::Unwanted => {
-                let unwanted = criteria.none.iter().find(|slug| entry.within.contains(*slug));
+                let unwanted = criteria.none.iter().find(|slug| entry.is_within(slug));
                 format!(
                     "it is of {}, which the selection leaves out",
                     unwanted.map_or("a topic", |slug| slug)

@@ -75,7 +75,7 @@ impl<'a> Check<'a> {
         self.faults.sort_by_key(|fault| {
             fault.place.as_ref().map_or((usize::MAX, 0), |place| (place.at.line, place.at.column))
         });
-        let record = record.ok().map(|record| Box::new(Packed::of(record)));
+        let record = record.ok().map(|record| Arc::new(Packed::of(record)));
         Reading::Seed { record, faults: self.faults }
     }
 

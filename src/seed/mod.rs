@@ -26,7 +26,7 @@ use front_matter::Cut;
 
 pub use content::Content;
 pub use media::{Embed, Source, media_type};
-pub use packed::{Facets, Packed};
+pub use packed::{Facets, Names, Packed};
 pub use record::{Action, Held, Hidden, Image, Provider, Record, Related, Standing, Topic};
 pub use time::{Month, Timestamp};
 
@@ -75,7 +75,7 @@ pub enum Reading {
     /// A seed.
     Seed {
         /// None if a fault cost the whole record.
-        record: Option<Box<Packed>>,
+        record: Option<Arc<Packed>>,
         /// Everything that is wrong with the seed.
         faults: Vec<Fault>,
     },

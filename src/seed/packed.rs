@@ -1,7 +1,8 @@
 //! Packed records: what feeds are made by, and the rest in as few bytes as it takes. There may be a
 //! hundred thousand of them, of which a feed shows fifty.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -31,7 +32,7 @@ pub struct Packed {
     /// Why its writer does not want it shown.
     pub hidden: Option<Hidden>,
     /// At least one, each slug once, in the order of the seed.
-    pub topics: Vec<Topic>,
+    pub topics: Arc<[Topic]>,
     /// What it is written in (RFC 5646), if it says.
     pub language: Option<Arc<str>>,
     /// How good it is said to be; 0 if nothing is said.
@@ -41,7 +42,31 @@ pub struct Packed {
     /// What else selections pick it by.
     pub facets: Facets,
     /// The record.
+    #[serde(skip)]
     rest: Bytes,
+}
+
+/// Texts that many records have in common, each held once.
+#[derive(Debug, Default)]
+pub struct Names(RwLock<HashSet<Arc<str>>>);
+
+impl Names {
+    fn share(&self, text: &mut Arc<str>) {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(text).cloned();
+        *text = known.unwrap_or_else(|| {
+            let mut names = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            names.get(text).cloned().unwrap_or_else(|| {
+                names.insert(text.clone());
+                text.clone()
+            })
+        });
+    }
+
+    /// Forgets what nobody holds any more.
+    pub fn forget_unused(&self) {
+        let mut names = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        names.retain(|name| Arc::strong_count(name) > 1);
+    }
 }
 
 /// What selections pick a record by, spelled as criteria spell it.
@@ -87,7 +112,7 @@ impl Packed {
             updated: record.updated,
             expires: record.expires,
             hidden: record.hidden,
-            topics,
+            topics: topics.into(),
             language: record.language.map(Arc::from),
             quality: record.quality,
             heat: record.heat,
@@ -101,25 +126,29 @@ impl Packed {
     pub fn record(&self) -> Record {
         #[expect(clippy::expect_used, reason = "this is what was packed, by this very program")]
         let record: Record = postcard::from_bytes(&self.rest).expect("packed");
-        Record { path: self.path.clone(), id: self.id.clone(), topics: self.topics.clone(), ..record }
+        Record { path: self.path.clone(), id: self.id.clone(), topics: self.topics.to_vec(), ..record }
     }
 
-    /// The same, with what it shares with others taken from `share`.
-    pub fn sharing(mut self, share: &mut impl FnMut(&mut Arc<str>)) -> Self {
-        for topic in &mut self.topics {
-            share(&mut topic.slug);
-            share(&mut topic.name);
+    /// Takes what it shares with others from those that are there already.
+    pub fn share(&mut self, names: &Names) {
+        for topic in Arc::get_mut(&mut self.topics).into_iter().flatten() {
+            names.share(&mut topic.slug);
+            names.share(&mut topic.name);
         }
         let Facets { kind, category, host, provider } = &mut self.facets;
         for text in [kind, category, host, provider, &mut self.language].into_iter().flatten() {
-            share(text);
+            names.share(text);
         }
-        self
     }
 
-    /// How many bytes it takes beside its place and what it shares with others.
-    pub fn size(&self) -> usize {
-        self.rest.len()
+    /// The record, as it is written to where it is remembered: all but its fields here.
+    pub(crate) fn rest(&self) -> &Bytes {
+        &self.rest
+    }
+
+    /// The same with what was written of it.
+    pub(crate) fn with_rest(self, rest: Bytes) -> Self {
+        Self { rest, ..self }
     }
 
     /// Whether the record is shown at an instant. With `unpublished`, what its writer hides is
