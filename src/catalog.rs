@@ -4,7 +4,7 @@
 //! the seeds and the instant alone, never on the order in which they came: the one exception is a
 //! seed that was good and is broken now, which keeps its last good record.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -46,13 +46,11 @@ struct Group {
 }
 
 impl Group {
-    fn of(record: Arc<Packed>) -> Self {
-        // The vector is no longer than it must be: nearly all groups have one record.
-        Self { records: vec![record], ..Self::default() }
-    }
-
-    fn remove(&mut self, path: &str) {
-        self.records.retain(|record| *record.path != *path);
+    /// Notes that its entry may have changed, once.
+    fn unsettle(&mut self, id: &Arc<str>, unsettled: &mut Vec<Arc<str>>) {
+        if !std::mem::replace(&mut self.unsettled, true) {
+            unsettled.push(id.clone());
+        }
     }
 }
 
@@ -115,10 +113,16 @@ impl Catalog {
         now: Timestamp,
     ) -> Touched {
         self.now = now;
+        let changes = changes.into_iter();
         let mut unsettled = Vec::new();
         while let Some((_, id)) = self.due.first().filter(|(due, _)| *due <= self.now).cloned() {
             self.due.pop_first();
-            self.unsettle(&id, &mut unsettled);
+            if let Some(group) = self.groups.get_mut(&id) {
+                group.unsettle(&id, &mut unsettled);
+            }
+        }
+        if self.seeds.is_empty() {
+            self.groups.reserve(changes.size_hint().0);
         }
         for (path, change) in changes {
             self.take(path, change, &mut unsettled);
@@ -129,14 +133,6 @@ impl Catalog {
             self.settle(settled, &mut turns);
         }
         self.entries.update(&turns)
-    }
-
-    fn unsettle(&mut self, id: &Arc<str>, unsettled: &mut Vec<Arc<str>>) {
-        if let Some(group) = self.groups.get_mut(id)
-            && !std::mem::replace(&mut group.unsettled, true)
-        {
-            unsettled.push(id.clone());
-        }
     }
 
     /// Stores one change, and notes the ids that it concerns.
@@ -165,20 +161,20 @@ impl Catalog {
         };
         if let Some(old) = known.filter(|_| seed.as_ref().is_none_or(|seed| !seed.outdated)) {
             if let Some(group) = self.groups.get_mut(&old.id) {
-                group.remove(&old.path);
+                group.records.retain(|record| *record.path != *old.path);
+                group.unsettle(&old.id, unsettled);
             }
-            self.unsettle(&old.id, unsettled);
         }
         let Some(seed) = seed else {
             self.seeds.remove(&path);
             return;
         };
         if let Some(new) = seed.record.as_ref().filter(|_| !seed.outdated) {
-            match self.groups.entry(new.id.clone()) {
-                hash_map::Entry::Occupied(group) => group.into_mut().records.push(new.clone()),
-                hash_map::Entry::Vacant(place) => drop(place.insert(Group::of(new.clone()))),
-            }
-            self.unsettle(&new.id, unsettled);
+            let group = self.groups.entry(new.id.clone()).or_default();
+            // No longer than it must be: nearly all groups have one record.
+            group.records.reserve_exact(1);
+            group.records.push(new.clone());
+            group.unsettle(&new.id, unsettled);
         }
         self.seeds.insert(path, seed);
     }

@@ -1,12 +1,12 @@
 //! The entries that are shown, in the order of feeds: a value, of which many may be held as they
 //! were at many instants, since those share all but what changed between them.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use imbl::OrdMap;
+use imbl::{OrdMap, OrdSet};
 use rayon::prelude::*;
 
 use crate::config::Topics;
@@ -81,29 +81,65 @@ impl Touched {
     }
 }
 
-/// The place of an entry in every feed that it is in: newest first, then by id.
-type Rank = (Reverse<Timestamp>, Arc<str>);
+/// An entry at its place in every feed that it is in: newest first, then by id. Without an entry, the
+/// place before all that were published at an instant.
+#[derive(Debug, Clone)]
+struct Ranked {
+    published: Reverse<Timestamp>,
+    entry: Option<Arc<Entry>>,
+}
 
-/// Entries in the order of feeds.
-type Ranked = OrdMap<Rank, Arc<Entry>>;
+impl Ranked {
+    fn of(entry: &Arc<Entry>) -> Self {
+        Self { published: Reverse(entry.published), entry: Some(entry.clone()) }
+    }
+
+    fn before(published: Timestamp) -> Self {
+        Self { published: Reverse(published), entry: None }
+    }
+
+    fn id(&self) -> Option<&str> {
+        self.entry.as_ref().map(|entry| &*entry.record.id)
+    }
+
+    fn month(&self) -> Month {
+        Month::of(self.published.0)
+    }
+}
+
+impl Ord for Ranked {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.published.cmp(&other.published).then_with(|| self.id().cmp(&other.id()))
+    }
+}
+
+impl PartialOrd for Ranked {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Ranked {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Ranked {}
 
 /// The entries that are shown at one instant, and what their topics are called. A clone costs next
 /// to nothing.
 #[derive(Debug, Default, Clone)]
 pub struct Entries {
     hierarchy: Arc<Topics>,
-    all: Ranked,
+    all: OrdSet<Ranked>,
     topics: OrdMap<Arc<str>, TopicEntries>,
 }
 
 #[derive(Debug, Default, Clone)]
 struct TopicEntries {
-    ranks: Ranked,
+    ranked: OrdSet<Ranked>,
     spellings: BTreeMap<Arc<str>, usize>,
-}
-
-fn rank(entry: &Entry) -> Rank {
-    (Reverse(entry.published), entry.record.id.clone())
 }
 
 impl Entries {
@@ -120,6 +156,9 @@ impl Entries {
     /// Takes the turns in their order. What they touch is each entry, in each feed that it is or was
     /// in, and whatever names a topic that is called something else now.
     pub(crate) fn update(&mut self, turns: &[Turn]) -> Touched {
+        if turns.is_empty() {
+            return Touched::default();
+        }
         let mut by_topic: HashMap<&Arc<str>, Vec<&Turn>> = HashMap::new();
         for turn in turns {
             for slug in &turn.entry().within {
@@ -135,7 +174,7 @@ impl Entries {
             || {
                 let topics = work.into_par_iter().map(|(slug, mut topic, turns)| {
                     let before = topic.name().to_owned();
-                    let months = take_turns(&mut topic.ranks, turns.iter().copied());
+                    let months = take_turns(&mut topic.ranked, turns.iter().copied());
                     topic.spell(slug, &turns);
                     (slug, months, before, topic)
                 });
@@ -147,7 +186,7 @@ impl Entries {
         let mut renamed = Vec::new();
         for (slug, months, before, topic) in topics {
             touched.topics.insert(slug.clone(), months);
-            if topic.ranks.is_empty() {
+            if topic.ranked.is_empty() {
                 continue;
             }
             if !before.is_empty() && before != topic.name() && self.hierarchy.get(slug).is_none() {
@@ -163,22 +202,23 @@ impl Entries {
 
     /// All entries, in order.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Entry>> {
-        self.all.values()
+        self.all.iter().filter_map(|ranked| ranked.entry.as_ref())
     }
 
     /// The entries of a topic, in order.
     pub fn topic(&self, slug: &str) -> impl Iterator<Item = &Arc<Entry>> {
-        self.ranked(Some(slug)).into_iter().flat_map(OrdMap::values)
+        let ranked = self.ranked(Some(slug)).into_iter().flat_map(OrdSet::iter);
+        ranked.filter_map(|ranked| ranked.entry.as_ref())
     }
 
     /// How many entries a topic has, or how many there are if none is given.
     pub fn count(&self, topic: Option<&str>) -> usize {
-        self.ranked(topic).map_or(0, OrdMap::len)
+        self.ranked(topic).map_or(0, OrdSet::len)
     }
 
-    fn ranked(&self, topic: Option<&str>) -> Option<&Ranked> {
+    fn ranked(&self, topic: Option<&str>) -> Option<&OrdSet<Ranked>> {
         match topic {
-            Some(slug) => self.topics.get(slug).map(|entries| &entries.ranks),
+            Some(slug) => self.topics.get(slug).map(|entries| &entries.ranked),
             None => Some(&self.all),
         }
     }
@@ -186,26 +226,26 @@ impl Entries {
     /// The months of a topic's entries, or of all entries if none is given, the newest first.
     pub fn months(&self, topic: Option<&str>) -> Vec<Month> {
         let Some(ranked) = self.ranked(topic) else { return Vec::new() };
-        let month_of = |(rank, _): (&Rank, _)| Month::of(rank.0.0);
         let before = |month: Month| {
-            let rank = (Reverse(month.first_second() - TimeDelta::seconds(1)), Arc::from(""));
-            ranked.range(rank..).next().map(month_of)
+            let newest = Ranked::before(month.first_second() - TimeDelta::seconds(1));
+            ranked.range(newest..).next().map(Ranked::month)
         };
-        std::iter::successors(ranked.iter().next().map(month_of), |month| before(*month)).collect()
+        std::iter::successors(ranked.get_min().map(Ranked::month), |month| before(*month)).collect()
     }
 
     /// The entries of one month, in order: a topic's, or all if none is given.
     pub fn month(&self, topic: Option<&str>, month: Month) -> impl Iterator<Item = &Arc<Entry>> {
-        let newest = (Reverse(month.last_second()), Arc::from(""));
-        let entries = self.ranked(topic).into_iter().flat_map(move |ranked| ranked.range(newest.clone()..));
-        entries.map(|(_, entry)| entry).take_while(move |entry| Month::of(entry.published) == month)
+        let newest = Ranked::before(month.last_second());
+        let ranked = self.ranked(topic).into_iter().flat_map(move |ranked| ranked.range(newest.clone()..));
+        let of_month = ranked.take_while(move |ranked| ranked.month() == month);
+        of_month.filter_map(|ranked| ranked.entry.as_ref())
     }
 
     /// Every topic with an entry: its slug, its name, and how many entries. A retired one has no
     /// feed, and is not among them.
     pub fn topics(&self) -> impl Iterator<Item = (&Arc<str>, &str, usize)> {
         let shown = self.topics.iter().filter(|(slug, _)| !self.hierarchy.is_retired(slug));
-        shown.map(|(slug, entries)| (slug, self.topic_name(slug).unwrap_or(slug), entries.ranks.len()))
+        shown.map(|(slug, entries)| (slug, self.topic_name(slug).unwrap_or(slug), entries.ranked.len()))
     }
 
     /// What a topic is called: as the configuration says, else as it is spelled most often; the
@@ -222,14 +262,15 @@ impl Entries {
 }
 
 /// Puts entries at their places and takes them away, and tells in which months.
-fn take_turns<'a>(ranked: &mut Ranked, turns: impl IntoIterator<Item = &'a Turn>) -> BTreeSet<Month> {
+fn take_turns<'a>(ranked: &mut OrdSet<Ranked>, turns: impl IntoIterator<Item = &'a Turn>) -> BTreeSet<Month> {
     let mut months = BTreeSet::new();
     for turn in turns {
+        let at = Ranked::of(turn.entry());
+        months.insert(at.month());
         match turn {
-            Turn::Withdraw(entry) => ranked.remove(&rank(entry)),
-            Turn::Show(entry) => ranked.insert(rank(entry), entry.clone()),
+            Turn::Withdraw(_) => ranked.remove(&at),
+            Turn::Show(_) => ranked.insert(at),
         };
-        months.insert(Month::of(turn.entry().published));
     }
     months
 }

@@ -183,11 +183,6 @@ impl Scan {
         self.known.iter().filter(|(_, known)| known.stamp.is_some())
     }
 
-    /// What its records share.
-    pub fn names(&self) -> &Names {
-        &self.names
-    }
-
     /// What reading depends on.
     pub fn rules(&self) -> &Rules {
         &self.rules
@@ -280,15 +275,16 @@ impl Scan {
             place.is_empty()
                 || path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        let is_there = |path: &Arc<str>| {
-            let found = looked.binary_search_by(|(found, _)| found.cmp(path));
-            found.is_ok_and(|at| !matches!(looked[at].1, Looked::Missing))
-        };
         let mut gone = BTreeSet::new();
         for place in places.iter().filter_map(|place| self.key(place)) {
+            let there = looked[looked.partition_point(|(path, _)| *path < place)..].iter();
+            let there = there.filter(|(_, looked)| !matches!(looked, Looked::Missing));
+            let mut there = there.map(|(path, _)| path).peekable();
             let known = self.known.range(place.clone()..).map(|(path, _)| path);
             let lost = known.take_while(|path| path.starts_with(&*place)).filter(|path| {
-                below(path, &place) && !is_there(path) && !unsure.iter().any(|unsure| below(path, unsure))
+                while there.next_if(|there| there < path).is_some() {}
+                let is_there = there.peek() == Some(path);
+                !is_there && below(path, &place) && !unsure.iter().any(|unsure| below(path, unsure))
             });
             gone.extend(lost.cloned());
         }

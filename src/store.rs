@@ -22,7 +22,7 @@ use crate::seed::{Change, Names, Packed, Reading, Rules};
 /// How the file begins. The last byte is one more for each way of writing it.
 const MAGIC: &[u8; 8] = b"sower\0\0\x02";
 /// Seeds in a part of the file, each of which is read and written by one core.
-const PART: usize = 256;
+const PART: usize = 1024;
 
 /// Where a part of the file is: what is remembered of its seeds, and then the texts of their records,
 /// one after the other.
@@ -71,8 +71,7 @@ fn fingerprint(rules: &Rules) -> u128 {
 /// None if nothing is remembered that can be trusted.
 pub fn recall(file: &Path, rules: &Rules, scan: &mut Scan) -> Option<Vec<(Arc<str>, Change)>> {
     let parts = parts(file, rules)?;
-    let names = scan.names();
-    let recalled: Option<Vec<_>> = parts.par_iter().map(|part| recall_part(file, part, names)).collect();
+    let recalled: Option<Vec<_>> = parts.par_iter().map(|part| recall_part(file, part)).collect();
     let recalled = recalled?.into_iter().flatten();
     let (known, changes): (Vec<_>, Vec<_>) = recalled
         .map(|(path, known, change)| ((path.clone(), known), change.map(|change| (path, change))))
@@ -96,7 +95,7 @@ fn parts(file: &Path, rules: &Rules) -> Option<Vec<Part>> {
     (xxh3_128(&parts).to_le_bytes() == hash).then(|| postcard::from_bytes(&parts).ok()).flatten()
 }
 
-fn recall_part(file: &Path, part: &Part, names: &Names) -> Option<Vec<(Arc<str>, Known, Option<Change>)>> {
+fn recall_part(file: &Path, part: &Part) -> Option<Vec<(Arc<str>, Known, Option<Change>)>> {
     let mut file = File::open(file).ok()?;
     let seeds = read(&mut file, SeekFrom::Start(part.at), part.seeds)?;
     // The records hold on to parts of this.
@@ -105,11 +104,13 @@ fn recall_part(file: &Path, part: &Part, names: &Names) -> Option<Vec<(Arc<str>,
         return None;
     }
     let seeds: Vec<Remembered> = postcard::from_bytes(&seeds).ok()?;
+    // Names of this part alone: counters that all cores write to are slow.
+    let names = Names::default();
     let recalled = seeds.into_iter().map(|Remembered { path, known, seed }| {
         let change = seed.map(|Seed { record, faults }| {
             let record = record.map(|(record, length)| {
                 let mut record = record.with_rest(texts.split_to(length.min(texts.len())));
-                record.share(names);
+                record.share(&names);
                 Arc::new(record)
             });
             Change::Read(Reading::Seed { record, faults })
