@@ -1,7 +1,7 @@
 //! The daemon: watch, look, publish, serve, until it is told to stop.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -24,7 +24,7 @@ use crate::seed::{Change, Reading, Rules};
 use crate::serve::{self, Doors};
 use crate::service::{self, Watchdog};
 use crate::status::Status;
-use crate::store::{self, Memory};
+use crate::store::{self, Memory, Taken};
 use crate::text::{count, printable};
 use crate::watch::{Hint, Watch};
 
@@ -120,52 +120,36 @@ struct Daemon {
     remembering: Option<JoinHandle<()>>,
 }
 
-/// What was read at once.
-struct Read {
-    catalog: Catalog,
-    touched: Touched,
-    /// How many files were read for it.
-    files: usize,
+/// Reads every seed again, by other rules. One that is broken keeps the record that a catalog before
+/// had of it.
+fn read_again(config: &Config, scan: &mut Scan, before: &Catalog) -> Result<(Catalog, Taken), ScanError> {
+    let mut catalog = Catalog::new(config.unpublished, config.topics.clone());
+    let changes = scan.look(&Hint::everywhere())?;
+    let broken: BTreeSet<&str> =
+        changes.iter().filter(|(_, change)| is_broken(change)).map(|(path, _)| &**path).collect();
+    // Of a folder that cannot be read, every seed is.
+    let is_broken = |path: &str| {
+        broken.contains("")
+            || broken.contains(path)
+            || path.match_indices('/').any(|(end, _)| broken.contains(&path[..end]))
+    };
+    let last_good: Vec<_> = before.records().filter(|record| is_broken(&record.path)).collect();
+    scan.expect(last_good.iter().map(|record| record.path.clone()));
+    let last_good = last_good.into_iter().map(|record| {
+        let last_good = Reading::Seed { record: Some(record.clone()), faults: Vec::new() };
+        (record.path.clone(), Change::Read(last_good))
+    });
+    catalog.apply(last_good, Utc::now());
+    let taken = Taken { read: changes.len(), ..Taken::default() };
+    catalog.apply(changes, Utc::now());
+    Ok((catalog, taken))
 }
 
-/// Reads every seed for the first time, except what is remembered of a process before. One that is
-/// broken keeps the record that a catalog before had of it.
-fn read_all(
-    config: &Config,
-    scan: &mut Scan,
-    cache: Option<&Path>,
-    before: Option<&Catalog>,
-) -> Result<Read, ScanError> {
-    let began = Instant::now();
-    scan.check_root()?;
-    let mut catalog = Catalog::new(config.unpublished, config.topics.clone());
-    let rules = Rules::new(config, false);
-    let recalled = cache.and_then(|file| store::recall(file, &rules, scan)).unwrap_or_default();
-    let changes = scan.look(&Hint::everywhere())?;
-    let (remembered, read) = (recalled.len(), changes.len());
-    let recalled = store::unless_changed(recalled, &changes);
-    if let Some(before) = before {
-        let broken: BTreeSet<&str> =
-            changes.iter().filter(|(_, change)| is_broken(change)).map(|(path, _)| &**path).collect();
-        // Of a folder that cannot be read, every seed is.
-        let is_broken = |path: &str| {
-            broken.contains("")
-                || broken.contains(path)
-                || path.match_indices('/').any(|(end, _)| broken.contains(&path[..end]))
-        };
-        let last_good: Vec<_> = before.records().filter(|record| is_broken(&record.path)).collect();
-        scan.expect(last_good.iter().map(|record| record.path.clone()));
-        catalog.apply(
-            last_good.into_iter().map(|record| {
-                let last_good = Reading::Seed { record: Some(record.clone()), faults: Vec::new() };
-                (record.path.clone(), Change::Read(last_good))
-            }),
-            Utc::now(),
-        );
-    }
-    let touched = catalog.apply(recalled.into_iter().chain(changes), Utc::now());
+/// Tells what was read, and what is wrong with it.
+fn tell_read(scan: &Scan, catalog: &Catalog, taken: &Taken, began: Instant) {
     let census = catalog.census();
-    let how = if remembered > 0 { format!(" ({} anew)", count(read, "file")) } else { String::new() };
+    let anew = || format!(" ({} anew)", count(taken.read, "file"));
+    let how = if taken.remembered > 0 { anew() } else { String::new() };
     info!("read the seeds in {} ms{how}: {}", began.elapsed().as_millis(), report::census(&census));
     tell_faults(catalog.faults());
     match report::nothing_shown(&census) {
@@ -173,7 +157,6 @@ fn read_all(
         None if census.seeds == 0 => info!("{} has no seeds yet", scan.root().display()),
         None => {}
     }
-    Ok(Read { catalog, touched, files: read })
 }
 
 fn is_broken(change: &Change) -> bool {
@@ -192,10 +175,12 @@ impl Daemon {
         cache: Option<PathBuf>,
         configs: Receiver<Config>,
     ) -> Result<Self, ScanError> {
-        let mut scan = scan(config);
+        let (began, mut scan) = (Instant::now(), scan(config));
         let watch = Watch::new(scan.root());
-        let Read { catalog, touched, files: unremembered } =
-            read_all(config, &mut scan, cache.as_deref(), None)?;
+        scan.check_root()?;
+        let mut catalog = Catalog::new(config.unpublished, config.topics.clone());
+        let taken = store::read_all(&mut scan, &mut catalog, cache.as_deref(), Utc::now())?;
+        tell_read(&scan, &catalog, &taken, began);
         let status = Arc::new(Status::new(catalog));
         status.condition().look(SystemTime::now(), watch.is_deaf());
         let publisher = Publisher::new(config.clone());
@@ -209,11 +194,11 @@ impl Daemon {
             configs,
             watchdog,
             cache,
-            unremembered,
+            unremembered: taken.read,
             remembering: None,
         };
         daemon.tell_where(config);
-        let published = daemon.publish(&touched);
+        let published = daemon.publish(&Touched::default());
         daemon.conclude(published);
         Ok(daemon)
     }
@@ -295,15 +280,16 @@ impl Daemon {
         let (began, config) = (Instant::now(), Arc::new(config));
         let mut scan = scan(&config);
         self.watch.turn_to(scan.root());
-        let read = read_all(&config, &mut scan, None, Some(&self.status.catalog()));
+        let read = read_again(&config, &mut scan, &self.status.catalog());
         match read {
-            Ok(Read { catalog, touched, files }) => {
+            Ok((catalog, taken)) => {
+                tell_read(&scan, &catalog, &taken, began);
                 self.scan = scan;
-                self.unremembered += files;
+                self.unremembered += taken.read;
                 self.status.change(|old| *old = catalog);
                 self.publisher = Publisher::after(self.publisher.current(), config.clone());
                 self.tell_where(&config);
-                let published = self.publish(&touched);
+                let published = self.publish(&Touched::default());
                 tell_edition(Some("the configuration was read again"), &published, began);
                 self.conclude(published);
             }

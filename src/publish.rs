@@ -97,8 +97,8 @@ impl Publisher {
         self.due.values().any(|due| *due <= catalog.now())
     }
 
-    /// Publishes what a catalog says now, given the feeds that may have changed. The first edition
-    /// takes up the times at which documents last changed from the mirror.
+    /// Publishes what a catalog says now, given the feeds that may have changed. In the first edition
+    /// any may have, whatever is given; it takes up the times at which documents last changed from the mirror.
     pub fn publish(&mut self, catalog: &Catalog, touched: &Touched, now: SystemTime) -> Published {
         let before = self.current.load_full();
         let first = !std::mem::replace(&mut self.begun, true);
@@ -110,7 +110,11 @@ impl Publisher {
             next.generation += 1;
             next.since = now.max(before.since + Duration::from_secs(1));
         }
-        self.topics.extend(touched.topics.keys().cloned());
+        if first {
+            self.topics.extend(entries.topics().map(|(slug, ..)| slug.clone()));
+        } else {
+            self.topics.extend(touched.topics.keys().cloned());
+        }
         let feeds = self.changed(catalog, touched, first, &mut work);
         let mut rendered: Vec<_> = feeds.par_iter().flat_map_iter(|feed| self.render(feed)).collect();
         drop(feeds);

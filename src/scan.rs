@@ -16,12 +16,14 @@ use serde::{Deserialize, Serialize};
 use walkdir::WalkDir;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::seed::{self, Change, Names, Reading, Rules};
+use crate::seed::{self, Change, Names, Packed, Reading, Rules};
 use crate::watch::{Hint, Identity, identity};
 
 /// A file that was written less than this ago may be written again within the same tick of the
 /// file system's clock, so its times prove nothing yet.
 const SETTLED: Duration = Duration::from_secs(2);
+/// Files that one core looks at together.
+const AT_ONCE: usize = 64;
 
 /// A seed directory that cannot be looked into. What was found there before still stands.
 #[derive(Debug, thiserror::Error)]
@@ -135,7 +137,8 @@ impl Scan {
         for found in found.iter().filter(|found| found.unreadable.is_some()) {
             unsure.extend(self.key(&found.file));
         }
-        let looked = found.into_par_iter().filter_map(|found| self.look_at(found, hint));
+        let looked =
+            found.into_par_iter().chunks(AT_ONCE).flat_map_iter(|found| self.look_at_all(found, hint));
         let mut looked: Vec<_> = looked.collect();
         looked.par_sort_by(|(a, _), (b, _)| a.cmp(b));
         let gone = self.gone(places, &looked, &unsure);
@@ -235,6 +238,22 @@ impl Scan {
         found.collect()
     }
 
+    fn look_at_all(&self, found: Vec<Found>, hint: &Hint) -> Vec<(Arc<str>, Looked)> {
+        let looked = found.into_iter().filter_map(|found| self.look_at(found, hint));
+        let mut looked: Vec<_> = looked.collect();
+        let read = looked.iter_mut().filter_map(|(_, looked)| match looked {
+            // Nobody else has it yet.
+            Looked::Read(_, Some(Change::Read(Reading::Seed { record, .. }))) => {
+                Arc::get_mut(record.as_mut()?)
+            }
+            _ => None,
+        });
+        let mut read: Vec<_> = read.collect();
+        read.iter_mut().for_each(|record| record.share(&self.names));
+        Packed::hold_together(&mut read);
+        looked
+    }
+
     /// Looks at a file. It is read if its stamp is another, or if it is named, whatever its times say.
     fn look_at(&self, found: Found, hint: &Hint) -> Option<(Arc<str>, Looked)> {
         let Found { file, mut unreadable } = found;
@@ -302,14 +321,11 @@ impl Scan {
         if before.is_some_and(|before| before.hash == hash) {
             return Looked::Read(known, None);
         }
-        let mut reading = match content {
+        let reading = match content {
             Content::Bytes(bytes, _) => seed::read(&self.rules, path, &bytes),
             Content::Unreadable(reason) => seed::unreadable(path, format!("this cannot be read: {reason}")),
             Content::Missing => return Looked::Missing,
         };
-        if let Reading::Seed { record: Some(record), .. } = &mut reading {
-            Arc::get_mut(record).into_iter().for_each(|record| record.share(&self.names));
-        }
         Looked::Read(known, Some(Change::Read(reading)))
     }
 }

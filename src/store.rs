@@ -3,7 +3,6 @@
 //! It is one file: it is written as a whole and read as a whole, and whatever is wrong with it, the
 //! seeds are all that is needed to make another. A database would pay for what is not asked of it.
 
-use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -16,8 +15,9 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use crate::catalog::Catalog;
 use crate::fault::Fault;
-use crate::scan::{Known, Scan};
-use crate::seed::{Change, Names, Packed, Reading, Rules};
+use crate::scan::{Known, Scan, ScanError};
+use crate::seed::{Change, Names, Packed, Reading, Rules, Timestamp};
+use crate::watch::Hint;
 
 /// How the file begins. The last byte is one more for each way of writing it.
 const MAGIC: &[u8; 8] = b"sower\0\0\x02";
@@ -69,7 +69,7 @@ fn fingerprint(rules: &Rules) -> u128 {
 
 /// Takes up what is remembered of seeds: the scan knows the files, and what they hold is given back.
 /// None if nothing is remembered that can be trusted.
-pub fn recall(file: &Path, rules: &Rules, scan: &mut Scan) -> Option<Vec<(Arc<str>, Change)>> {
+fn recall(file: &Path, rules: &Rules, scan: &mut Scan) -> Option<Vec<(Arc<str>, Change)>> {
     let parts = parts(file, rules)?;
     let recalled: Option<Vec<_>> = parts.par_iter().map(|part| recall_part(file, part)).collect();
     let recalled = recalled?.into_iter().flatten();
@@ -137,14 +137,45 @@ fn hash(seeds: &[u8], texts: &[u8]) -> u128 {
     hash.digest128()
 }
 
-/// What is remembered of seeds that did not change since.
-pub fn unless_changed(
-    mut recalled: Vec<(Arc<str>, Change)>,
-    changes: &[(Arc<str>, Change)],
-) -> Vec<(Arc<str>, Change)> {
-    let changed: HashSet<&Arc<str>> = changes.iter().map(|(path, _)| path).collect();
-    recalled.retain(|(path, _)| !changed.contains(path));
-    recalled
+/// What reading every seed took.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// Files that were not read, since what they hold was remembered.
+    pub remembered: usize,
+    /// Files that were read.
+    pub read: usize,
+    /// Of those, the ones that are named like seeds and are none.
+    pub passed_over: Vec<Arc<str>>,
+}
+
+/// Takes every seed into a catalog that is empty, reading only those that are not remembered as they
+/// are.
+///
+/// # Errors
+///
+/// The seed directory cannot be read.
+pub fn read_all(
+    scan: &mut Scan,
+    catalog: &mut Catalog,
+    cache: Option<&Path>,
+    now: Timestamp,
+) -> Result<Taken, ScanError> {
+    let rules = scan.rules().clone();
+    let recalled = cache.and_then(|file| recall(file, &rules, scan)).unwrap_or_default();
+    let remembered = recalled.len();
+    // What nearly never is much is looked for while the rest is taken in.
+    let (changes, _) = rayon::join(|| scan.look(&Hint::everywhere()), || catalog.apply(recalled, now));
+    let changes = changes?;
+    let is_no_seed = |change: &Change| matches!(change, Change::Read(Reading::NotASeed));
+    let no_seeds = changes.iter().filter(|(_, change)| is_no_seed(change));
+    let passed_over = no_seeds.map(|(path, _)| path.clone()).collect();
+    let read = changes.len();
+    // A seed that is broken now shows nothing of what is remembered of it: it shows what it would if
+    // nothing was.
+    let outdated: Vec<_> =
+        changes.iter().filter(|(path, _)| catalog.has(path)).map(|(path, _)| path.clone()).collect();
+    catalog.apply(outdated.into_iter().map(|path| (path, Change::Gone)).chain(changes), now);
+    Ok(Taken { remembered: remembered.saturating_sub(read), read, passed_over })
 }
 
 /// What is to be remembered, at one instant.
@@ -235,7 +266,6 @@ fn private(file: &Path) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::watch::Hint;
     use std::time::{Duration, Instant};
 
     fn write(root: &Path, path: &str, text: &str) {

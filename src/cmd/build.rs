@@ -9,6 +9,7 @@ use anyhow::bail;
 
 use super::{Harvest, cache, is_styled, read_all};
 use crate::config::Config;
+use crate::entries::Touched;
 use crate::mirror::{Mirror, Work};
 use crate::publish::Publisher;
 use crate::report;
@@ -23,9 +24,9 @@ pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
             if config.unpublished { "a preview is not for the usual directory" } else { "`feeds` is off" };
         bail!("there is nowhere to build to, since {why}; name a directory with `--feeds`");
     };
-    let Harvest { scan, catalog, touched, .. } = read_all(config, false, cache.as_deref())?;
+    let Harvest { scan, catalog, .. } = read_all(config, false, cache.as_deref())?;
     let mut publisher = Publisher::new(Arc::new(config.clone()));
-    let published = publisher.publish(&catalog, &touched, SystemTime::now());
+    let published = publisher.publish(&catalog, &Touched::default(), SystemTime::now());
 
     let mut stderr = std::io::stderr().lock();
     let styled = is_styled(&std::io::stderr());

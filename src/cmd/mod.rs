@@ -16,11 +16,9 @@ use chrono::Utc;
 use crate::args::{Args, Command};
 use crate::catalog::Catalog;
 use crate::config::{Config, ConfigError};
-use crate::entries::Touched;
 use crate::scan::Scan;
-use crate::seed::{Change, Reading, Rules};
+use crate::seed::Rules;
 use crate::store;
-use crate::watch::Hint;
 
 /// Runs what was typed. 0 is success, 1 is for faults.
 ///
@@ -48,23 +46,15 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
 struct Harvest {
     scan: Scan,
     catalog: Catalog,
-    touched: Touched,
     /// Files that are named like seeds and are none.
     passed_over: Vec<Arc<str>>,
 }
 
 fn read_all(config: &Config, strict: bool, cache: Option<&Path>) -> anyhow::Result<Harvest> {
-    let rules = Rules::new(config, strict);
-    let mut scan = Scan::new(&config.seeds, config.feeds.as_deref(), rules.clone());
+    let mut scan = Scan::new(&config.seeds, config.feeds.as_deref(), Rules::new(config, strict));
     let mut catalog = Catalog::new(config.unpublished, config.topics.clone());
-    let recalled = cache.and_then(|file| store::recall(file, &rules, &mut scan)).unwrap_or_default();
-    let changes = scan.look(&Hint::everywhere())?;
-    let recalled = store::unless_changed(recalled, &changes);
-    let no_seeds = changes.iter().filter(|(_, change)| matches!(change, Change::Read(Reading::NotASeed)));
-    let mut passed_over: Vec<_> = no_seeds.map(|(path, _)| path.clone()).collect();
-    passed_over.sort();
-    let touched = catalog.apply(recalled.into_iter().chain(changes), Utc::now());
-    Ok(Harvest { scan, catalog, touched, passed_over })
+    let taken = store::read_all(&mut scan, &mut catalog, cache, Utc::now())?;
+    Ok(Harvest { scan, catalog, passed_over: taken.passed_over })
 }
 
 /// Where what is read is remembered for the next start.

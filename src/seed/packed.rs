@@ -141,6 +141,16 @@ impl Packed {
         }
     }
 
+    /// Has records hold their texts as parts of one piece of memory, with no gaps between them.
+    pub fn hold_together(records: &mut [&mut Self]) {
+        let mut texts = Vec::with_capacity(records.iter().map(|record| record.rest.len()).sum());
+        records.iter().for_each(|record| texts.extend_from_slice(&record.rest));
+        let mut texts = Bytes::from(texts);
+        for record in records {
+            record.rest = texts.split_to(record.rest.len());
+        }
+    }
+
     /// The record, as it is written to where it is remembered: all but its fields here.
     pub(crate) fn rest(&self) -> &Bytes {
         &self.rest

@@ -13,6 +13,7 @@ mod kill;
 mod live;
 mod pages;
 mod records;
+mod remembered;
 mod samples;
 mod serving;
 mod shapes;

@@ -1,0 +1,98 @@
+//! What is remembered of seeds over restarts makes starting faster, and nothing else.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use crate::cold::{Tree, files};
+use crate::support::{Workspace, dated, eventually, same, seed};
+
+/// Builds into a directory of its own, and tells what is there then.
+fn build(work: &Workspace, name: &str, arguments: &[&str]) -> Tree {
+    let feeds = work.path().join(name);
+    let mut command = work.command("build");
+    command.env("XDG_CACHE_HOME", work.path().join("cache")).arg("--feeds").arg(&feeds).args(arguments);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
+    files(&feeds)
+}
+
+fn cached(work: &Workspace) -> Option<PathBuf> {
+    let directory = fs::read_dir(work.path().join("cache/sower")).ok()?;
+    directory.map(|entry| entry.unwrap().path()).find(|path| path.extension().is_some_and(|it| it == "seeds"))
+}
+
+fn has(file: &Path, text: &str) -> bool {
+    fs::read(file).unwrap().windows(text.len()).any(|bytes| bytes == text.as_bytes())
+}
+
+fn sown() -> Workspace {
+    let work = Workspace::new();
+    for number in 0..20 {
+        let topics = format!("[Topic {}, All of them]", number % 3);
+        work.write(&format!("{}/{number}.md", number % 4), dated(&format!("Number {number}"), &topics));
+    }
+    work.write("same.md", seed("Same", "One", "id: urn:x:1\ndate: 2024-01-01\n"));
+    work.write("again.md", seed("Again", "Two", "id: urn:x:1\ndate: 2024-01-01\nquality: 1\n"));
+    work.write("draft.md", seed("Draft", "One", "draft: true\n"));
+    work.write("broken.md", "---\ntitle: [\n---\n");
+    work.write("README.md", "No seed\n");
+    work
+}
+
+#[test]
+fn what_is_built_is_the_same_with_what_is_remembered_and_without() {
+    let work = sown();
+    build(&work, "cold", &["--no-cache"]);
+    assert_eq!(cached(&work), None, "`--no-cache` leaves nothing behind");
+    eventually("seeds that nobody writes to are remembered", || {
+        build(&work, "warm", &[]);
+        has(&cached(&work).unwrap(), "Number 19") && has(&cached(&work).unwrap(), "urn:x:1")
+    });
+    let changes: [&dyn Fn(); 4] = [
+        &|| {},
+        &|| {
+            work.write("0/0.md", dated("Number 0, mended", "[Topic 0]"));
+            work.write("new.md", dated("New", "[Topic 9]"));
+            work.remove("2/2.md");
+        },
+        &|| {
+            work.write("1/1.md", "---\ntitle: [\n---\n");
+            work.write("3/3.md", "");
+            work.rename("3", "moved");
+            work.remove("again.md");
+        },
+        &|| {
+            work.write("1/1.md", dated("Number 1, mended", "[Topic 1]"));
+            work.write("README.md", dated("A seed after all", "[Topic 9]"));
+            work.write("same.md", "No seed any more\n");
+        },
+    ];
+    for (step, change) in changes.iter().enumerate() {
+        change();
+        // Directories of their own: a mirror keeps what it once had.
+        let warm = build(&work, &format!("warm {step}"), &[]);
+        same(&warm, &build(&work, &format!("cold {step}"), &["--no-cache"]));
+        assert!(warm.len() > 20);
+    }
+}
+
+#[test]
+fn what_is_remembered_and_damaged_is_read_anew() {
+    let work = sown();
+    let cold = build(&work, "cold", &["--no-cache"]);
+    eventually("seeds that nobody writes to are remembered", || {
+        build(&work, "warm", &[]);
+        has(&cached(&work).unwrap(), "Number 19")
+    });
+    let file = cached(&work).unwrap();
+    let whole = fs::read(&file).unwrap();
+    for at in (0..whole.len()).step_by(whole.len() / 40) {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 0x10;
+        for damaged in [flipped, whole[..at].to_vec()] {
+            fs::write(&file, damaged).unwrap();
+            fs::remove_dir_all(work.path().join("warm")).unwrap();
+            same(&build(&work, "warm", &[]), &cold);
+        }
+    }
+}
