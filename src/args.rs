@@ -67,6 +67,9 @@ pub struct Settings {
     /// Directory of the seeds [default: seeds]
     #[arg(long, value_name = "DIR", env = "SOWER_SEEDS", hide_env_values = true)]
     pub seeds: Option<String>,
+    /// How changes are noticed: events, or poll for network file systems [default: events]
+    #[arg(long, value_name = "HOW", env = "SOWER_WATCH", hide_env_values = true)]
+    pub watch: Option<String>,
     /// Directory that mirrors what is served, or `off` [default: feeds]
     #[arg(long, value_name = "DIR", env = "SOWER_FEEDS", hide_env_values = true)]
     pub feeds: Option<String>,

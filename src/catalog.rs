@@ -159,11 +159,11 @@ impl Catalog {
                 Some(Seed { record, faults, outdated: false })
             }
         };
-        if let Some(old) = known.filter(|_| seed.as_ref().is_none_or(|seed| !seed.outdated)) {
-            if let Some(group) = self.groups.get_mut(&old.id) {
-                group.records.retain(|record| *record.path != *old.path);
-                group.unsettle(&old.id, unsettled);
-            }
+        if let Some(old) = known.filter(|_| seed.as_ref().is_none_or(|seed| !seed.outdated))
+            && let Some(group) = self.groups.get_mut(&old.id)
+        {
+            group.records.retain(|record| *record.path != *old.path);
+            group.unsettle(&old.id, unsettled);
         }
         let Some(seed) = seed else {
             self.seeds.remove(&path);

@@ -32,6 +32,8 @@ use crate::watch::{Hint, Watch};
 const MOST_LINES: usize = 20;
 /// Files that are read before what was read is remembered again.
 const MOST_UNREMEMBERED: usize = 10_000;
+/// How long what was read is served on when all seeds are gone at once: time enough to mount a disk.
+const GRACE: Duration = Duration::from_secs(60);
 /// The longest wait for a scheduled record: clocks are set, and machines sleep.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
@@ -164,7 +166,23 @@ fn is_broken(change: &Change) -> bool {
 }
 
 fn scan(config: &Config) -> Scan {
-    Scan::new(&config.seeds, config.feeds.as_deref(), Rules::new(config, false))
+    Scan::new(&config.seeds, config.feeds.as_deref(), Rules::new(config, false)).with_grace(GRACE)
+}
+
+/// Takes note of how a look at the seed directory went.
+fn note_look(status: &Status, watch: &Watch, failed: Option<&ScanError>) {
+    let mut condition = status.condition();
+    let Some(error) = failed else {
+        if condition.unreadable.take().is_some() {
+            info!("the seed directory is read again");
+        }
+        return condition.look(SystemTime::now(), watch.is_deaf());
+    };
+    let told = format!("{error}; what was read of it is still served");
+    if condition.unreadable.replace(told.clone()).is_none() {
+        error!("{told}");
+    }
+    watch.look_again();
 }
 
 impl Daemon {
@@ -176,13 +194,19 @@ impl Daemon {
         configs: Receiver<Config>,
     ) -> Result<Self, ScanError> {
         let (began, mut scan) = (Instant::now(), scan(config));
-        let watch = Watch::new(scan.root());
+        let mut watch = Watch::new(scan.root(), config.watch);
         scan.check_root()?;
         let mut catalog = Catalog::new(config.unpublished, config.topics.clone());
-        let taken = store::read_all(&mut scan, &mut catalog, cache.as_deref(), Utc::now())?;
+        let (taken, emptied) = match store::read_all(&mut scan, &mut catalog, cache.as_deref(), Utc::now()) {
+            Ok(taken) => (taken, None),
+            // What is remembered of it is served meanwhile.
+            Err(emptied @ ScanError::Emptied { .. }) => (Taken::default(), Some(emptied)),
+            Err(unreadable) => return Err(unreadable),
+        };
         tell_read(&scan, &catalog, &taken, began);
         let status = Arc::new(Status::new(catalog));
-        status.condition().look(SystemTime::now(), watch.is_deaf());
+        watch.took(began.elapsed());
+        note_look(&status, &watch, emptied.as_ref());
         let publisher = Publisher::new(config.clone());
         let (mirroring, watchdog) = (Mirroring::begin(status.clone()), Watchdog::asked_for());
         let mut daemon = Self {
@@ -266,12 +290,22 @@ impl Daemon {
         let due = self.publisher.is_due(&self.status.catalog());
         if told.is_some() || !touched.is_empty() || due {
             let published = self.publish(&touched);
+            if let Some(heard) = hint.heard.filter(|_| told.is_some()) {
+                self.status.phases.heard_to_served.observe(heard.elapsed().as_secs_f64());
+            }
             tell_edition(told.as_deref(), &published, began);
             self.conclude(published);
             self.tell_seeds(&paths);
         } else {
             self.publisher.note_due(&self.status.catalog());
+            self.note_served();
         }
+    }
+
+    /// Takes note that the edition that is served has all that was found so far.
+    fn note_served(&self) {
+        let mut condition = self.status.condition();
+        condition.served = condition.looks;
     }
 
     /// Takes up a new configuration: everything is read and published anew, while what was
@@ -279,7 +313,10 @@ impl Daemon {
     fn reconfigure(&mut self, config: Config) {
         let (began, config) = (Instant::now(), Arc::new(config));
         let mut scan = scan(&config);
-        self.watch.turn_to(scan.root());
+        self.watch.turn_to(scan.root(), config.watch);
+        if scan.root() == self.scan.root() {
+            scan.expect(self.status.catalog().records().map(|record| record.path.clone()));
+        }
         let read = read_again(&config, &mut scan, &self.status.catalog());
         match read {
             Ok((catalog, taken)) => {
@@ -295,7 +332,8 @@ impl Daemon {
             }
             Err(error) => {
                 error!("{error}; the configuration before is kept");
-                self.watch.turn_to(self.scan.root());
+                let before = self.publisher.current().load().config.watch;
+                self.watch.turn_to(self.scan.root(), before);
             }
         }
         service::ready();
@@ -318,25 +356,13 @@ impl Daemon {
         if !hint.everywhere && hint.paths.is_empty() {
             return Vec::new();
         }
+        let began = Instant::now();
         let looked = self.scan.look(hint);
-        let mut condition = self.status.condition();
-        match looked {
-            Ok(changes) => {
-                if condition.unreadable.take().is_some() {
-                    info!("the seed directory can be read again");
-                }
-                condition.look(SystemTime::now(), self.watch.is_deaf());
-                changes
-            }
-            Err(error) => {
-                let told = format!("{error}; what was read of it is still served");
-                if condition.unreadable.replace(told.clone()).is_none() {
-                    error!("{told}");
-                }
-                self.watch.look_again();
-                Vec::new()
-            }
+        if hint.everywhere {
+            self.watch.took(began.elapsed());
         }
+        note_look(&self.status, &self.watch, looked.as_ref().err());
+        looked.unwrap_or_default()
     }
 
     fn publish(&mut self, touched: &Touched) -> Published {
@@ -351,6 +377,7 @@ impl Daemon {
             error!("{failed}");
         }
         self.mirroring.follow(self.publisher.current().load_full(), published.work);
+        self.note_served();
     }
 
     fn tell_where(&self, config: &Config) {
@@ -394,7 +421,8 @@ fn tell_edition(told: Option<&str>, published: &Published, began: Instant) {
         (0, removed) => format!("{} gone", count(removed, "feed")),
         (changed, removed) => format!("{} changed, {removed} gone", count(changed, "feed")),
     };
-    info!("{what}: {feeds}, edition {}, {} ms", published.edition, began.elapsed().as_millis());
+    let Published { edition, hash, .. } = published;
+    info!("{what}: {feeds}, edition {edition} ({hash:032x}), {} ms", began.elapsed().as_millis());
 }
 
 fn tell_faults<'a>(faults: impl IntoIterator<Item = &'a Fault>) {

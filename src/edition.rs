@@ -143,7 +143,7 @@ pub struct Edition {
     pub representations: OrdMap<Arc<str>, Arc<Representation>>,
     /// A hash of the addresses of the representations and their bytes: equal for equal seeds and
     /// configurations, on every machine.
-    pub hash: u128,
+    pub documents_hash: u128,
     /// Who polled the addresses that are gone: counts never go back, and an address may return.
     pub departed: OrdMap<Arc<str>, Arc<Audience>>,
     /// When another edition is due although no seed has changed.
@@ -163,13 +163,19 @@ impl Edition {
             number: 0,
             config,
             representations: OrdMap::new(),
-            hash: 0,
+            documents_hash: 0,
             departed: OrdMap::new(),
             next_due: None,
             entries: Entries::default(),
             generation: 0,
             since: SystemTime::UNIX_EPOCH,
         }
+    }
+
+    /// A hash of what is served at every address, that of an archive document too: equal for equal
+    /// seeds, configurations and instants, on every machine and after every history.
+    pub fn hash(&self) -> u128 {
+        self.documents_hash.wrapping_add(self.entries.hash())
     }
 
     /// What is served at a path, not encoded and with its leading slash.
@@ -179,16 +185,16 @@ impl Edition {
 
     /// Puts a representation at a path.
     pub fn put(&mut self, path: &Arc<str>, representation: Arc<Representation>) {
-        self.hash = self.hash.wrapping_add(hash_at(path, &representation));
+        self.documents_hash = self.documents_hash.wrapping_add(hash_at(path, &representation));
         if let Some(old) = self.representations.insert(path.clone(), representation) {
-            self.hash = self.hash.wrapping_sub(hash_at(path, &old));
+            self.documents_hash = self.documents_hash.wrapping_sub(hash_at(path, &old));
         }
     }
 
     /// Takes what is at a path away.
     pub fn take(&mut self, path: &str) -> Option<Arc<Representation>> {
         let taken = self.representations.remove(path)?;
-        self.hash = self.hash.wrapping_sub(hash_at(path, &taken));
+        self.documents_hash = self.documents_hash.wrapping_sub(hash_at(path, &taken));
         Some(taken)
     }
 }

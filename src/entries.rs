@@ -134,6 +134,7 @@ pub struct Entries {
     hierarchy: Arc<Topics>,
     all: OrdSet<Ranked>,
     topics: OrdMap<Arc<str>, TopicEntries>,
+    hash: u128,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -181,6 +182,12 @@ impl Entries {
                 topics.collect::<Vec<_>>()
             },
         );
+        for turn in turns {
+            self.hash = match turn {
+                Turn::Show(entry) => self.hash.wrapping_add(entry.record.hash),
+                Turn::Withdraw(entry) => self.hash.wrapping_sub(entry.record.hash),
+            };
+        }
         let entries = turns.iter().map(|turn| turn.entry().clone()).collect();
         let mut touched = Touched { all, entries, ..Touched::default() };
         let mut renamed = Vec::new();
@@ -198,6 +205,11 @@ impl Entries {
             self.topic(slug).for_each(|entry| touched.add(entry));
         }
         touched
+    }
+
+    /// A hash of what is shown: equal for equal seeds at equal instants.
+    pub fn hash(&self) -> u128 {
+        self.hash
     }
 
     /// All entries, in order.

@@ -43,6 +43,8 @@ pub struct Publisher {
 pub struct Published {
     /// The number of the edition that is served now.
     pub edition: u64,
+    /// The hash of all its addresses and what is there.
+    pub hash: u128,
     /// Addresses with other bytes than before, or that are new, archive documents aside.
     pub changed: usize,
     /// Addresses that are gone, archive documents aside.
@@ -167,9 +169,9 @@ impl Publisher {
             next.number += 1;
         }
         next.next_due = self.next_due(catalog);
-        let edition = next.number;
+        let (edition, hash) = (next.number, next.hash());
         self.current.store(Arc::new(next));
-        Published { edition, changed, removed, failed, work }
+        Published { edition, hash, changed, removed, failed, work }
     }
 
     /// The feeds whose subscription documents may have changed. Notes when age changes them next, and
@@ -467,7 +469,7 @@ mod tests {
 
     #[test]
     fn an_edition_is_known_by_what_is_in_it() {
-        let hash = |run: &Run| run.publisher.current().load().hash;
+        let hash = |run: &Run| run.publisher.current().load().hash();
         let (mut one, mut other) = (Run::new(None), Run::new(None));
         one.publish("a.md", Some("one"), 0);
         let first = hash(&one);

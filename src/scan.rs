@@ -9,7 +9,7 @@ use std::fs::{self, Metadata};
 use std::io::{self, Read};
 use std::path::{Component, MAIN_SEPARATOR, Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -27,10 +27,28 @@ const AT_ONCE: usize = 64;
 
 /// A seed directory that cannot be looked into. What was found there before still stands.
 #[derive(Debug, thiserror::Error)]
-#[error("the seed directory {} cannot be read: {cause}; `--seeds` names another", path.display())]
-pub struct ScanError {
-    path: PathBuf,
-    cause: io::Error,
+pub enum ScanError {
+    /// It cannot be read.
+    #[error("the seed directory {} cannot be read: {cause}; `--seeds` names another", path.display())]
+    Unreadable {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// All that was there is gone at once, as if it was on a disk that is not mounted any more.
+    #[error(
+        "the seed directory {} is empty, and had {had} files: is its disk mounted? \
+         If it stays empty for {} s, all entries are withdrawn", path.display(), left.as_secs()
+    )]
+    Emptied {
+        /// The directory.
+        path: PathBuf,
+        /// How many files it had.
+        had: usize,
+        /// How long that is not yet believed.
+        left: Duration,
+    },
 }
 
 /// The seed directory, as it was at the last look.
@@ -42,6 +60,10 @@ pub struct Scan {
     rules: Rules,
     names: Names,
     known: BTreeMap<Arc<str>, Known>,
+    /// How long it is not believed that all is gone.
+    grace: Duration,
+    /// Since when all is gone.
+    emptied: Option<Instant>,
 }
 
 /// What is known of one file.
@@ -111,7 +133,20 @@ impl Scan {
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let root = absolute(root);
         let except = except.map(absolute).filter(|except| except.starts_with(&root));
-        Self { root, except, rules, names: Names::default(), known: BTreeMap::new() }
+        Self {
+            root,
+            except,
+            rules,
+            names: Names::default(),
+            known: BTreeMap::new(),
+            grace: Duration::ZERO,
+            emptied: None,
+        }
+    }
+
+    /// The same, which does not believe for a while that all files are gone at once.
+    pub fn with_grace(self, grace: Duration) -> Self {
+        Self { grace, ..self }
     }
 
     /// The directory's absolute path. Symbolic links in it are not resolved.
@@ -123,7 +158,7 @@ impl Scan {
     ///
     /// # Errors
     ///
-    /// The directory itself cannot be read. Nothing is forgotten then.
+    /// The directory itself cannot be read, or is empty all of a sudden. Nothing is forgotten then.
     pub fn look(&mut self, hint: &Hint) -> Result<Vec<(Arc<str>, Change)>, ScanError> {
         let root_was = self.identity()?;
         let root = BTreeSet::from([self.root.clone()]);
@@ -146,8 +181,21 @@ impl Scan {
         // What was not found while the directory itself went away is not gone.
         if self.identity()? != root_was {
             let cause = io::Error::other("it was replaced while it was read");
-            return Err(ScanError { path: self.root.clone(), cause });
+            return Err(ScanError::Unreadable { path: self.root.clone(), cause });
         }
+
+        let nothing_there = looked.iter().all(|(_, looked)| matches!(looked, Looked::Missing));
+        // Whoever deletes the only file means it, and who deletes each file by its name.
+        let is_named = |path: &Arc<str>| hint.paths.contains(&self.root.join(&**path));
+        let is_meant = gone.len() < 2 || gone.iter().all(is_named);
+        if gone.len() == self.known.len() && nothing_there && !is_meant {
+            let since = *self.emptied.get_or_insert_with(Instant::now);
+            let left = self.grace.saturating_sub(since.elapsed());
+            if !left.is_zero() {
+                return Err(ScanError::Emptied { path: self.root.clone(), had: gone.len(), left });
+            }
+        }
+        self.emptied = None;
 
         let mut changes = Vec::new();
         for path in gone {
@@ -204,7 +252,7 @@ impl Scan {
     fn identity(&self) -> Result<Identity, ScanError> {
         fs::read_dir(&self.root)
             .and_then(|_| identity(&self.root))
-            .map_err(|cause| ScanError { path: self.root.clone(), cause })
+            .map_err(|cause| ScanError::Unreadable { path: self.root.clone(), cause })
     }
 
     /// How a path is known: relative to the directory, with slashes.
@@ -249,7 +297,9 @@ impl Scan {
             _ => None,
         });
         let mut read: Vec<_> = read.collect();
-        read.iter_mut().for_each(|record| record.share(&self.names));
+        for record in &mut read {
+            record.share(&self.names);
+        }
         Packed::hold_together(&mut read);
         looked
     }
@@ -504,6 +554,37 @@ mod tests {
         let mut scan = scan(root, Some(&feeds));
         assert_eq!(told(&mut scan, &Hint::everywhere()), ["+a.md"]);
         assert_eq!(told(&mut scan, &at(root, &["feeds/b.md", "feeds"])), [""; 0]);
+    }
+
+    #[test]
+    fn that_all_is_gone_is_believed_after_a_while() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        let mut patient = scan(root, None).with_grace(Duration::from_secs(600));
+        let mut scan = scan(root, None);
+        let everywhere = Hint::everywhere();
+        for path in ["a.md", "b/c.md"] {
+            write(root, path, SEED);
+        }
+        for scan in [&mut patient, &mut scan] {
+            assert_eq!(told(scan, &everywhere), ["+a.md", "+b/c.md"]);
+        }
+        fs::rename(root.join("b"), root.join(".b")).unwrap();
+        fs::rename(root.join("a.md"), root.join(".a.md")).unwrap();
+        let error = patient.look(&everywhere).unwrap_err().to_string();
+        assert!(error.contains("is empty, and had 2 files: is its disk mounted?"), "{error}");
+        assert_eq!(told(&mut scan, &everywhere), ["-a.md", "-b/c.md"], "a command does as it is told");
+        fs::rename(root.join(".b"), root.join("b")).unwrap();
+        assert_eq!(told(&mut patient, &everywhere), ["-a.md"]);
+        fs::remove_file(root.join("b/c.md")).unwrap();
+        assert_eq!(told(&mut patient, &everywhere), ["-b/c.md"], "the only file");
+        for path in ["a.md", "b.md"] {
+            write(root, path, SEED);
+        }
+        assert_eq!(told(&mut patient, &everywhere), ["+a.md", "+b.md"]);
+        fs::remove_file(root.join("a.md")).unwrap();
+        fs::remove_file(root.join("b.md")).unwrap();
+        assert_eq!(told(&mut patient, &at(root, &["a.md", "b.md"])), ["-a.md", "-b.md"], "by name");
     }
 
     #[test]

@@ -19,8 +19,10 @@ pub struct Status {
 /// What is well, and what is not.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Condition {
-    /// How often the seed directory was looked at; the edition that is served serves the last look.
+    /// How often the seed directory was looked at.
     pub looks: u64,
+    /// The last of these looks of which the edition that is served has all that was found.
+    pub served: u64,
     /// When it was looked at last.
     pub looked: Option<SystemTime>,
     /// How often a look found changes.
@@ -46,12 +48,15 @@ pub struct Phases {
     pub publish: Histogram,
     /// Bringing the mirror in step.
     pub mirror: Histogram,
+    /// From when a change was heard of until it was served.
+    pub heard_to_served: Histogram,
 }
 
 impl Default for Phases {
     fn default() -> Self {
         let histogram = || Histogram::new([0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0]);
-        Self { look: histogram(), gather: histogram(), publish: histogram(), mirror: histogram() }
+        let [look, gather, publish, mirror, heard_to_served] = std::array::from_fn(|_| histogram());
+        Self { look, gather, publish, mirror, heard_to_served }
     }
 }
 

@@ -51,6 +51,9 @@ struct Seed {
     faults: Vec<Fault>,
 }
 
+/// What is known of a file, and what it holds if it is a seed.
+type Recalled = (Arc<str>, Known, Option<Change>);
+
 /// Where what was read of a seed directory is remembered: in the service's cache directory if there
 /// is one, else in the user's; none if there is neither.
 pub fn place(seeds: &Path) -> Option<PathBuf> {
@@ -95,7 +98,7 @@ fn parts(file: &Path, rules: &Rules) -> Option<Vec<Part>> {
     (xxh3_128(&parts).to_le_bytes() == hash).then(|| postcard::from_bytes(&parts).ok()).flatten()
 }
 
-fn recall_part(file: &Path, part: &Part) -> Option<Vec<(Arc<str>, Known, Option<Change>)>> {
+fn recall_part(file: &Path, part: &Part) -> Option<Vec<Recalled>> {
     let mut file = File::open(file).ok()?;
     let seeds = read(&mut file, SeekFrom::Start(part.at), part.seeds)?;
     // The records hold on to parts of this.

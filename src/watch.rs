@@ -15,8 +15,14 @@ use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RemoveKind};
 use notify::{Event, EventKind, EventKindMask, RecommendedWatcher, RecursiveMode, Watcher};
 use tracing::{info, warn};
 
+use crate::config::Watching;
+
 /// How long it must be quiet before changes are looked at.
 const QUIET: Duration = Duration::from_millis(20);
+/// The same for a save or two, which are not likely to be part of something larger.
+const QUIET_FEW: Duration = Duration::from_millis(5);
+/// At most so many paths are a few: an editor touches two or three for one file.
+const FEW: usize = 4;
 /// How long changes wait at most while it does not get quiet.
 const IMPATIENCE: Duration = Duration::from_millis(500);
 /// How long a file that is written to, and not closed, is left alone after the last write.
@@ -25,8 +31,12 @@ const UNFINISHED: Duration = Duration::from_secs(3);
 const SECOND_LOOK: Duration = Duration::from_secs(1);
 /// How often everything is looked at, whatever is heard.
 const RESCAN: Duration = Duration::from_secs(30);
-/// How often everything is looked at if nothing can be heard.
-const RESCAN_DEAF: Duration = Duration::from_secs(2);
+/// How often everything is looked at if nothing is heard.
+const POLL: Duration = Duration::from_secs(2);
+/// Looking everywhere takes no more than one part in so many of the time.
+const SPARING: u32 = 10;
+/// How often it is tried to hear something again.
+const LISTEN: Duration = Duration::from_secs(60);
 /// How often the root's identity is compared, and the longest sleep.
 const TICK: Duration = Duration::from_secs(1);
 /// Paths to remember; with more, everything is looked at.
@@ -43,6 +53,8 @@ pub struct Hint {
     pub paths: BTreeSet<PathBuf>,
     /// Files that somebody is still writing: they are left for a later look.
     pub unfinished: BTreeSet<PathBuf>,
+    /// When the first change was heard of, if one was.
+    pub heard: Option<Instant>,
 }
 
 impl Hint {
@@ -56,12 +68,16 @@ impl Hint {
 #[derive(Debug)]
 pub struct Watch {
     root: PathBuf,
+    watching: Watching,
     heard: Arc<Heard>,
     watcher: Option<RecommendedWatcher>,
     deaf: bool,
     root_was: Option<Identity>,
     next_tick: Instant,
     next_rescan: Instant,
+    next_listen: Instant,
+    /// How long the last look everywhere took.
+    cost: Duration,
 }
 
 /// Stops a watch from another thread.
@@ -108,24 +124,28 @@ impl Heard {
 
 impl Watch {
     /// Begins to watch. What happens from now on is in the hints to come.
-    pub fn new(root: &Path) -> Self {
+    pub fn new(root: &Path, watching: Watching) -> Self {
         let now = Instant::now();
         let mut watch = Self {
             root: root.to_owned(),
+            watching,
             heard: Arc::default(),
             watcher: None,
             deaf: false,
             root_was: identity(root).ok(),
             next_tick: now + TICK,
             next_rescan: now + RESCAN,
+            next_listen: now,
+            cost: Duration::ZERO,
         };
         watch.listen();
         watch
     }
 
-    /// Watches another directory from now on.
-    pub fn turn_to(&mut self, root: &Path) {
+    /// Watches another directory from now on, or in another way.
+    pub fn turn_to(&mut self, root: &Path, watching: Watching) {
         root.clone_into(&mut self.root);
+        self.watching = watching;
         self.root_was = identity(root).ok();
         self.watcher = None;
         self.listen();
@@ -137,7 +157,13 @@ impl Watch {
         Stopper(self.heard.clone())
     }
 
-    /// Whether no events are heard, so that the directory is read through instead.
+    /// Takes note of how long a look everywhere took.
+    pub fn took(&mut self, cost: Duration) {
+        self.cost = cost;
+    }
+
+    /// Whether no events are heard though they should be, so that the directory is read through
+    /// instead.
     pub fn is_deaf(&self) -> bool {
         self.deaf
     }
@@ -185,17 +211,23 @@ impl Watch {
             self.heard.lock().look_everywhere(now);
         }
         if now >= self.next_rescan {
-            if self.deaf && is.is_some() {
+            if self.deaf && is.is_some() && now >= self.next_listen {
                 self.listen();
             }
             self.heard.lock().look_everywhere(now);
         }
         if self.heard.lock().everywhere {
-            self.next_rescan = now + if self.watcher.is_some() { RESCAN } else { RESCAN_DEAF };
+            let pause = if self.watcher.is_some() { RESCAN } else { POLL };
+            self.next_rescan = now + pause.max(self.cost * SPARING);
         }
     }
 
     fn listen(&mut self) {
+        if self.watching == Watching::Poll {
+            self.deaf = false;
+            self.next_rescan = Instant::now() + POLL;
+            return;
+        }
         let heard = self.heard.clone();
         let handler = move |event: notify::Result<Event>| {
             heard.lock().hear(event, Instant::now());
@@ -213,13 +245,17 @@ impl Watch {
                 }
             }
             Err(error) => {
-                self.next_rescan = Instant::now() + RESCAN_DEAF;
+                let now = Instant::now();
+                self.next_rescan = now + POLL;
+                self.next_listen = now + LISTEN;
                 if std::mem::replace(&mut self.deaf, true) {
                     return;
                 }
                 warn!(
-                    "the seed directory cannot be watched ({error}); it is read through every {} s instead",
-                    RESCAN_DEAF.as_secs()
+                    "the seed directory cannot be watched ({}); it is read through every {} s instead{}",
+                    error.to_string().trim_end_matches('.'),
+                    POLL.as_secs(),
+                    remedy(&error),
                 );
             }
         }
@@ -273,7 +309,8 @@ impl Events {
 
     /// When there will be somewhere to look, if nothing more is heard.
     fn due(&self, now: Instant) -> Option<Instant> {
-        let quiet = self.since.map(|(first, last)| (last + QUIET).min(first + IMPATIENCE));
+        let quiet = if self.everywhere || self.paths.len() > FEW { QUIET } else { QUIET_FEW };
+        let quiet = self.since.map(|(first, last)| (last + quiet).min(first + IMPATIENCE));
         let ready =
             quiet.filter(|_| self.everywhere || self.paths.iter().any(|path| !self.is_open(path, now)));
         let closed = self.open.values().map(|written| *written + UNFINISHED).min();
@@ -295,8 +332,25 @@ impl Events {
         let (left, paths) =
             std::mem::take(&mut self.paths).into_iter().partition(|path| unfinished.contains(path));
         self.paths = left;
-        self.since = None;
-        Hint { everywhere, paths, unfinished }
+        let heard = self.since.take().map(|(first, _)| first);
+        Hint { everywhere, paths, unfinished, heard }
+    }
+}
+
+/// What to do about limits of the system, as inotify(7) has them.
+fn remedy(error: &notify::Error) -> &'static str {
+    /// `EMFILE`
+    const TOO_MANY_OPEN: i32 = 24;
+    match &error.kind {
+        notify::ErrorKind::MaxFilesWatch => {
+            "; it has more folders than the system watches for one user: `sysctl fs.inotify.max_user_watches=1048576` allows more"
+        }
+        notify::ErrorKind::Io(error)
+            if cfg!(target_os = "linux") && error.raw_os_error() == Some(TOO_MANY_OPEN) =>
+        {
+            "; too many programs watch: `sysctl fs.inotify.max_user_instances=1024` allows more"
+        }
+        _ => "",
     }
 }
 
@@ -339,9 +393,10 @@ mod tests {
         assert_eq!(events.due(start), None);
         events.hear(Ok(event(EventKind::Create(CreateKind::File), "a.md")), start);
         events.hear(Ok(event(CLOSED, "a.md")), start);
-        assert_eq!(events.due(start), Some(start + QUIET));
+        assert_eq!(events.due(start), Some(start + QUIET_FEW));
         let hint = events.take(start + QUIET);
-        assert_eq!(hint, Hint { paths: BTreeSet::from(["a.md".into()]), ..Hint::default() });
+        let paths = BTreeSet::from(["a.md".into()]);
+        assert_eq!(hint, Hint { paths, heard: Some(start), ..Hint::default() });
         assert_eq!(events.due(start + QUIET), None);
     }
 
@@ -367,9 +422,32 @@ mod tests {
         let mut now = start;
         while events.due(now).is_none_or(|due| due > now) {
             events.hear(Ok(event(CLOSED, "a.md")), now);
-            now += Duration::from_millis(10);
+            now += Duration::from_millis(4);
         }
         assert_eq!(now, start + IMPATIENCE);
+    }
+
+    #[test]
+    fn many_changes_at_once_are_one_batch() {
+        let start = Instant::now();
+        let mut events = Events::default();
+        for number in 0..=FEW {
+            events.hear(Ok(event(CLOSED, &format!("{number}.md"))), start);
+        }
+        assert_eq!(events.due(start), Some(start + QUIET));
+    }
+
+    #[test]
+    fn a_watch_that_polls_hears_nothing_and_says_nothing_of_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut watch = Watch::new(directory.path(), Watching::Poll);
+        assert!(watch.watcher.is_none() && !watch.is_deaf());
+        let soon = Instant::now() + POLL;
+        watch.tick(soon);
+        assert!(watch.heard.lock().everywhere && watch.next_rescan <= soon + POLL);
+        watch.took(POLL);
+        watch.tick(soon + 2 * POLL);
+        assert!(watch.next_rescan >= soon + 2 * POLL + POLL * SPARING, "it is sparing where that is dear");
     }
 
     #[test]
@@ -406,7 +484,7 @@ mod tests {
     #[test]
     fn a_watch_that_is_stopped_ends() {
         let directory = tempfile::tempdir().unwrap();
-        let mut watch = Watch::new(directory.path());
+        let mut watch = Watch::new(directory.path(), Watching::Events);
         let stopper = watch.stopper();
         let waiting = std::thread::spawn(move || watch.next(Duration::from_secs(600)));
         stopper.stop();

@@ -39,6 +39,8 @@ pub struct Config {
     pub serving: Serving,
     /// Directory of the seeds.
     pub seeds: PathBuf,
+    /// How changes of them are noticed.
+    pub watch: Watching,
     /// Directory that mirrors what is served. A preview has none, unless one was named for it.
     pub feeds: Option<PathBuf>,
     /// Most entries of a feed.
@@ -76,6 +78,15 @@ pub enum ContentLength {
     Full,
     /// The excerpt in its place.
     Excerpt,
+}
+
+/// How changes of seeds are noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watching {
+    /// By what the system tells, and by reading through the directory now and then.
+    Events,
+    /// By reading through it all the time: of a network file system the system tells nothing.
+    Poll,
 }
 
 /// What says that there is to be none of something.
@@ -130,6 +141,7 @@ struct File {
     client_limit: Option<String>,
     access_log: Option<String>,
     seeds: Option<String>,
+    watch: Option<String>,
     feeds: Option<String>,
     entries: Option<String>,
     content: Option<String>,
@@ -235,6 +247,13 @@ impl Config {
             no_cache: setting("no-cache", settings.no_cache, None)
                 .read("`true` or `false`", |text| text.parse().ok())?
                 .unwrap_or(false),
+            watch: setting("watch", settings.watch, file.watch)
+                .read("`events` or `poll`", |text| match text {
+                    "events" => Some(Watching::Events),
+                    "poll" => Some(Watching::Poll),
+                    _ => None,
+                })?
+                .unwrap_or(Watching::Events),
             seeds,
             feeds,
         };
@@ -500,7 +519,7 @@ mod tests {
             ("title: A\ntitel: B\n", "sower.yaml:2:1: unknown key `titel`; did you mean `title`?"),
             (
                 "colour: red\n",
-                "sower.yaml:1:1: unknown key `colour`; the keys are title, url, listen, admin_listen, trusted_proxies, max_connections, client_limit, access_log, seeds, feeds, entries, content, frame_hosts, max_age, language, copyright, icon, logo, max_seed_size, unpublished, topics, selections",
+                "sower.yaml:1:1: unknown key `colour`; the keys are title, url, listen, admin_listen, trusted_proxies, max_connections, client_limit, access_log, seeds, watch, feeds, entries, content, frame_hosts, max_age, language, copyright, icon, logo, max_seed_size, unpublished, topics, selections",
             ),
             ("title: A\ntitle: B\n", "sower.yaml:2:1: this key stands here twice"),
             ("entries: many\n", "sower.yaml:1:10: `entries`: `many` should be a number from 1 to 100000"),

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::Xxh3;
 
 use super::record::{Held, Hidden, Record, Standing, Topic};
 use super::time::{Timestamp, seconds};
@@ -41,6 +42,8 @@ pub struct Packed {
     pub heat: f64,
     /// What else selections pick it by.
     pub facets: Facets,
+    /// A hash of all that is shown of it.
+    pub hash: u128,
     /// The record.
     #[serde(skip)]
     rest: Bytes,
@@ -103,7 +106,14 @@ impl Packed {
         let facets = Facets::of(&record);
         let topics = std::mem::take(&mut record.topics);
         #[expect(clippy::expect_used, reason = "every part of a record has a length that is known")]
-        let rest = postcard::to_stdvec(&record).expect("serializable").into_boxed_slice();
+        let rest = postcard::to_stdvec(&record).expect("serializable");
+        let mut hash = Xxh3::new();
+        hash.update(&rest);
+        let names = topics.iter().flat_map(|topic| [&topic.slug, &topic.name]);
+        for text in names.chain([&record.id]) {
+            hash.update(text.as_bytes());
+            hash.update(&[0]);
+        }
         Self {
             path: record.path,
             id: record.id,
@@ -117,6 +127,7 @@ impl Packed {
             quality: record.quality,
             heat: record.heat,
             facets,
+            hash: hash.digest128(),
             rest: rest.into(),
         }
     }
@@ -144,7 +155,9 @@ impl Packed {
     /// Has records hold their texts as parts of one piece of memory, with no gaps between them.
     pub fn hold_together(records: &mut [&mut Self]) {
         let mut texts = Vec::with_capacity(records.iter().map(|record| record.rest.len()).sum());
-        records.iter().for_each(|record| texts.extend_from_slice(&record.rest));
+        for record in records.iter() {
+            texts.extend_from_slice(&record.rest);
+        }
         let mut texts = Bytes::from(texts);
         for record in records {
             record.rest = texts.split_to(record.rest.len());

@@ -57,8 +57,11 @@ impl Admin {
     fn ready(&self) -> (StatusCode, &'static str, String) {
         let troubles = self.site.status.condition().troubles(SystemTime::now());
         if troubles.is_empty() {
-            let number = self.site.current.load().number;
-            return (StatusCode::OK, TEXT, format!("ready: edition {number} is served\n"));
+            let edition = self.site.current.load();
+            let (number, hash) = (edition.number, edition.hash());
+            let look = self.site.status.condition().served;
+            let text = format!("ready: edition {number} ({hash:032x}) serves what look {look} found\n");
+            return (StatusCode::OK, TEXT, text);
         }
         (StatusCode::SERVICE_UNAVAILABLE, TEXT, troubles.join("\n") + "\n")
     }
@@ -77,7 +80,9 @@ fn status(site: &Site) -> String {
     let status = Status {
         version: env!("CARGO_PKG_VERSION"),
         edition: edition.number,
+        hash: format!("{:032x}", edition.hash()),
         looks: condition.looks,
+        served: condition.served,
         looked: condition.looked.map(time),
         reloads: condition.reloads,
         troubles: condition.troubles(now),
@@ -96,7 +101,9 @@ fn status(site: &Site) -> String {
 struct Status<'a> {
     version: &'static str,
     edition: u64,
+    hash: String,
     looks: u64,
+    served: u64,
     looked: Option<String>,
     reloads: u64,
     troubles: Vec<String>,

@@ -10,6 +10,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::{QUERIES, Site, admin};
@@ -141,6 +142,7 @@ fn seeds(registry: &mut Registry, site: &Site) {
         registry.register(name, help, gauge);
     };
     gauge("edition", "Number of the edition that is served", edition.number);
+    gauge("served_look", "The last look at the seed directory of which all is served", condition.served);
     gauge("documents", "Documents of the edition that is served", edition.representations.len() as u64);
     gauge("connections", "Connections", site.room.taken() as u64);
     gauge("seeds", "Seeds", census.seeds as u64);
@@ -169,12 +171,15 @@ fn seeds(registry: &mut Registry, site: &Site) {
         counter.inc_by(count);
         registry.register(name, help, counter);
     }
+    let hash = format!("{:032x}", edition.hash());
+    registry.register("content", "What the edition that is served has", Info::new([("hash", hash)]));
     let phases = &site.status.phases;
     for (name, help, histogram) in [
         ("look", "Finding out what changed, and reading it", &phases.look),
         ("gather", "Taking changes into the catalog", &phases.gather),
         ("publish", "Rendering the feeds that changes touch, until they are served", &phases.publish),
         ("mirror", "Bringing the feeds directory in step", &phases.mirror),
+        ("heard_to_served", "From when a change was heard of until it was served", &phases.heard_to_served),
     ] {
         registry.register_with_unit(name, help, Unit::Seconds, histogram.clone());
     }

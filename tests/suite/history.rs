@@ -20,7 +20,7 @@ use sower::seed::{Rules, Timestamp};
 use sower::watch::Hint;
 use walkdir::WalkDir;
 
-use crate::cold::{published, tree};
+use crate::cold::{catalog as cold_catalog, published, tree};
 use crate::support::{Finish, Workspace, dated, same, with_entries};
 
 const FILES: &[&str] = &[
@@ -184,6 +184,8 @@ enum Heard {
     Twice,
     Parents,
     Everywhere,
+    /// After what happens next was heard.
+    Late,
     Wrong(Vec<&'static str>),
     Unfinished,
 }
@@ -193,7 +195,7 @@ impl Heard {
         let paths: BTreeSet<_> = places.iter().map(|place| root.join(place)).collect();
         let all = Hint { paths: paths.clone(), ..Hint::default() };
         match self {
-            Self::All => vec![all],
+            Self::All | Self::Late => vec![all],
             Self::Nothing => Vec::new(),
             Self::Twice => vec![all.clone(), all],
             Self::Parents => {
@@ -217,6 +219,7 @@ fn heard() -> impl Strategy<Value = Heard> {
         1 => Just(Heard::Twice),
         1 => Just(Heard::Parents),
         1 => Just(Heard::Everywhere),
+        2 => Just(Heard::Late),
         2 => vec(select(wrong), 0..4).prop_map(Heard::Wrong),
         1 => Just(Heard::Unfinished),
     ]
@@ -245,15 +248,23 @@ proptest! {
             mirroring.extend(publisher.publish(&catalog, &touched, SystemTime::now()).work);
             mirror.update(&publisher.current().load(), &mut mirroring, &|| false).unwrap();
         };
+        let mut late = Vec::new();
         for (step, heard) in &steps {
             step.take(&work.seeds());
-            for hint in heard.hints(&work.seeds(), &step.places()) {
-                look(&hint);
+            let hints = heard.hints(&work.seeds(), &step.places());
+            if matches!(heard, Heard::Late) {
+                late.extend(hints);
+            } else {
+                hints.into_iter().chain(late.drain(..).rev()).for_each(|hint| look(&hint));
             }
         }
         mend(&work.seeds());
         look(&Hint::everywhere());
         let cold = tree(&config, now);
+        prop_assert_eq!(
+            publisher.current().load().entries.hash(),
+            cold_catalog(&config, now).entries().hash()
+        );
         same(&with_entries(published(&publisher), &cold), &cold);
         same(&with_entries(work.mirrored(), &cold), &cold);
     }
@@ -278,6 +289,8 @@ proptest! {
             thread::sleep(Duration::from_millis(*pause));
         }
         mend(&work.seeds());
+        // That all seeds are gone at once is not believed for a while.
+        work.write("last.md", dated("Last", "RSS"));
         // Whatever the watcher misses is found by the periodic look.
         work.in_step_within(Duration::from_secs(45), &daemon);
     }

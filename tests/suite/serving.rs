@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sower::args::Settings;
 
@@ -91,7 +91,11 @@ fn the_operator_sees_health_and_counts_apart_from_the_public() {
     Connection::to_socket(&served.socket).request("GET", "/all.atom", &[("If-None-Match", &tag)]);
 
     assert_eq!(text(&served.admin("/healthz")), "ok\n");
-    assert_eq!(text(&served.admin("/readyz")), "ready: edition 1 is served\n");
+    let hash = || {
+        let ready = text(&served.admin("/readyz"));
+        let hash = ready.strip_prefix("ready: edition 1 (").and_then(|rest| rest.split(')').next());
+        hash.unwrap_or_else(|| panic!("{ready}")).to_owned()
+    };
     let metrics = text(&served.admin("/metrics"));
     for line in [
         "sower_polls_total{feed=\"all\",format=\"atom\",status=\"304\",coding=\"identity\"} 1",
@@ -114,7 +118,60 @@ fn the_operator_sees_health_and_counts_apart_from_the_public() {
     for path in ["/healthz", "/readyz", "/metrics", "/status.json"] {
         assert_eq!(served.get(path).status, 404, "{path} is not for the public");
     }
+    let hash = hash();
+    assert_eq!(status["hash"], hash);
+    assert!(metrics.contains(&format!("sower_content_info{{hash=\"{hash}\"}} 1")), "{metrics}");
     served.stop();
+
+    let again = Served::start(&work, &[], &[]);
+    assert!(text(&again.admin("/readyz")).contains(&hash), "equal seeds have equal hashes");
+    work.write("a.md", dated("Another", "One"));
+    let look = |ready: &str| ready.rsplit("look ").next().unwrap().split(' ').next().unwrap().parse::<u64>();
+    eventually("another edition is served", || {
+        let ready = text(&again.admin("/readyz"));
+        ready.starts_with("ready: edition 2 ") && !ready.contains(&hash) && look(&ready).unwrap() > 1
+    });
+    let metrics = text(&again.admin("/metrics"));
+    assert!(metrics.contains("sower_heard_to_served_seconds_count 1"), "{metrics}");
+    again.stop();
+}
+
+#[test]
+fn seeds_that_are_all_gone_at_once_are_served_on() {
+    let work = Workspace::new();
+    for path in ["mounted/a.md", "mounted/b.md"] {
+        work.write(path, dated(path, "One"));
+    }
+    let served = Served::start(&work, &[], &[]);
+    let entries = || titles(&served.get("/topics/one.atom").body).len();
+    assert_eq!(entries(), 2);
+    work.rename("mounted", ".unmounted");
+    eventually("it says so", || text(&served.admin("/readyz")).contains("is empty, and had 2 files"));
+    assert_eq!(entries(), 2);
+    served.signal("-HUP");
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(3) {
+        assert_eq!((entries(), served.admin("/readyz").status), (2, 503));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    work.rename(".unmounted", "mounted");
+    eventually("it is ready again", || served.admin("/readyz").status == 200);
+    assert_eq!(entries(), 2);
+    let (_, log) = served.stop();
+    assert_eq!(log.matches("is its disk mounted?").count(), 2, "once, and for the signal: {log}");
+}
+
+#[test]
+fn changes_are_found_without_any_event() {
+    let work = Workspace::new();
+    work.write("a.md", dated("Before", "One"));
+    let served = Served::start(&work, &["--watch", "poll"], &[]);
+    let titles = || titles(&served.get("/all.rss").body);
+    assert_eq!(titles(), ["Before"]);
+    work.write("a.md", dated("After", "One"));
+    eventually("the directory is read through", || titles() == ["After"]);
+    let (_, log) = served.stop();
+    assert!(!log.contains("cannot be watched"), "it is meant: {log}");
 }
 
 #[test]
