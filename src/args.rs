@@ -112,6 +112,9 @@ pub struct Settings {
     /// Entries of a feed, the newest [default: 50]
     #[arg(long, value_name = "NUMBER", env = "SOWER_ENTRIES", hide_env_values = true)]
     pub entries: Option<String>,
+    /// Archive documents, one for each month, of feeds with more entries [default: true]
+    #[arg(long, value_name = "BOOL", env = "SOWER_ARCHIVES", hide_env_values = true)]
+    pub archives: Option<String>,
     /// What entries show: full, or excerpt [default: full]
     #[arg(long, value_name = "LENGTH", env = "SOWER_CONTENT", hide_env_values = true)]
     pub content: Option<String>,

@@ -117,8 +117,6 @@ struct Daemon {
     watchdog: Watchdog,
     /// Where what is read is remembered for the next process.
     cache: Option<PathBuf>,
-    /// Files that were read since that was written.
-    unremembered: usize,
     remembering: Option<JoinHandle<()>>,
 }
 
@@ -209,18 +207,8 @@ impl Daemon {
         note_look(&status, &watch, emptied.as_ref());
         let publisher = Publisher::new(config.clone());
         let (mirroring, watchdog) = (Mirroring::begin(status.clone()), Watchdog::asked_for());
-        let mut daemon = Self {
-            watch,
-            scan,
-            status,
-            publisher,
-            mirroring,
-            configs,
-            watchdog,
-            cache,
-            unremembered: taken.read,
-            remembering: None,
-        };
+        let mut daemon =
+            Self { watch, scan, status, publisher, mirroring, configs, watchdog, cache, remembering: None };
         daemon.tell_where(config);
         let published = daemon.publish(&Touched::default());
         daemon.conclude(published);
@@ -248,7 +236,7 @@ impl Daemon {
         } else {
             self.reload(&hint);
         }
-        if self.unremembered > MOST_UNREMEMBERED {
+        if self.scan.unremembered() > MOST_UNREMEMBERED {
             self.remember();
         }
         self.watchdog.alive();
@@ -258,11 +246,11 @@ impl Daemon {
     /// Remembers what was read for the next process, beside everything else. That it cannot be is no
     /// failure: the next start takes longer.
     fn remember(&mut self) {
-        let Some(cache) = self.cache.clone().filter(|_| self.unremembered > 0) else { return };
+        let Some(cache) = self.cache.clone().filter(|_| self.scan.unremembered() > 0) else { return };
         if let Some(writing) = self.remembering.take() {
             let _ = writing.join();
         }
-        self.unremembered = 0;
+        self.scan.note_remembered();
         let (memory, rules) = (Memory::of(&self.scan, &self.status.catalog()), self.scan.rules().clone());
         self.remembering = Some(std::thread::spawn(move || {
             if let Err(error) = memory.write(&cache, &rules) {
@@ -281,7 +269,6 @@ impl Daemon {
             self.status.phases.look.observe(began.elapsed().as_secs_f64());
         }
         let paths: Vec<_> = changes.iter().map(|(path, _)| path.clone()).collect();
-        self.unremembered += paths.len();
         let gathering = Instant::now();
         let touched = self.status.change(|catalog| catalog.apply(changes, Utc::now()));
         if told.is_some() {
@@ -322,7 +309,6 @@ impl Daemon {
             Ok((catalog, taken)) => {
                 tell_read(&scan, &catalog, &taken, began);
                 self.scan = scan;
-                self.unremembered += taken.read;
                 self.status.change(|old| *old = catalog);
                 self.publisher = Publisher::after(self.publisher.current(), config.clone());
                 self.tell_where(&config);

@@ -442,6 +442,19 @@ mod tests {
     }
 
     #[test]
+    fn there_are_archives_unless_somebody_does_without() {
+        for (archives, expected) in [("true", true), ("false", false)] {
+            let mut run = Run::configured(&format!("entries: 1\narchives: {archives}"), None);
+            run.publish("a.md", Some("one"), 0);
+            run.publish("b.md", Some("one"), 1);
+            let feed = run.publisher.current().load().get("/topics/one.atom").unwrap().body.clone();
+            let leads_back = String::from_utf8_lossy(&feed).contains("prev-archive");
+            let is_there = run.archive("topics/one/2024-01.atom").is_some();
+            assert_eq!((leads_back, is_there), (expected, expected), "{archives}");
+        }
+    }
+
+    #[test]
     fn a_page_stays_when_the_archives_beside_it_go() {
         let directory = tempfile::tempdir().unwrap();
         let mut run = Run::configured("entries: 1", Some(directory.path()));

@@ -60,6 +60,8 @@ pub struct Scan {
     rules: Rules,
     names: Names,
     known: BTreeMap<Arc<str>, Known>,
+    /// Files of which something else is known than when it was last remembered.
+    unremembered: usize,
     /// How long it is not believed that all is gone.
     grace: Duration,
     /// Since when all is gone.
@@ -139,6 +141,7 @@ impl Scan {
             rules,
             names: Names::default(),
             known: BTreeMap::new(),
+            unremembered: 0,
             grace: Duration::ZERO,
             emptied: None,
         }
@@ -200,10 +203,13 @@ impl Scan {
         let mut changes = Vec::new();
         for path in gone {
             self.known.remove(&path);
+            self.unremembered += 1;
             changes.push((path, Change::Gone));
         }
         for (path, looked) in looked {
             let Looked::Read(known, change) = looked else { continue };
+            let may_be_remembered = known.as_ref().is_some_and(|known| known.stamp.is_some());
+            self.unremembered += usize::from(may_be_remembered);
             match known {
                 Some(known) => drop(self.known.insert(path.clone(), known)),
                 None => drop(self.known.remove(&path)),
@@ -227,6 +233,16 @@ impl Scan {
     /// Takes up what was known of files by a scan before.
     pub fn recall(&mut self, known: impl IntoIterator<Item = (Arc<str>, Known)>) {
         self.known = known.into_iter().collect();
+    }
+
+    /// Of how many files something else is known than when it was last remembered.
+    pub fn unremembered(&self) -> usize {
+        self.unremembered
+    }
+
+    /// Takes note that what is known is remembered.
+    pub fn note_remembered(&mut self) {
+        self.unremembered = 0;
     }
 
     /// What is known of files that cannot have changed since without a trace.

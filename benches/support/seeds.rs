@@ -10,15 +10,15 @@ pub(crate) fn topic(number: usize) -> usize {
     number % TOPICS
 }
 
-/// A seed of one topic. The greater its number, the newer it is.
+/// A seed of one topic. The greater its number, the newer it is, by an hour.
 pub(crate) fn text(number: usize, title: &str, topic: usize) -> String {
     let mut text = format!(
         "---\ntitle: {title}\ndate: {}-{:02}-{:02}T{:02}:00:00Z\nwebUrl: https://example.org/{number}\n\
          excerpt: What is said in short of {number}\ntopics: [Topic {topic}]\nprovider: {{name: Example, domain: example.org}}\n---\n",
-        2010 + number / (4 * 28 * 12),
-        1 + number / (4 * 28) % 12,
-        1 + number / 4 % 28,
-        number % 4 * 6,
+        2010 + number / (24 * 28 * 12),
+        1 + number / (24 * 28) % 12,
+        1 + number / 24 % 28,
+        number % 24,
     );
     for paragraph in 0..12 {
         let _ = write!(

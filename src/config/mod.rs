@@ -45,6 +45,8 @@ pub struct Config {
     pub feeds: Option<PathBuf>,
     /// Most entries of a feed.
     pub entries: usize,
+    /// Whether feeds that cannot show all their entries have archives.
+    pub archives: bool,
     /// How much of a record its entries show.
     pub content: ContentLength,
     /// Topics that need more than their name.
@@ -144,6 +146,7 @@ struct File {
     watch: Option<String>,
     feeds: Option<String>,
     entries: Option<String>,
+    archives: Option<String>,
     content: Option<String>,
     frame_hosts: Option<Vec<String>>,
     max_age: Option<String>,
@@ -214,6 +217,9 @@ impl Config {
             },
             serving,
             entries: setting("entries", settings.entries, file.entries).read(ENTRIES, entries)?.unwrap_or(50),
+            archives: setting("archives", settings.archives, file.archives)
+                .read("`true` or `false`", |text| text.parse().ok())?
+                .unwrap_or(true),
             content: setting("content", settings.content, file.content)
                 .read(CONTENT, content)?
                 .unwrap_or(ContentLength::Full),
@@ -519,7 +525,7 @@ mod tests {
             ("title: A\ntitel: B\n", "sower.yaml:2:1: unknown key `titel`; did you mean `title`?"),
             (
                 "colour: red\n",
-                "sower.yaml:1:1: unknown key `colour`; the keys are title, url, listen, admin_listen, trusted_proxies, max_connections, client_limit, access_log, seeds, watch, feeds, entries, content, frame_hosts, max_age, language, copyright, icon, logo, max_seed_size, unpublished, topics, selections",
+                "sower.yaml:1:1: unknown key `colour`; the keys are title, url, listen, admin_listen, trusted_proxies, max_connections, client_limit, access_log, seeds, watch, feeds, entries, archives, content, frame_hosts, max_age, language, copyright, icon, logo, max_seed_size, unpublished, topics, selections",
             ),
             ("title: A\ntitle: B\n", "sower.yaml:2:1: this key stands here twice"),
             ("entries: many\n", "sower.yaml:1:10: `entries`: `many` should be a number from 1 to 100000"),
