@@ -12,6 +12,7 @@ pub mod args;
 pub mod config;
 pub mod watch;
 pub mod seed;
+pub mod progress;
 pub mod scan;
 pub mod entries;
 pub mod catalog;

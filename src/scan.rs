@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use walkdir::WalkDir;
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::progress::Progress;
 use crate::seed::{self, Change, Names, Packed, Reading, Rules};
 use crate::watch::{Hint, Identity, identity};
 
@@ -58,6 +59,7 @@ pub struct Scan {
     /// The mirror, should it lie within.
     except: Option<PathBuf>,
     rules: Rules,
+    progress: Arc<Progress>,
     names: Names,
     known: BTreeMap<Arc<str>, Known>,
     /// Files of which something else is known than when it was last remembered.
@@ -139,6 +141,7 @@ impl Scan {
             root,
             except,
             rules,
+            progress: Arc::default(),
             names: Names::default(),
             known: BTreeMap::new(),
             unremembered: 0,
@@ -175,6 +178,7 @@ impl Scan {
         for found in found.iter().filter(|found| found.unreadable.is_some()) {
             unsure.extend(self.key(&found.file));
         }
+        self.progress.found(found.len());
         let looked =
             found.into_par_iter().chunks(AT_ONCE).flat_map_iter(|found| self.look_at_all(found, hint));
         let mut looked: Vec<_> = looked.collect();
@@ -250,6 +254,11 @@ impl Scan {
         self.known.iter().filter(|(_, known)| known.stamp.is_some())
     }
 
+    /// How far the look is that is under way.
+    pub fn progress(&self) -> Arc<Progress> {
+        self.progress.clone()
+    }
+
     /// What reading depends on.
     pub fn rules(&self) -> &Rules {
         &self.rules
@@ -303,6 +312,7 @@ impl Scan {
     }
 
     fn look_at_all(&self, found: Vec<Found>, hint: &Hint) -> Vec<(Arc<str>, Looked)> {
+        let files = found.len();
         let looked = found.into_iter().filter_map(|found| self.look_at(found, hint));
         let mut looked: Vec<_> = looked.collect();
         let read = looked.iter_mut().filter_map(|(_, looked)| match looked {
@@ -317,6 +327,7 @@ impl Scan {
             record.share(&self.names);
         }
         Packed::hold_together(&mut read);
+        self.progress.looked(files);
         looked
     }
 
@@ -488,6 +499,7 @@ mod tests {
         }
         let everywhere = Hint::everywhere();
         assert_eq!(told(&mut scan, &everywhere), ["+a.md", "+b/c.md", "+b/d/e.md"]);
+        assert_eq!(scan.progress().now(), (3, 3));
         assert_eq!(told(&mut scan, &everywhere), [""; 0]);
         write(root, "a.md", SEED);
         assert_eq!(told(&mut scan, &at(root, &["a.md"])), [""; 0], "the same bytes are no change");

@@ -15,6 +15,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use crate::catalog::Catalog;
 use crate::fault::Fault;
+use crate::progress;
 use crate::scan::{Known, Scan, ScanError};
 use crate::seed::{Change, Names, Packed, Reading, Rules, Timestamp};
 use crate::watch::Hint;
@@ -163,6 +164,7 @@ pub fn read_all(
     cache: Option<&Path>,
     now: Timestamp,
 ) -> Result<Taken, ScanError> {
+    let _shown = progress::show(scan.progress());
     let rules = scan.rules().clone();
     let recalled = cache.and_then(|file| recall(file, &rules, scan)).unwrap_or_default();
     let remembered = recalled.len();

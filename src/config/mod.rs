@@ -28,6 +28,7 @@ const DEFAULT_FILE: &str = "sower.yaml";
 
 /// Everything a run depends on.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Config {
     /// Title of the publication.
     pub title: String,
