@@ -1,5 +1,6 @@
 //! How far a long look at the seeds is, for whoever waits at a terminal.
 
+use std::fmt;
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -7,13 +8,13 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 /// How long nobody wonders.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// How often what is shown changes.
 const TICK: Duration = Duration::from_millis(100);
-const STYLE: &str = "reading seeds {wide_bar} {human_pos} of {human_len}, {per_sec}, {eta} left";
+const STYLE: &str = "reading seeds {wide_bar} {human_pos} of {human_len}, {rate}, {eta} left";
 
 /// How far a look is.
 #[derive(Debug, Default)]
@@ -57,7 +58,8 @@ pub fn show(progress: Arc<Progress>) -> Shown {
             wait = TICK;
             let bar: &ProgressBar = bar.get_or_insert_with(|| {
                 let style = ProgressStyle::with_template(STYLE);
-                ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+                let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+                ProgressBar::new(0).with_style(style.with_key("rate", rate))
             });
             let (looked, found) = progress.now();
             bar.set_length(found as u64);
@@ -68,6 +70,11 @@ pub fn show(progress: Arc<Progress>) -> Shown {
         }
     });
     Shown(Some((end, shows)))
+}
+
+fn rate(state: &ProgressState, out: &mut dyn fmt::Write) {
+    // That it cannot be written costs a figure on a terminal.
+    let _ = write!(out, "{:.0} a second", state.per_sec());
 }
 
 impl Drop for Shown {
