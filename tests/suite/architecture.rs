@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 /// Modules that see bytes and values only: no disk, no socket, no clock.
-const PURE: &[&str] =
-    &["text", "slug", "yaml", "fault", "seed", "catalog", "feed", "render", "edition", "report"];
+const PURE: &[&str] = &[
+    "text", "slug", "yaml", "fault", "criteria", "seed", "entries", "catalog", "feed", "render", "edition",
+    "archive", "report",
+];
 const IMPURE: &[&str] = &[
     "tokio",
     "std::fs",
