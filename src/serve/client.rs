@@ -88,7 +88,8 @@ impl Limit {
         let cost = milliseconds(fresh * if has_validators(fields) { 1 } else { UNCONDITIONAL }).min(store);
         let taken = full_at.fetch_update(Relaxed, Relaxed, |full_at| {
             let next = full_at.max(now) + cost;
-            (next <= now + store).then_some(next)
+            // Requests at the same time may see it in another order than that of their instants.
+            (next <= now + store || cost == 0).then_some(next)
         });
         taken.map(drop).map_err(|full_at| Duration::from_millis(full_at + cost - now - store))
     }
@@ -163,6 +164,7 @@ mod tests {
         // Told to come back every second, since a record is due.
         let often: Vec<_> = (0..100).collect();
         assert_eq!(polls_of(Duration::from_secs(1), 4, &with, &often), vec![0; 100]);
+        assert_eq!(polls_of(Duration::ZERO, 5, &with, &[2, 1, 2]), [0; 3], "what may not be kept is free");
     }
 
     #[test]
