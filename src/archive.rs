@@ -22,10 +22,8 @@ pub struct Address {
 impl Address {
     /// What a path is the address of, if an archive document might be there.
     pub fn at(path: &str) -> Option<Self> {
-        let (feed, document) = path.rsplit_once('/')?;
-        let (month, ending) = document.rsplit_once('.')?;
-        let format = Format::ALL.into_iter().find(|format| format.ending() == ending)?;
-        Some(Self { selection: Selection::at(feed)?, month: month.parse().ok()?, format })
+        let (selection, month, format) = render::document_at(path)?;
+        Some(Self { selection, month: month?, format })
     }
 }
 
@@ -89,6 +87,9 @@ mod tests {
             ("all/2024-03.atom", true),
             ("topics/机/2024-03.rss", true),
             ("selections/s/0999-12.json", true),
+            ("all/2024-03/index.html", true),
+            ("topics/ai/index.html", false),
+            ("topics/2024-03/index.html", false),
             ("all/2024-03.html", false),
             ("all/2024-13.atom", false),
             ("all/2024-3.atom", false),

@@ -115,6 +115,12 @@ pub struct Settings {
     /// Archive documents, one for each month, of feeds with more entries [default: true]
     #[arg(long, value_name = "BOOL", env = "SOWER_ARCHIVES", hide_env_values = true)]
     pub archives: Option<String>,
+    /// Pictures of entries on pages, from where they are [default: false]
+    #[arg(long, value_name = "BOOL", env = "SOWER_PICTURES", hide_env_values = true)]
+    pub pictures: Option<String>,
+    /// Colour of links and buttons on pages, as in `#a63f06`
+    #[arg(long, value_name = "COLOUR", env = "SOWER_ACCENT", hide_env_values = true)]
+    pub accent: Option<String>,
     /// What entries show: full, or excerpt [default: full]
     #[arg(long, value_name = "LENGTH", env = "SOWER_CONTENT", hide_env_values = true)]
     pub content: Option<String>,

@@ -368,7 +368,7 @@ impl Daemon {
 
     fn tell_where(&self, config: &Config) {
         let url = &config.url;
-        let endings: Vec<_> = Format::ALL.iter().map(|format| format!(".{}", format.ending())).collect();
+        let endings: Vec<_> = Format::FEEDS.iter().map(|format| format.ending()).collect();
         let endings = endings.join(", ");
         info!("serving {url}all with {endings}; the list of all feeds is {url}feeds.opml");
         let catalog = self.status.catalog();

@@ -12,7 +12,7 @@ use crate::audience::Audience;
 use crate::coding::Coding;
 use crate::config::Config;
 use crate::entries::Entries;
-use crate::render::html;
+use crate::render::Format;
 use crate::seed::Timestamp;
 
 /// The bytes of one feed in one format, with what describes and validates them (RFC 9110 §3.2).
@@ -31,6 +31,8 @@ pub struct Representation {
     /// The path of the page about it, if it is a feed's subscription document: browsers that go to
     /// its address are shown that.
     pub page: Option<String>,
+    /// What a page may do (Content Security Policy).
+    pub policy: Option<Arc<str>>,
     /// Who polls its address. The same in every edition.
     pub audience: Arc<Audience>,
     /// A hash of the bytes.
@@ -74,6 +76,7 @@ impl Representation {
             url,
             max_age,
             page: None,
+            policy: None,
             audience: Arc::default(),
             hash,
             entity_tags: Coding::ALL.map(|coding| field(format!("\"{hash:032x}{}\"", coding.suffix()))),
@@ -94,7 +97,7 @@ impl Representation {
 
     /// Whether it is for people rather than for feed readers.
     pub fn is_page(&self) -> bool {
-        self.media_type == html::MEDIA_TYPE
+        self.media_type == Format::Html.media_type()
     }
 
     /// The entity tag of the bytes in a coding.

@@ -5,7 +5,6 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use chrono::TimeDelta;
 use imbl::{OrdMap, OrdSet};
 use rayon::prelude::*;
 
@@ -51,6 +50,16 @@ impl Turn {
         match self {
             Self::Withdraw(entry) | Self::Show(entry) => entry,
         }
+    }
+
+    /// Counts an entry by something that it has.
+    fn count<K: Ord + Clone>(&self, counts: &mut OrdMap<K, usize>, key: &K) {
+        let count = counts.get(key).copied().unwrap_or_default();
+        match self {
+            Self::Show(_) => counts.insert(key.clone(), count + 1),
+            Self::Withdraw(_) if count > 1 => counts.insert(key.clone(), count - 1),
+            Self::Withdraw(_) => counts.remove(key),
+        };
     }
 }
 
@@ -132,15 +141,25 @@ impl Eq for Ranked {}
 #[derive(Debug, Default, Clone)]
 pub struct Entries {
     hierarchy: Arc<Topics>,
-    all: OrdSet<Ranked>,
+    all: ByDate,
     topics: OrdMap<Arc<str>, TopicEntries>,
+    /// How many there are of each type, by its slug.
+    types: OrdMap<Arc<str>, usize>,
     hash: u128,
+}
+
+/// Entries in the order of feeds, and how many there are of each month.
+#[derive(Debug, Default, Clone)]
+struct ByDate {
+    ranked: OrdSet<Ranked>,
+    months: OrdMap<Month, usize>,
 }
 
 #[derive(Debug, Default, Clone)]
 struct TopicEntries {
-    ranked: OrdSet<Ranked>,
-    spellings: BTreeMap<Arc<str>, usize>,
+    by_date: ByDate,
+    /// How many entries spell it how.
+    spellings: OrdMap<Arc<str>, usize>,
 }
 
 impl Entries {
@@ -171,11 +190,11 @@ impl Entries {
             .map(|(slug, turns)| (slug, self.topics.remove(slug).unwrap_or_default(), turns))
             .collect();
         let (all, topics) = rayon::join(
-            || take_turns(&mut self.all, turns),
+            || self.all.take_turns(turns),
             || {
                 let topics = work.into_par_iter().map(|(slug, mut topic, turns)| {
                     let before = topic.name().to_owned();
-                    let months = take_turns(&mut topic.ranked, turns.iter().copied());
+                    let months = topic.by_date.take_turns(turns.iter().copied());
                     topic.spell(slug, &turns);
                     (slug, months, before, topic)
                 });
@@ -187,13 +206,16 @@ impl Entries {
                 Turn::Show(entry) => self.hash.wrapping_add(entry.record.hash),
                 Turn::Withdraw(entry) => self.hash.wrapping_sub(entry.record.hash),
             };
+            if let Some(kind) = &turn.entry().record.facets.kind {
+                turn.count(&mut self.types, kind);
+            }
         }
         let entries = turns.iter().map(|turn| turn.entry().clone()).collect();
         let mut touched = Touched { all, entries, ..Touched::default() };
         let mut renamed = Vec::new();
         for (slug, months, before, topic) in topics {
             touched.topics.insert(slug.clone(), months);
-            if topic.ranked.is_empty() {
+            if topic.by_date.ranked.is_empty() {
                 continue;
             }
             if !before.is_empty() && before != topic.name() && self.hierarchy.get(slug).is_none() {
@@ -214,41 +236,39 @@ impl Entries {
 
     /// All entries, in order.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Entry>> {
-        self.all.iter().filter_map(|ranked| ranked.entry.as_ref())
+        self.all.ranked.iter().filter_map(|ranked| ranked.entry.as_ref())
     }
 
     /// The entries of a topic, in order.
     pub fn topic(&self, slug: &str) -> impl Iterator<Item = &Arc<Entry>> {
-        let ranked = self.ranked(Some(slug)).into_iter().flat_map(OrdSet::iter);
+        let ranked = self.by_date(Some(slug)).into_iter().flat_map(|by_date| by_date.ranked.iter());
         ranked.filter_map(|ranked| ranked.entry.as_ref())
     }
 
     /// How many entries a topic has, or how many there are if none is given.
     pub fn count(&self, topic: Option<&str>) -> usize {
-        self.ranked(topic).map_or(0, OrdSet::len)
+        self.by_date(topic).map_or(0, |by_date| by_date.ranked.len())
     }
 
-    fn ranked(&self, topic: Option<&str>) -> Option<&OrdSet<Ranked>> {
+    fn by_date(&self, topic: Option<&str>) -> Option<&ByDate> {
         match topic {
-            Some(slug) => self.topics.get(slug).map(|entries| &entries.ranked),
+            Some(slug) => self.topics.get(slug).map(|entries| &entries.by_date),
             None => Some(&self.all),
         }
     }
 
-    /// The months of a topic's entries, or of all entries if none is given, the newest first.
-    pub fn months(&self, topic: Option<&str>) -> Vec<Month> {
-        let Some(ranked) = self.ranked(topic) else { return Vec::new() };
-        let before = |month: Month| {
-            let newest = Ranked::before(month.first_second() - TimeDelta::seconds(1));
-            ranked.range(newest..).next().map(Ranked::month)
-        };
-        std::iter::successors(ranked.get_min().map(Ranked::month), |month| before(*month)).collect()
+    /// The months of a topic's entries, or of all entries if none is given, the newest first, and how
+    /// many there are of each.
+    pub fn months(&self, topic: Option<&str>) -> impl Iterator<Item = (Month, usize)> {
+        let months = self.by_date(topic).into_iter().flat_map(|by_date| by_date.months.iter().rev());
+        months.map(|(month, count)| (*month, *count))
     }
 
     /// The entries of one month, in order: a topic's, or all if none is given.
     pub fn month(&self, topic: Option<&str>, month: Month) -> impl Iterator<Item = &Arc<Entry>> {
         let newest = Ranked::before(month.last_second());
-        let ranked = self.ranked(topic).into_iter().flat_map(move |ranked| ranked.range(newest.clone()..));
+        let by_date = self.by_date(topic).into_iter();
+        let ranked = by_date.flat_map(move |by_date| by_date.ranked.range(newest.clone()..));
         let of_month = ranked.take_while(move |ranked| ranked.month() == month);
         of_month.filter_map(|ranked| ranked.entry.as_ref())
     }
@@ -257,7 +277,9 @@ impl Entries {
     /// feed, and is not among them.
     pub fn topics(&self) -> impl Iterator<Item = (&Arc<str>, &str, usize)> {
         let shown = self.topics.iter().filter(|(slug, _)| !self.hierarchy.is_retired(slug));
-        shown.map(|(slug, entries)| (slug, self.topic_name(slug).unwrap_or(slug), entries.ranked.len()))
+        shown.map(|(slug, entries)| {
+            (slug, self.topic_name(slug).unwrap_or(slug), entries.by_date.ranked.len())
+        })
     }
 
     /// What a topic is called: as the configuration says, else as it is spelled most often; the
@@ -267,24 +289,32 @@ impl Entries {
         configured.or_else(|| self.topics.get(slug).map(TopicEntries::name))
     }
 
+    /// Every type of an entry: its slug, and how many entries.
+    pub fn types(&self) -> impl Iterator<Item = (&Arc<str>, usize)> {
+        self.types.iter().map(|(kind, count)| (kind, *count))
+    }
+
     /// What every topic with an entry is called, by slug.
     pub fn topic_names(&self) -> impl Iterator<Item = (&Arc<str>, &str)> {
         self.topics.keys().map(|slug| (slug, self.topic_name(slug).unwrap_or(slug)))
     }
 }
 
-/// Puts entries at their places and takes them away, and tells in which months.
-fn take_turns<'a>(ranked: &mut OrdSet<Ranked>, turns: impl IntoIterator<Item = &'a Turn>) -> BTreeSet<Month> {
-    let mut months = BTreeSet::new();
-    for turn in turns {
-        let at = Ranked::of(turn.entry());
-        months.insert(at.month());
-        match turn {
-            Turn::Withdraw(_) => ranked.remove(&at),
-            Turn::Show(_) => ranked.insert(at),
-        };
+impl ByDate {
+    /// Puts entries at their places and takes them away, and tells in which months.
+    fn take_turns<'a>(&mut self, turns: impl IntoIterator<Item = &'a Turn>) -> BTreeSet<Month> {
+        let mut months = BTreeSet::new();
+        for turn in turns {
+            let at = Ranked::of(turn.entry());
+            months.insert(at.month());
+            turn.count(&mut self.months, &at.month());
+            match turn {
+                Turn::Withdraw(_) => self.ranked.remove(&at),
+                Turn::Show(_) => self.ranked.insert(at),
+            };
+        }
+        months
     }
-    months
 }
 
 impl TopicEntries {
@@ -292,16 +322,7 @@ impl TopicEntries {
     fn spell(&mut self, slug: &str, turns: &[&Turn]) {
         for turn in turns {
             let Some(topic) = turn.entry().topics.iter().find(|topic| *topic.slug == *slug) else { continue };
-            match turn {
-                Turn::Show(_) => *self.spellings.entry(topic.name.clone()).or_default() += 1,
-                Turn::Withdraw(_) => {
-                    let Some(spelled) = self.spellings.get_mut(&topic.name) else { continue };
-                    *spelled -= 1;
-                    if *spelled == 0 {
-                        self.spellings.remove(&topic.name);
-                    }
-                }
-            }
+            turn.count(&mut self.spellings, &topic.name);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Feeds: the entries of one selection, in order, and the documents that carry them.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -71,6 +72,13 @@ pub struct Feed {
     pub prev_archive: Option<Month>,
     /// The archive document with the entries after these.
     pub next_archive: Option<Month>,
+    /// Every month with an archive document, the newest first, if this is the subscription document:
+    /// what an archive document says changes with its own entries and its neighbours alone.
+    pub archives: Arc<[Month]>,
+    /// The topics around its topic.
+    pub family: Family,
+    /// What else could be picked, if readers choose.
+    pub choices: Option<Choices>,
     /// The entries.
     pub entries: Vec<Shown>,
     /// What the topics of the entries are called, by slug.
@@ -104,6 +112,71 @@ impl Shown {
         self.updated
     }
 }
+
+/// What readers can choose of for a selection of their own, and what is chosen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Choices {
+    /// The topics with most entries and those that are chosen, by name: slug, name, number of entries.
+    pub topics: Vec<(Arc<str>, String, usize)>,
+    /// Every type, by its slug, and its number of entries.
+    pub types: Vec<(Arc<str>, usize)>,
+    /// What is chosen.
+    pub chosen: Criteria,
+}
+
+/// Most topics to choose of: more are for those who know their names.
+const MOST_CHOICES: usize = 60;
+
+impl Choices {
+    fn of(entries: &Entries, chosen: &Criteria) -> Self {
+        let mut topics: Vec<_> = entries.topics().collect();
+        topics.sort_by_key(|(slug, _, count)| (!chosen.any.contains(*slug), Reverse(*count)));
+        topics.truncate(MOST_CHOICES.max(chosen.any.len()));
+        topics.sort_by_cached_key(|(_, name, _)| name.to_lowercase());
+        Self {
+            topics: topics
+                .into_iter()
+                .map(|(slug, name, count)| (slug.clone(), name.to_owned(), count))
+                .collect(),
+            types: entries.types().map(|(kind, count)| (kind.clone(), count)).collect(),
+            chosen: chosen.clone(),
+        }
+    }
+}
+
+/// How much a feed has, and when it came.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// How many entries.
+    pub entries: usize,
+    /// When the newest was published.
+    pub newest: Option<Timestamp>,
+    /// How many of each month, the newest first, and no more months than are told of.
+    months: Vec<(Month, usize)>,
+}
+
+impl Tally {
+    fn of(entries: usize, newest: Option<&Arc<Entry>>, months: impl Iterator<Item = (Month, usize)>) -> Self {
+        let newest = newest.map(|entry| entry.published);
+        Self { entries, newest, months: months.take(RECENT).collect() }
+    }
+
+    /// How many entries came in each of the two years' months that end with a month, the first one first.
+    pub fn months_until(&self, last: Month) -> [usize; RECENT] {
+        let mut months = [0; RECENT];
+        for (month, count) in &self.months {
+            let place =
+                usize::try_from(last.since(*month)).ok().and_then(|ago| (RECENT - 1).checked_sub(ago));
+            if let Some(place) = place {
+                months[place] = *count;
+            }
+        }
+        months
+    }
+}
+
+/// Months of which is told how much came.
+const RECENT: usize = 24;
 
 /// What a feed says of itself, beside what its publication says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -275,6 +348,9 @@ pub struct LogicalFeed<'a> {
     age: Option<TimeDelta>,
     all: &'a Entries,
     source: Source,
+    family: Family,
+    /// What is chosen, where readers choose.
+    chosen: Option<Criteria>,
 }
 
 /// Where the entries of a feed come from.
@@ -300,6 +376,8 @@ impl<'a> LogicalFeed<'a> {
             age: None,
             all: entries,
             source,
+            family: Family::default(),
+            chosen: Some(Criteria::default()),
         }
     }
 
@@ -323,6 +401,8 @@ impl<'a> LogicalFeed<'a> {
             age: None,
             all: entries,
             source: Source::Index(Some(slug.clone())),
+            family: Family::of(config, slug),
+            chosen: None,
         }
     }
 
@@ -347,7 +427,8 @@ impl<'a> LogicalFeed<'a> {
             content: config.content,
         };
         let key = Selection::Query(criteria.query().into());
-        Self { archived: false, ..Self::selected(config, entries, key, about, criteria, now) }
+        let feed = Self::selected(config, entries, key, about, criteria, now);
+        Self { archived: false, chosen: Some(criteria.clone()), ..feed }
     }
 
     fn selected(
@@ -368,6 +449,8 @@ impl<'a> LogicalFeed<'a> {
             age: criteria.age.map(|hours| TimeDelta::hours(hours.into())),
             all: entries,
             source: Source::Picked(picked),
+            family: Family::default(),
+            chosen: None,
         }
     }
 
@@ -417,7 +500,13 @@ impl<'a> LogicalFeed<'a> {
             Source::Index(None) => self.all.all().take(self.limit).cloned().collect(),
             Source::Picked(entries) => entries.iter().take(self.limit).cloned().collect(),
         };
-        Feed { prev_archive: self.archives().first().copied(), ..self.document(&entries) }
+        let archives: Arc<[_]> = self.archives().into();
+        Feed {
+            prev_archive: archives.first().copied(),
+            archives,
+            choices: self.chosen.as_ref().map(|chosen| Choices::of(self.all, chosen)),
+            ..self.document(&entries)
+        }
     }
 
     /// The months with an archive document, the newest first; none if the subscription document
@@ -427,7 +516,7 @@ impl<'a> LogicalFeed<'a> {
             return Vec::new();
         }
         match &self.source {
-            Source::Index(topic) => self.all.months(topic.as_deref()),
+            Source::Index(topic) => self.all.months(topic.as_deref()).map(|(month, _)| month).collect(),
             Source::Picked(entries) => {
                 let months: BTreeSet<_> = entries.iter().map(|entry| Month::of(entry.published)).collect();
                 months.into_iter().rev().collect()
@@ -458,8 +547,36 @@ impl<'a> LogicalFeed<'a> {
             entries.iter().flat_map(|entry| &*entry.topics).map(|topic| &topic.slug).collect();
         let name = |slug: &Arc<str>| self.all.topic_name(slug).map(Arc::from);
         let names = slugs.into_iter().filter_map(|slug| Some((slug.clone(), name(slug)?))).collect();
-        let (selection, about) = (self.selection.clone(), self.about.clone());
-        Feed { selection, about, archive: None, prev_archive: None, next_archive: None, entries, names }
+        Feed {
+            selection: self.selection.clone(),
+            about: self.about.clone(),
+            archive: None,
+            prev_archive: None,
+            next_archive: None,
+            archives: Arc::default(),
+            family: self.family.clone(),
+            choices: None,
+            entries,
+            names,
+        }
+    }
+
+    /// How much it has, and when it came.
+    pub fn tally(&self) -> Tally {
+        match &self.source {
+            Source::Index(Some(topic)) => {
+                Tally::of(self.count(), self.all.topic(topic).next(), self.all.months(Some(topic)))
+            }
+            Source::Index(None) => Tally::of(self.count(), self.all.all().next(), self.all.months(None)),
+            Source::Picked(entries) => {
+                let mut months: BTreeMap<_, usize> = BTreeMap::new();
+                for entry in entries {
+                    *months.entry(Month::of(entry.published)).or_default() += 1;
+                }
+                let newest = entries.iter().max_by_key(|entry| entry.published);
+                Tally::of(entries.len(), newest, months.into_iter().rev())
+            }
+        }
     }
 
     /// When the first of these entries is too old to stay, if age picks them.
@@ -479,9 +596,7 @@ pub struct Family {
 }
 
 impl Family {
-    /// The topics around what a selection picks, if that is a topic.
-    pub fn of(config: &Config, selection: &Selection) -> Self {
-        let Selection::Topic(slug) = selection else { return Self::default() };
+    fn of(config: &Config, slug: &Arc<str>) -> Self {
         let named = |topic: &TopicSettings| (Selection::Topic(topic.slug.clone()), topic.name.to_string());
         let ancestors = config.topics.ancestors(slug).filter_map(|slug| config.topics.get(slug));
         let ancestors = ancestors.filter(|topic| !topic.retired);
@@ -501,16 +616,19 @@ pub struct Outline {
     pub selection: Selection,
     /// What it says of itself.
     pub about: About,
+    /// How much it has.
+    pub tally: Tally,
     /// The feeds of its topic's children.
     pub children: Vec<Outline>,
 }
 
 /// Every feed, nested as the topics are: the feed of everything, these topics' by name, and the
-/// selections'.
+/// selections', of which it is known how much they have.
 pub fn outlines<'a>(
     config: &Config,
     entries: &Entries,
     topics: impl Iterator<Item = &'a Arc<str>>,
+    selections: &BTreeMap<Arc<str>, Tally>,
 ) -> Vec<Outline> {
     let listed: BTreeSet<&Arc<str>> = topics.collect();
     let mut below: BTreeMap<Option<&Arc<str>>, Vec<&Arc<str>>> = BTreeMap::new();
@@ -518,8 +636,12 @@ pub fn outlines<'a>(
         let parent = config.topics.ancestors(slug).find(|ancestor| listed.contains(ancestor));
         below.entry(parent).or_default().push(slug);
     }
-    let outline =
-        |feed: LogicalFeed<'_>, children| Outline { selection: feed.selection, about: feed.about, children };
+    let outline = |feed: LogicalFeed<'_>, children| Outline {
+        tally: feed.tally(),
+        selection: feed.selection,
+        about: feed.about,
+        children,
+    };
     let everything = outline(LogicalFeed::all(config, entries), Vec::new());
     let topics = outlines_below(None, &below, &|slug, children| {
         outline(LogicalFeed::topic(config, entries, slug), children)
@@ -527,6 +649,7 @@ pub fn outlines<'a>(
     let selections = config.selections.iter().map(|selection| Outline {
         selection: Selection::Named(selection.name.clone()),
         about: About::of(config, selection),
+        tally: selections.get(&selection.name).cloned().unwrap_or_default(),
         children: Vec::new(),
     });
     [everything].into_iter().chain(topics).chain(selections).collect()

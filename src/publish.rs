@@ -12,7 +12,7 @@ use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::edition::{Edition, Representation};
 use crate::entries::{Entries, Touched};
-use crate::feed::{self, About, Family, LogicalFeed, Selection};
+use crate::feed::{self, About, LogicalFeed, Selection, Tally};
 use crate::mirror::{self, Work};
 use crate::render::{self, Format, Publication, RenderError, html, opml};
 use crate::seed::Timestamp;
@@ -34,6 +34,8 @@ pub struct Publisher {
     due: BTreeMap<Arc<str>, Timestamp>,
     /// What the documents of a selection's feed say of it, by the selection's name.
     abouts: BTreeMap<Arc<str>, About>,
+    /// How much a selection has, by its name.
+    tallies: BTreeMap<Arc<str>, Tally>,
     /// Whether anything was published. Before, everything may have changed.
     begun: bool,
 }
@@ -80,8 +82,16 @@ impl Publisher {
             mirrored.iter().map(|path| &**path).chain(before.representations.keys().map(|path| &**path));
         let topics = known.filter_map(topic_at).map(Arc::from).chain(configured).collect();
         let publication = Publication::new(&config);
-        let (due, abouts) = (BTreeMap::new(), BTreeMap::new());
-        Self { config, publication, current, topics, due, abouts, begun: false }
+        Self {
+            config,
+            publication,
+            current,
+            topics,
+            due: BTreeMap::new(),
+            abouts: BTreeMap::new(),
+            tallies: BTreeMap::new(),
+            begun: false,
+        }
     }
 
     /// The edition that is served, now and later.
@@ -118,9 +128,11 @@ impl Publisher {
             self.topics.extend(touched.topics.keys().cloned());
         }
         let feeds = self.changed(catalog, touched, first, &mut work);
+        // Whatever a feed has more or less is told by the home page.
+        let listed = first || !feeds.is_empty();
         let mut rendered: Vec<_> = feeds.par_iter().flat_map_iter(|feed| self.render(feed)).collect();
         drop(feeds);
-        if first || !touched.is_empty() {
+        if listed {
             rendered.extend(self.lists(entries));
         }
 
@@ -147,6 +159,9 @@ impl Publisher {
                 |same| same.last_modified,
             );
             let mut representation = Representation::new(body, media_type, url, last_modified, max_age);
+            if representation.is_page() {
+                representation.policy = Some(self.publication.policy.clone());
+            }
             representation.page = page;
             let departed = || next.departed.get(&path).cloned();
             representation.audience =
@@ -211,61 +226,44 @@ impl Publisher {
                 Some(due) => drop(self.due.insert(selection.name.clone(), due)),
                 None => drop(self.due.remove(&selection.name)),
             }
+            self.tallies.insert(selection.name.clone(), feed.tally());
             work.archives.insert(feed.selection().clone(), (same && !first).then(|| touched.all.clone()));
             changed.push(feed);
         }
         changed
     }
 
-    /// The document that people subscribe to, in every format, and the page about it.
+    /// The document that people subscribe to, in every format.
     fn render(&self, feed: &LogicalFeed<'_>) -> Vec<Rendered> {
         let document = feed.subscription();
-        let page = render::page_path(&document.selection);
+        let page = render::document_path(&document.selection, None, Format::Html);
         let rendered = Format::ALL.iter().map(|&format| Rendered {
             path: render::document_path(&document.selection, None, format),
             media_type: format.media_type(),
             url: self.publication.document_url(&document, format),
-            page: Some(page.clone()),
+            page: (format != Format::Html).then(|| page.clone()),
             body: format.render(&document, &self.publication),
         });
-        let about = (document.selection != Selection::All).then(|| {
-            let family = Family::of(&self.config, &document.selection);
-            self.page(&document.selection, html::page(&document, &family, &self.publication))
-        });
-        rendered.chain(about).collect()
+        rendered.collect()
     }
 
-    /// The page about a selection.
-    fn page(&self, selection: &Selection, body: Result<Vec<u8>, RenderError>) -> Rendered {
-        Rendered {
-            path: render::page_path(selection),
-            media_type: html::MEDIA_TYPE,
-            url: self.publication.page_url(selection),
-            page: None,
-            body,
-        }
-    }
-
-    /// The list of all feeds, for feed readers and for people, and what pages look like.
-    fn lists(&self, entries: &Entries) -> [Rendered; 3] {
+    /// The list of all feeds, for feed readers and for people, and what pages need beside themselves.
+    fn lists(&self, entries: &Entries) -> Vec<Rendered> {
         let listed = |slug: &str| entries.count(Some(slug)) > 0 || self.config.topics.get(slug).is_some();
         let topics = self.topics.iter().filter(|slug| has_feed(&self.config, slug) && listed(slug));
-        let outlines = feed::outlines(&self.config, entries, topics);
-        let list = Rendered {
-            path: opml::PATH.to_owned(),
-            media_type: opml::MEDIA_TYPE,
-            url: self.publication.list_url(),
-            page: None,
-            body: opml::render(&outlines, &self.publication),
+        let outlines = feed::outlines(&self.config, entries, topics, &self.tallies);
+        let page = |path: &str, body| (path.to_owned(), Format::Html.media_type(), body);
+        let file = |(path, media_type, text): (&str, _, &str)| (path.to_owned(), media_type, Ok(text.into()));
+        let lists = [
+            (opml::PATH.to_owned(), opml::MEDIA_TYPE, opml::render(&outlines, &self.publication)),
+            page(render::HOME, html::home(&outlines, &self.publication)),
+            page(html::MISSING, html::missing(&self.publication)),
+        ];
+        let rendered = |(path, media_type, body): (String, _, _)| {
+            let url = if path == render::HOME { "" } else { &path };
+            Rendered { url: render::address(&self.publication.url, url), path, media_type, page: None, body }
         };
-        let style = Rendered {
-            path: html::STYLE_PATH.to_owned(),
-            media_type: html::STYLE_MEDIA_TYPE,
-            url: self.publication.style_url(),
-            page: None,
-            body: Ok(html::STYLE.into()),
-        };
-        [list, self.page(&Selection::All, html::home(&outlines, &self.publication)), style]
+        lists.into_iter().chain(html::FILES.map(file)).map(rendered).collect()
     }
 
     /// When new bytes were first published: now, unless a process before this one did. Always after
@@ -291,9 +289,9 @@ impl Publisher {
 
 /// The slug of the topic whose feed is at a path: `topics/SLUG.atom`.
 fn topic_at(path: &str) -> Option<&str> {
-    let (topic, ending) = path.strip_prefix("topics/")?.rsplit_once('.')?;
-    let known = Format::ALL.iter().any(|format| format.ending() == ending);
-    (known && slug(topic) == topic).then_some(topic)
+    let topic = path.strip_prefix("topics/")?;
+    let topic = Format::FEEDS.iter().find_map(|format| topic.strip_suffix(format.ending()))?;
+    (slug(topic) == topic).then_some(topic)
 }
 
 /// Whether a topic has a feed at its slug: it is not retired, and has not moved.
@@ -368,13 +366,13 @@ mod tests {
         run.publish("a.md", Some("one"), 0);
         let before = run.publisher.current().load_full();
         let published = run.publish("b.md", Some("two"), 5);
-        assert_eq!((published.edition, published.changed, published.removed), (2, 9, 0));
+        assert_eq!((published.edition, published.changed, published.removed), (2, 10, 0));
         let after = run.publisher.current().load_full();
         let same = |path: &str| Arc::ptr_eq(&before.representations[path], &after.representations[path]);
         assert!(same("topics/one.rss") && !same("all.rss"));
         assert_eq!((run.modified("topics/one.rss"), run.modified("all.rss")), (at(0), at(5)));
         let published = run.publish("b.md", None, 9);
-        assert_eq!((published.edition, published.changed, published.removed), (3, 9, 0));
+        assert_eq!((published.edition, published.changed, published.removed), (3, 10, 0));
         assert_eq!(run.publish("b.md", None, 10).edition, 3, "no change is no edition");
     }
 
@@ -385,7 +383,17 @@ mod tests {
         let edition = run.publisher.current().load_full();
         assert_eq!(
             edition.representations.keys().map(|path| &**path).collect::<Vec<_>>(),
-            ["all.atom", "all.json", "all.rss", "feeds.opml", "index.html", "style.css"]
+            [
+                "404.html",
+                "all.atom",
+                "all.json",
+                "all.rss",
+                "all/index.html",
+                "feeds.opml",
+                "icon.svg",
+                "index.html",
+                "script.js"
+            ]
         );
     }
 

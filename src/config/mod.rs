@@ -48,6 +48,10 @@ pub struct Config {
     pub entries: usize,
     /// Whether feeds that cannot show all their entries have archives.
     pub archives: bool,
+    /// Whether pages show the pictures of entries, which come from other hosts.
+    pub pictures: bool,
+    /// The colour of what can be clicked on pages: red, green, blue.
+    pub accent: Option<[u8; 3]>,
     /// How much of a record its entries show.
     pub content: ContentLength,
     /// Topics that need more than their name.
@@ -148,6 +152,8 @@ struct File {
     feeds: Option<String>,
     entries: Option<String>,
     archives: Option<String>,
+    pictures: Option<String>,
+    accent: Option<String>,
     content: Option<String>,
     frame_hosts: Option<Vec<String>>,
     max_age: Option<String>,
@@ -195,9 +201,7 @@ impl Config {
             beside.join(setting.text.as_deref().unwrap_or(default))
         };
         let seeds = directory(&setting("seeds", settings.seeds, file.seeds), "seeds");
-        let unpublished = setting("unpublished", settings.unpublished, file.unpublished)
-            .read("`true` or `false`", |text| text.parse().ok())?
-            .unwrap_or(false);
+        let unpublished = setting("unpublished", settings.unpublished, file.unpublished).switch(false)?;
         let feeds = setting("feeds", settings.feeds, file.feeds);
         let feeds = match feeds.text.as_deref().map(str::trim) {
             Some(OFF) => None,
@@ -218,9 +222,10 @@ impl Config {
             },
             serving,
             entries: setting("entries", settings.entries, file.entries).read(ENTRIES, entries)?.unwrap_or(50),
-            archives: setting("archives", settings.archives, file.archives)
-                .read("`true` or `false`", |text| text.parse().ok())?
-                .unwrap_or(true),
+            archives: setting("archives", settings.archives, file.archives).switch(true)?,
+            pictures: setting("pictures", settings.pictures, file.pictures).switch(false)?,
+            accent: setting("accent", settings.accent, file.accent)
+                .read("a colour such as `\"#a63f06\"`", colour)?,
             content: setting("content", settings.content, file.content)
                 .read(CONTENT, content)?
                 .unwrap_or(ContentLength::Full),
@@ -251,9 +256,7 @@ impl Config {
             topics: Arc::new(topics),
             selections,
             unpublished,
-            no_cache: setting("no-cache", settings.no_cache, None)
-                .read("`true` or `false`", |text| text.parse().ok())?
-                .unwrap_or(false),
+            no_cache: setting("no-cache", settings.no_cache, None).switch(false)?,
             watch: setting("watch", settings.watch, file.watch)
                 .read("`events` or `poll`", |text| match text {
                     "events" => Some(Watching::Events),
@@ -353,6 +356,10 @@ struct Setting<'a> {
 }
 
 impl Setting<'_> {
+    fn switch(self, default: bool) -> Result<bool, ConfigError> {
+        Ok(self.read("`true` or `false`", |text| text.parse().ok())?.unwrap_or(default))
+    }
+
     fn read<T>(
         self,
         expected: impl Display,
@@ -414,6 +421,12 @@ const PICTURE: &str = "an http or https address, such as `https://example.org/ic
 fn picture(text: &str) -> Option<String> {
     let url = Url::parse(text).ok()?;
     matches!(url.scheme(), "http" | "https").then(|| url.into())
+}
+
+fn colour(text: &str) -> Option<[u8; 3]> {
+    let digits = text.strip_prefix('#').filter(|digits| digits.len() == 6)?;
+    let [_, red, green, blue] = u32::from_str_radix(digits, 16).ok()?.to_be_bytes();
+    (!digits.starts_with('+')).then_some([red, green, blue])
 }
 
 fn host_names(text: &str) -> Option<Vec<String>> {
@@ -526,7 +539,7 @@ mod tests {
             ("title: A\ntitel: B\n", "sower.yaml:2:1: unknown key `titel`; did you mean `title`?"),
             (
                 "colour: red\n",
-                "sower.yaml:1:1: unknown key `colour`; the keys are title, url, listen, admin_listen, trusted_proxies, max_connections, client_limit, access_log, seeds, watch, feeds, entries, archives, content, frame_hosts, max_age, language, copyright, icon, logo, max_seed_size, unpublished, topics, selections",
+                "sower.yaml:1:1: unknown key `colour`; the keys are title, url, listen, admin_listen, trusted_proxies, max_connections, client_limit, access_log, seeds, watch, feeds, entries, archives, pictures, accent, content, frame_hosts, max_age, language, copyright, icon, logo, max_seed_size, unpublished, topics, selections",
             ),
             ("title: A\ntitle: B\n", "sower.yaml:2:1: this key stands here twice"),
             ("entries: many\n", "sower.yaml:1:10: `entries`: `many` should be a number from 1 to 100000"),

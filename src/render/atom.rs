@@ -32,7 +32,7 @@ pub(super) fn render(feed: &feed::Feed, publication: &Publication) -> Result<Vec
     let documents = publication.document_links(feed, Format::Atom).into_iter();
     let mut links: Vec<_> =
         documents.map(|(rel, href)| link(rel, &href, Some("application/atom+xml"))).collect();
-    links.push(link("alternate", &publication.page_url(&feed.selection), Some("text/html")));
+    links.push(link("alternate", &publication.site_url(&feed.selection), Some("text/html")));
     let atom = Feed {
         title: Text::plain(publication.feed_title(feed)),
         subtitle: Some(Text::plain(publication.feed_description(feed))),

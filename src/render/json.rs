@@ -76,7 +76,7 @@ pub(super) fn render(feed: &Feed, publication: &Publication) -> Result<Vec<u8>, 
     let document = Document {
         version: "https://jsonfeed.org/version/1.1",
         title: publication.feed_title(feed),
-        home_page_url: publication.page_url(&feed.selection),
+        home_page_url: publication.site_url(&feed.selection),
         // What a feed is known by, as Atom's id is: one feed, however many documents it has.
         feed_url: publication.feed_url(&feed.selection, Format::Json),
         description: publication.feed_description(feed),

@@ -13,7 +13,9 @@ mod json;
 mod media;
 pub mod opml;
 mod rss;
+mod style;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use percent_encoding::{CONTROLS, utf8_percent_encode};
@@ -40,6 +42,12 @@ pub struct Publication {
     pub icon: Option<String>,
     /// Its large picture, twice as wide as high: an absolute address.
     pub logo: Option<String>,
+    /// Whether pages show the pictures of entries, which come from other hosts.
+    pub pictures: bool,
+    /// What pages look like.
+    pub style: Arc<str>,
+    /// What pages may do (Content Security Policy).
+    pub policy: Arc<str>,
 }
 
 /// A way of writing feeds.
@@ -51,18 +59,24 @@ pub enum Format {
     Atom,
     /// JSON Feed 1.1
     Json,
+    /// A page, for people with a browser
+    Html,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 3] = [Self::Rss, Self::Atom, Self::Json];
+    pub const ALL: [Self; 4] = [Self::Rss, Self::Atom, Self::Json, Self::Html];
+    /// Those for feed readers.
+    pub const FEEDS: [Self; 3] = [Self::Rss, Self::Atom, Self::Json];
 
-    /// The ending of its addresses and files.
+    /// What follows the path of a feed in the files of the format.
     pub fn ending(self) -> &'static str {
         match self {
-            Self::Rss => "rss",
-            Self::Atom => "atom",
-            Self::Json => "json",
+            Self::Rss => ".rss",
+            Self::Atom => ".atom",
+            Self::Json => ".json",
+            // Any static host shows it at its folder's address.
+            Self::Html => "/index.html",
         }
     }
 
@@ -72,6 +86,7 @@ impl Format {
             Self::Rss => "RSS",
             Self::Atom => "Atom",
             Self::Json => "JSON Feed",
+            Self::Html => "HTML",
         }
     }
 
@@ -81,6 +96,7 @@ impl Format {
             Self::Rss => "application/rss+xml; charset=utf-8",
             Self::Atom => "application/atom+xml; charset=utf-8",
             Self::Json => "application/feed+json",
+            Self::Html => "text/html; charset=utf-8",
         }
     }
 
@@ -94,6 +110,7 @@ impl Format {
             Self::Rss => rss::render(feed, publication),
             Self::Atom => atom::render(feed, publication),
             Self::Json => json::render(feed, publication),
+            Self::Html => html::render(feed, publication),
         }
     }
 }
@@ -121,27 +138,29 @@ pub struct RenderError {
 
 impl RenderError {
     fn new(feed: &Feed, format: Format, reason: &impl ToString) -> Self {
-        Self { path: format!("{}.{}", feed.selection.path(), format.ending()), reason: reason.to_string() }
+        let path = document_path(&feed.selection, feed.archive, format);
+        Self { path, reason: reason.to_string() }
     }
 }
 
 /// The path of a document of a feed: of the month that it archives, or the one that people
-/// subscribe to. `topics/SLUG.atom`, `topics/SLUG/2024-03.atom`
+/// subscribe to. `topics/SLUG.atom`, `topics/SLUG/2024-03.atom`, `topics/SLUG/index.html`
 pub fn document_path(selection: &Selection, archive: Option<Month>, format: Format) -> String {
     let (path, ending) = (selection.path(), format.ending());
-    archive.map_or_else(|| format!("{path}.{ending}"), |month| format!("{path}/{month}.{ending}"))
+    archive.map_or_else(|| format!("{path}{ending}"), |month| format!("{path}/{month}{ending}"))
 }
 
-/// The path of the page about a selection: `topics/SLUG/index.html`
-pub fn page_path(selection: &Selection) -> String {
-    match selection {
-        Selection::All | Selection::Query(_) => INDEX.to_owned(),
-        Selection::Topic(_) | Selection::Named(_) => format!("{}/{INDEX}", selection.path()),
-    }
+/// What a path is the path of, if a document of a feed might be there.
+pub fn document_at(path: &str) -> Option<(Selection, Option<Month>, Format)> {
+    let known = |format: &Format| Some((path.strip_suffix(format.ending())?, *format));
+    let (path, format) = Format::ALL.iter().find_map(known)?;
+    let archive = path.rsplit_once('/').and_then(|(feed, month)| Some((feed, month.parse().ok()?)));
+    let archived = archive.and_then(|(feed, month)| Some((Selection::at(feed)?, Some(month), format)));
+    archived.or_else(|| Some((Selection::at(path)?, None, format)))
 }
 
-/// What the file of a page is called, so that any static host shows it at its folder's address.
-pub const INDEX: &str = "index.html";
+/// The path of the home page.
+pub const HOME: &str = "index.html";
 
 /// The path of an address under the publication's, percent-encoded.
 pub fn encoded(path: &str) -> String {
@@ -149,10 +168,19 @@ pub fn encoded(path: &str) -> String {
     utf8_percent_encode(path, CONTROLS).to_string()
 }
 
+/// The address of what has a path, under the publication's: that of a page is its folder's.
+pub fn address(publication: &Url, path: &str) -> String {
+    format!("{publication}{}", encoded(path.strip_suffix(Format::Html.ending()).unwrap_or(path)))
+}
+
 impl Publication {
     /// What a configuration says of the publication.
     pub fn new(config: &Config) -> Self {
+        let style = style::of(config.accent);
         Self {
+            pictures: config.pictures,
+            policy: html::policy(&style, config).into(),
+            style: style.into(),
             title: config.title.clone(),
             url: config.url.clone(),
             language: config.language.clone(),
@@ -163,23 +191,13 @@ impl Publication {
         }
     }
 
-    /// The address of a feed in one format.
+    /// The address of a feed in one format, or of the page about it.
     pub fn feed_url(&self, selection: &Selection, format: Format) -> String {
-        let url = format!("{}{}", self.url, encoded(&document_path(selection, None, format)));
+        let url = address(&self.url, &document_path(selection, None, format));
         match selection {
             Selection::Query(query) => format!("{url}?{query}"),
             _ => url,
         }
-    }
-
-    /// The address of the list of all feeds.
-    pub fn list_url(&self) -> String {
-        format!("{}{}", self.url, opml::PATH)
-    }
-
-    /// The address of what all pages look like.
-    pub fn style_url(&self) -> String {
-        format!("{}{}", self.url, html::STYLE_PATH)
     }
 
     /// A document's own address.
@@ -192,7 +210,7 @@ impl Publication {
 
     /// The address of an archive document of a feed.
     pub fn archive_url(&self, selection: &Selection, month: Month, format: Format) -> String {
-        format!("{}{}", self.url, encoded(&document_path(selection, Some(month), format)))
+        address(&self.url, &document_path(selection, Some(month), format))
     }
 
     /// The links between the documents of a feed (RFC 5005 §4): each with its relation.
@@ -205,13 +223,12 @@ impl Publication {
         links
     }
 
-    /// The address of the page about a selection.
-    pub fn page_url(&self, selection: &Selection) -> String {
+    /// The address of the site that a feed is of, for those who read it elsewhere: the home page is
+    /// that of the feed of everything.
+    fn site_url(&self, selection: &Selection) -> String {
         match selection {
-            Selection::All | Selection::Query(_) => self.url.to_string(),
-            Selection::Topic(_) | Selection::Named(_) => {
-                format!("{}{}", self.url, encoded(&selection.path()))
-            }
+            Selection::All => self.url.to_string(),
+            _ => self.feed_url(selection, Format::Html),
         }
     }
 

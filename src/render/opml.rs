@@ -61,7 +61,7 @@ fn subscription(
     publication: &Publication,
 ) -> std::io::Result<()> {
     let (feed, page) =
-        (publication.feed_url(&outline.selection, Format::Atom), publication.page_url(&outline.selection));
+        (publication.feed_url(&outline.selection, Format::Atom), publication.site_url(&outline.selection));
     let language = outline.about.language.as_ref().unwrap_or(&publication.language);
     let description = outline.about.description.as_deref();
     let attributes = [

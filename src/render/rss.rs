@@ -38,7 +38,7 @@ pub(super) fn render(feed: &Feed, publication: &Publication) -> Result<Vec<u8>, 
     let mime_type = || Some("application/rss+xml".to_owned());
     let channel = Channel {
         title: publication.feed_title(feed),
-        link: publication.page_url(&feed.selection),
+        link: publication.site_url(&feed.selection),
         description: as_html(&publication.feed_description(feed)),
         language: Some(publication.feed_language(feed).to_owned()),
         pub_date: feed.published().map(rfc822),
@@ -107,7 +107,7 @@ fn image(feed: &Feed, publication: &Publication) -> Option<Image> {
     Some(Image {
         url: url.clone(),
         title: publication.feed_title(feed),
-        link: publication.page_url(&feed.selection),
+        link: publication.site_url(&feed.selection),
         ..Image::default()
     })
 }

@@ -44,6 +44,11 @@ impl Month {
         Self { year: at.year(), month: at.month() }
     }
 
+    /// How many months it is after another; negative if before.
+    pub fn since(self, other: Self) -> i32 {
+        (self.year - other.year) * 12 + self.month.cast_signed() - other.month.cast_signed()
+    }
+
     /// Its first instant.
     pub fn first_second(self) -> Timestamp {
         let day = NaiveDate::from_ymd_opt(self.year, self.month, 1).unwrap_or_default();

@@ -34,7 +34,7 @@ use crate::coding::Coding;
 use crate::config::Config;
 use crate::edition::{Edition, Representation};
 use crate::publish::Current;
-use crate::render::document_path;
+use crate::render::{Format, document_path, html};
 use crate::seed::Timestamp;
 use crate::status::Status;
 use access_log::AccessLog;
@@ -45,7 +45,7 @@ use metrics::Others;
 use precondition::Outcome;
 use queries::{NotMade, Queries, Wanted};
 use room::Room;
-use route::{Route, route};
+use route::{Route, is_raw, route};
 
 pub use listener::Listener;
 
@@ -136,6 +136,8 @@ struct Asked<'a> {
 struct Ask<'a> {
     uri: &'a Uri,
     is_head: bool,
+    /// Whether a browser goes there, to see a page rather than a feed.
+    for_page: bool,
     fields: Fields<'a>,
     peer: Peer,
     now: SystemTime,
@@ -165,7 +167,9 @@ impl Site {
             Some(refused) => self.other(refused),
             None => {
                 let is_head = request.method() == Method::HEAD;
-                let ask = Ask { uri: request.uri(), is_head, fields, peer, now };
+                let navigates = fields.get(Field::Destination).is_some_and(|to| to == "document");
+                let for_page = navigates && !is_raw(request.uri().query().unwrap_or_default());
+                let ask = Ask { uri: request.uri(), is_head, for_page, fields, peer, now };
                 match self.find(&ask) {
                     Ok(answer) => answer,
                     // Seldom, and much state: connections that wait for nothing need no room for it.
@@ -213,8 +217,7 @@ impl Site {
     /// The answer with what is at an address, from one edition; or what must be made for it first.
     fn find(&self, ask: &Ask<'_>) -> Result<Response<Full<Bytes>>, Unmade> {
         let edition = self.current.load();
-        let navigates = ask.fields.get(Field::Destination).is_some_and(|to| to == "document");
-        Ok(match route(&edition, ask.uri, navigates) {
+        Ok(match route(&edition, ask.uri, ask.for_page) {
             Route::Found(representation) => {
                 let due = edition.next_due;
                 let asked = Asked { representation, audience: &representation.audience, due };
@@ -223,7 +226,7 @@ impl Site {
             Route::Page { page, feed } => {
                 let asked = Asked { representation: page, audience: &page.audience, due: None };
                 match self.poll_limited(&asked, &edition.config, ask) {
-                    Ok(answer) => respond::in_place_of(feed, answer),
+                    Ok(answer) => respond::in_place_of(&feed.url, feed.media_type, answer),
                     Err(Unmade::Coded(page, coding, _)) => {
                         return Err(Unmade::Page(page, coding, feed.clone()));
                     }
@@ -249,37 +252,58 @@ impl Site {
             Route::Moved(to) => self.other(respond::moved(to, edition.config.max_age)),
             Route::Gone => self.other(respond::gone(ask.uri, edition.config.max_age)),
             Route::Bad(value) => self.other(respond::bad(&value)),
-            Route::Nothing => self.other(respond::nothing(&edition, ask.uri)),
+            Route::Nothing => self.nothing(&edition, ask),
         })
     }
 
     /// The answer with what must be made first.
     async fn make(&self, unmade: Unmade, ask: &Ask<'_>) -> Response<Full<Bytes>> {
-        let now = ask.now;
-        let (edition, wanted) = match unmade {
+        match unmade {
             Unmade::Coded(representation, coding, due) => {
-                return self.code(&representation, coding, due, now).await;
+                self.code(&representation, coding, due, ask.now).await
             }
             Unmade::Page(page, coding, feed) => {
-                return respond::in_place_of(&feed, self.code(&page, coding, None, now).await);
+                let answer = self.code(&page, coding, None, ask.now).await;
+                respond::in_place_of(&feed.url, feed.media_type, answer)
             }
-            Unmade::Wanted(edition, wanted) => (edition, wanted),
-        };
-        let made = match self.queries.get(&edition, &wanted, now).await {
+            Unmade::Wanted(edition, wanted) if ask.for_page && wanted.format() != Format::Html => {
+                let url = wanted.url(&edition.config);
+                let answer = self.make_wanted(&edition, &wanted.page(), ask).await;
+                respond::in_place_of(&url, wanted.format().media_type(), answer)
+            }
+            Unmade::Wanted(edition, wanted) => self.make_wanted(&edition, &wanted, ask).await,
+        }
+    }
+
+    async fn make_wanted(
+        &self,
+        edition: &Arc<Edition>,
+        wanted: &Wanted,
+        ask: &Ask<'_>,
+    ) -> Response<Full<Bytes>> {
+        let made = match self.queries.get(edition, wanted, ask.now).await {
             Ok(made) => made,
-            Err(NotMade::Nothing) => return self.other(respond::nothing(&edition, ask.uri)),
+            Err(NotMade::Nothing) => return self.nothing(edition, ask),
             Err(NotMade::Busy) => return self.other(respond::busy()),
             Err(NotMade::Failed) => return self.other(respond::broken()),
         };
-        let audience = self.audience(&edition, &wanted);
+        let audience = self.audience(edition, wanted);
         let asked = Asked { representation: &made.representation, audience: &audience, due: made.until };
-        match self.poll(&asked, &edition.config, ask) {
+        match self.poll(&asked, ask) {
             Ok(answer) => answer,
             Err(Unmade::Coded(representation, coding, due)) => {
-                self.code(&representation, coding, due, now).await
+                self.code(&representation, coding, due, ask.now).await
             }
             Err(Unmade::Page(..) | Unmade::Wanted(..)) => self.other(respond::broken()),
         }
+    }
+
+    /// The answer for an address at which there is nothing: a page to a browser that goes there.
+    fn nothing(&self, edition: &Edition, ask: &Ask<'_>) -> Response<Full<Bytes>> {
+        let page = edition.representations.get(html::MISSING).filter(|_| ask.for_page);
+        self.other(
+            page.map_or_else(|| respond::nothing(edition, ask.uri), |page| respond::nothing_page(page)),
+        )
     }
 
     /// Who asks for something like this: the archive documents of a feed count with the feed.
@@ -316,22 +340,19 @@ impl Site {
                 asked.audience.count(Answer::Limited, Coding::Identity);
                 Ok(limited)
             }
-            None => self.poll(asked, config, ask),
+            None => {
+                self.note(asked, config, ask);
+                self.poll(asked, ask)
+            }
         }
     }
 
     /// The answer with a representation; or in which coding it must be made first.
-    fn poll(
-        &self,
-        asked: &Asked<'_>,
-        config: &Config,
-        ask: &Ask<'_>,
-    ) -> Result<Response<Full<Bytes>>, Unmade> {
+    fn poll(&self, asked: &Asked<'_>, ask: &Ask<'_>) -> Result<Response<Full<Bytes>>, Unmade> {
         let (Asked { representation, audience, due }, now) = (*asked, ask.now);
         let Some(coding) = negotiate::coding(&ask.fields) else {
             return Ok(self.other(respond::unacceptable()));
         };
-        self.note(asked, config, ask);
         let tag = representation.entity_tag(coding);
         match precondition::evaluate(&ask.fields, tag, representation.last_modified) {
             Outcome::NotModified => {

@@ -17,9 +17,10 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::archive::{Address, Archives};
 use crate::coding::Coding;
+use crate::config::Config;
 use crate::criteria::Criteria;
 use crate::edition::{Edition, Representation};
-use crate::feed::LogicalFeed;
+use crate::feed::{Feed, LogicalFeed, Selection};
 use crate::mirror;
 use crate::render::{self, Format, Publication, RenderError};
 use crate::seed::Timestamp;
@@ -60,6 +61,34 @@ pub(super) enum Wanted {
 }
 
 impl Wanted {
+    /// How it is written.
+    pub(super) fn format(&self) -> Format {
+        match self {
+            Self::Query(_, format) | Self::Archive(Address { format, .. }) => *format,
+        }
+    }
+
+    /// The page about the same.
+    pub(super) fn page(&self) -> Self {
+        match self.clone() {
+            Self::Query(criteria, _) => Self::Query(criteria, Format::Html),
+            Self::Archive(address) => Self::Archive(Address { format: Format::Html, ..address }),
+        }
+    }
+
+    /// Its address.
+    pub(super) fn url(&self, config: &Config) -> String {
+        let address = |archive, selection, format| {
+            render::address(&config.url, &render::document_path(selection, archive, format))
+        };
+        match self {
+            Self::Query(criteria, format) => {
+                format!("{}?{}", address(None, &Selection::All, *format), criteria.query())
+            }
+            Self::Archive(Address { selection, month, format }) => address(Some(*month), selection, *format),
+        }
+    }
+
     fn key(&self, edition: &Edition) -> Key {
         match self {
             Self::Query(criteria, format) => (edition.generation, criteria.query().into(), *format),
@@ -194,6 +223,7 @@ fn query(
     let body = format.render(&feed, &publication)?;
     let url = publication.document_url(&feed, format);
     let representation = Representation::new(body, format.media_type(), url, last_modified, config.max_age);
+    let representation = of_format(representation, &feed, format, &publication);
     let until = until.into_iter().chain(edition.next_due).min();
     Ok(Made { representation: Arc::new(representation), until })
 }
@@ -208,15 +238,30 @@ fn archive(edition: &Edition, address: &Address, now: SystemTime) -> Result<Opti
     let path = render::document_path(selection, Some(*month), *format);
     let mirrored = config.feeds.as_deref().and_then(|feeds| mirror::last_modified(feeds, &path, &body));
     let last_modified = mirrored.unwrap_or(edition.since).min(now);
-    // No new entry is expected in a month after which another has come.
-    let settled = feed.next_archive.is_some();
+    // No new entry is expected in a month after which another has come. A page lists the others.
+    let settled = feed.next_archive.is_some() && *format != Format::Html;
     let max_age = if settled { SETTLED.max(config.max_age) } else { config.max_age };
     let url = publication.document_url(&feed, *format);
     let representation = Representation::new(body, format.media_type(), url, last_modified, max_age);
+    let representation = of_format(representation, &feed, *format, &publication);
     // What becomes due is of no settled month, or expires there.
     let due = edition.next_due.filter(|_| !settled);
     let until = feed.expiry().into_iter().chain(due).min();
     Ok(Some(Made { representation: Arc::new(representation), until }))
+}
+
+/// With what its format adds: browsers that go to a feed are shown a page.
+fn of_format(
+    mut representation: Representation,
+    feed: &Feed,
+    format: Format,
+    publication: &Publication,
+) -> Representation {
+    let page = render::document_path(&feed.selection, feed.archive, Format::Html);
+    let is_page = format == Format::Html;
+    representation.page = (!is_page).then_some(page);
+    representation.policy = is_page.then(|| publication.policy.clone());
+    representation
 }
 
 impl Made {
@@ -229,7 +274,6 @@ impl Made {
 mod tests {
     use super::*;
     use crate::catalog::Catalog;
-    use crate::config::Config;
     use crate::entries::Entries;
     use crate::seed::{self, Change};
 

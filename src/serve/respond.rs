@@ -24,8 +24,6 @@ use crate::text::printable;
 const METHODS: &str = "GET, HEAD, OPTIONS";
 /// What explanations are.
 const PLAIN: &str = "text/plain; charset=utf-8";
-/// What pages may do: look like something, and show pictures.
-const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src https: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 /// What answers at the address of a feed depend on.
 const FEED_VARY: &str = "Accept-Encoding, Sec-Fetch-Dest";
 /// What all others depend on.
@@ -149,8 +147,9 @@ fn short(representation: &Representation, coding: Coding) -> HeaderMap {
     fields.insert(ETAG, representation.entity_tag(coding).clone());
     fields.insert(LAST_MODIFIED, date(representation.last_modified));
     fields.insert(CACHE_CONTROL, cache_control(representation.max_age));
-    if representation.is_page() {
-        fields.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
+    let policy = representation.policy.as_ref().map(|policy| format!("{policy}; frame-ancestors 'none'"));
+    if let Some(Ok(policy)) = policy.map(HeaderValue::try_from) {
+        fields.insert(CONTENT_SECURITY_POLICY, policy);
     }
     fields
 }
@@ -196,9 +195,13 @@ pub(super) fn fresh(max_age: Duration, due: Option<Timestamp>, now: SystemTime) 
 
 /// The answer with a page to a browser that went to the address of a feed. A cache that others share
 /// and that passes over `Vary` must never give it to their feed readers.
-pub(super) fn in_place_of(feed: &Representation, mut answer: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
-    let media_type = feed.media_type.split(';').next().unwrap_or_default();
-    let link = format!("<{}>; rel=\"alternate\"; type=\"{media_type}\"", feed.url);
+pub(super) fn in_place_of(
+    url: &str,
+    media_type: &str,
+    mut answer: Response<Full<Bytes>>,
+) -> Response<Full<Bytes>> {
+    let media_type = media_type.split(';').next().unwrap_or_default();
+    let link = format!("<{url}>; rel=\"alternate\"; type=\"{media_type}\"");
     let fields = answer.headers_mut();
     fields.insert(VARY, HeaderValue::from_static(FEED_VARY));
     fields.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
@@ -279,6 +282,18 @@ pub(super) fn nothing(edition: &Edition, uri: &Uri) -> Response<Full<Bytes>> {
         text.push('\n');
     }
     explain(StatusCode::NOT_FOUND, [], text)
+}
+
+/// The same for a browser: a page that says so.
+pub(super) fn nothing_page(page: &Representation) -> Response<Full<Bytes>> {
+    let mut answer = answer(StatusCode::NOT_FOUND, page.body.clone());
+    let mut fields = full(page, Coding::Identity);
+    for field in [ETAG, LAST_MODIFIED, LINK] {
+        fields.remove(field);
+    }
+    fields.insert(CACHE_CONTROL, NO_CACHE);
+    *answer.headers_mut() = fields;
+    answer
 }
 
 /// The path that was asked for, as people read it.

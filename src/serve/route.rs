@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::criteria::{BadValue, Criteria};
 use crate::edition::{Edition, Representation};
 use crate::feed::Selection;
-use crate::render::{Format, INDEX, encoded};
+use crate::render::{Format, address, document_at, document_path, encoded};
 
 /// What is at an address.
 #[derive(Debug)]
@@ -34,9 +34,9 @@ pub(super) enum Route<'a> {
     Nothing,
 }
 
-/// What is at an address, for a browser that goes there or for anybody else. The parts of its query
-/// that are no criteria mean nothing, but that `raw` shows browsers the feed itself.
-pub(super) fn route<'a>(edition: &'a Edition, uri: &Uri, navigates: bool) -> Route<'a> {
+/// What is at an address, for a browser that goes there to see a page or for anybody else. The parts
+/// of its query that are no criteria mean nothing, but that `raw` shows browsers the feed itself.
+pub(super) fn route<'a>(edition: &'a Edition, uri: &Uri, for_page: bool) -> Route<'a> {
     let config = &edition.config;
     let path = match uri.path() {
         plain if !plain.contains('%') => Cow::Borrowed(plain),
@@ -55,9 +55,9 @@ pub(super) fn route<'a>(edition: &'a Edition, uri: &Uri, navigates: bool) -> Rou
         }
     }
     match edition.get(&path) {
-        Some(found) if found.is_page() => return Route::Moved(found.url.clone()),
+        Some(found) if path.ends_with(Format::Html.ending()) => return Route::Moved(found.url.clone()),
         Some(found) => {
-            let page = found.page.as_ref().filter(|_| navigates && !is_raw(uri));
+            let page = found.page.as_ref().filter(|_| for_page);
             return match page.and_then(|page| edition.representations.get(&**page)) {
                 Some(page) => Route::Page { page, feed: found },
                 None => Route::Found(found),
@@ -66,35 +66,57 @@ pub(super) fn route<'a>(edition: &'a Edition, uri: &Uri, navigates: bool) -> Rou
         None => {}
     }
     let bare = path.strip_suffix('/').unwrap_or(&path);
-    match edition.get(&format!("{bare}/{INDEX}")) {
+    let page = format!("{bare}{}", Format::Html.ending());
+    match edition.get(&page) {
         Some(page) if path == bare || path == "/" => Route::Found(page),
         Some(page) => Route::Moved(page.url.clone()),
-        None => topic(config, bare).unwrap_or_else(|| {
-            path.strip_prefix('/').and_then(Address::at).map_or(Route::Nothing, Route::Archive)
-        }),
+        None => topic(config, bare).unwrap_or_else(|| archive(config, &path, &page)),
     }
 }
 
-/// The format of the feed of everything at a path.
+/// The format of the feed of everything at a path: its page is at `/all`.
 fn all_format(path: &str) -> Option<Format> {
-    let ending = path.strip_prefix('/')?.strip_prefix(Selection::ALL)?.strip_prefix('.')?;
-    Format::ALL.into_iter().find(|format| format.ending() == ending)
+    let ending = path.strip_prefix('/')?.strip_prefix(Selection::ALL)?;
+    let is_page = |format| format == Format::Html && ending.is_empty();
+    Format::ALL.into_iter().find(|&format| is_page(format) || format.ending() == ending)
+}
+
+/// The archive document at a path, or the page in the folder at that path.
+fn archive(config: &Config, path: &str, page: &str) -> Route<'static> {
+    let at = |path: &str| path.strip_prefix('/').and_then(Address::at);
+    match at(path).filter(|address| address.format != Format::Html) {
+        Some(address) => Route::Archive(address),
+        None => match at(page) {
+            Some(address) if !path.ends_with('/') => Route::Archive(address),
+            // With the name of its file, or with a slash that only static hosts need.
+            folder => {
+                folder.or_else(|| at(path)).map_or(Route::Nothing, |Address { selection, month, format }| {
+                    Route::Moved(address(&config.url, &document_path(&selection, Some(month), format)))
+                })
+            }
+        },
+    }
 }
 
 /// Whether the feed itself is wanted, whoever asks.
-fn is_raw(uri: &Uri) -> bool {
-    let mut parameters = uri.query().unwrap_or_default().split('&');
+pub(super) fn is_raw(query: &str) -> bool {
+    let mut parameters = query.split('&');
     parameters.any(|parameter| parameter.split('=').next() == Some("raw"))
 }
 
 fn spelled(mut criteria: Criteria, query: &str, format: Format, config: &Config) -> Route<'static> {
     criteria.rename_topics(|slug| config.topics.now(slug));
     let canonical = criteria.query();
-    if !canonical.is_empty() && canonical == query {
+    if !canonical.is_empty() && canonical == query.strip_suffix("&raw").unwrap_or(query) {
         return Route::Query(Box::new(criteria), format);
     }
-    let path = format!("{}{}.{}", config.url, Selection::All.path(), format.ending());
-    Route::Moved(if canonical.is_empty() { path } else { format!("{path}?{canonical}") })
+    let all = address(&config.url, &document_path(&Selection::All, None, format));
+    Route::Moved(match (canonical.is_empty(), is_raw(query)) {
+        (true, false) => all,
+        (true, true) => format!("{all}?raw"),
+        (false, false) => format!("{all}?{canonical}"),
+        (false, true) => format!("{all}?{canonical}&raw"),
+    })
 }
 
 /// What became of a topic that has no feed at its slug.
@@ -107,13 +129,9 @@ fn topic<'a>(config: &Config, path: &str) -> Option<Route<'a>> {
     config.topics.is_retired(slug).then_some(Route::Gone)
 }
 
-/// Whether this follows the slug in an address of a topic: `.atom`, `/2024-03.atom`, or nothing.
+/// Whether this follows the slug in an address of a topic: `.atom`, `/2024-03.atom`, `/2024-03`, or
+/// nothing.
 fn is_below_topic(rest: &str) -> bool {
-    let Some((month, ending)) = rest.rsplit_once('.') else { return rest.is_empty() };
-    let is_month = || {
-        let (year, month) = month.strip_prefix('/')?.split_once('-')?;
-        Some([year, month].iter().all(|digits| digits.bytes().all(|digit| digit.is_ascii_digit())))
-    };
-    Format::ALL.iter().any(|format| format.ending() == ending)
-        && (month.is_empty() || is_month() == Some(true))
+    let known = |ending: &str| matches!(document_at(&format!("topics/t{rest}{ending}")), Some((Selection::Topic(slug), ..)) if *slug == *"t");
+    known("") || known(Format::Html.ending())
 }

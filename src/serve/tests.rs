@@ -2,7 +2,7 @@ use std::io::Read;
 
 use super::*;
 use crate::catalog::Catalog;
-use crate::render::html;
+use crate::render::Format;
 use hyper::{Method, StatusCode, Version};
 
 const PATH: &str = "/topics/%E6%9C%BA.atom";
@@ -22,7 +22,10 @@ fn edition() -> Edition {
     feed.page = Some("topics/机/index.html".to_owned());
     let page = |url: &str| {
         let (body, url) = (b"<!doctype html>".repeat(100), format!("https://a.example/{url}"));
-        Arc::new(Representation::new(body, html::MEDIA_TYPE, url, at(PUBLISHED), Duration::from_secs(900)))
+        let media_type = Format::Html.media_type();
+        let mut page = Representation::new(body, media_type, url, at(PUBLISHED), Duration::from_secs(900));
+        page.policy = Some("default-src 'none'".into());
+        Arc::new(page)
     };
     let representations = [
         ("index.html".to_owned(), page("")),
@@ -287,7 +290,10 @@ async fn a_page_is_at_one_address() {
         );
         assert_eq!(field(&response, "content-type"), "text/html; charset=utf-8");
         assert!(field(&response, "cache-control").starts_with("public, max-age=900,"), "{path}");
-        assert!(field(&response, "content-security-policy").starts_with("default-src 'none';"), "{path}");
+        assert!(
+            field(&response, "content-security-policy").starts_with("default-src 'none'; frame-ancestors"),
+            "{path}"
+        );
     }
     for (path, to) in [
         ("/index.html", ""),

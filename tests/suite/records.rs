@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use serde_yaml::Value;
 use sower::args::Settings;
-use sower::render::INDEX;
 use sower::seed::Timestamp;
 use sower::slug::slug;
 
@@ -121,10 +120,12 @@ fn feeds_say_what_the_seeds_say(root: &Path) {
 
     let tree = cold::tree(&config, cold::now());
     let paths = expected.keys().flat_map(|path| {
-        let page = if path == "all" { INDEX.to_owned() } else { format!("{path}/{INDEX}") };
+        let page = format!("{path}/index.html");
         FORMATS.map(|format| format!("{path}.{format}")).into_iter().chain([page])
     });
-    let paths: BTreeSet<_> = paths.chain(["feeds.opml", "style.css"].map(str::to_owned)).collect();
+    let paths: BTreeSet<_> = paths
+        .chain(["404.html", "feeds.opml", "icon.svg", "index.html", "script.js"].map(str::to_owned))
+        .collect();
     assert_eq!(tree.keys().cloned().collect::<BTreeSet<_>>(), paths);
     for (path, entries) in expected {
         let said: Vec<_> =

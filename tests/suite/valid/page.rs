@@ -1,17 +1,21 @@
 //! Pages: whole, harmless, and made of what the content security policy lets them be made of.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use html5gum::{StartTag, Token, Tokenizer};
+use sha2::{Digest, Sha256};
 
 use super::{Breach, Faults, value};
 
-/// What the templates are made of, and nothing that runs or asks another address for more.
+/// What the templates are made of, and nothing that asks another address for more.
 const ELEMENTS: &[&str] = &[
-    "a", "article", "body", "code", "dd", "div", "dl", "dt", "footer", "h1", "h2", "h3", "head", "header",
-    "html", "img", "li", "link", "main", "meta", "nav", "ol", "p", "section", "span", "time", "title", "ul",
+    "a", "article", "body", "button", "code", "dd", "details", "dialog", "div", "dl", "dt", "fieldset",
+    "footer", "form", "h1", "h2", "h3", "head", "header", "html", "img", "input", "label", "legend", "li",
+    "link", "main", "meta", "nav", "ol", "option", "output", "p", "path", "script", "section", "select",
+    "small", "span", "style", "summary", "svg", "time", "title", "ul",
 ];
 
 /// HTML §13.1.2: elements that have no end.
-const VOID: &[&str] = &["img", "link", "meta"];
+const VOID: &[&str] = &["img", "input", "link", "meta"];
 
 /// What is known of a page once all of it is read.
 #[derive(Default)]
@@ -20,7 +24,8 @@ struct Seen {
     canonical: Vec<String>,
     /// Media types and addresses of what it says in other formats.
     alternates: Vec<(String, String)>,
-    styles: usize,
+    styles: Vec<String>,
+    policy: String,
 }
 
 pub(super) fn check(html: &str, own: &str, faults: &mut Faults) {
@@ -38,7 +43,8 @@ pub(super) fn check(html: &str, own: &str, faults: &mut Faults) {
                 let name = text(&tag.name);
                 check_element(&name, &tag, &mut seen, faults);
                 seen.elements.push(name.clone());
-                if !VOID.contains(&name.as_str()) {
+                // In SVG, elements may end where they begin (HTML §13.1.2.1).
+                if !VOID.contains(&name.as_str()) && !tag.self_closing {
                     open.push(name);
                 }
             }
@@ -50,7 +56,12 @@ pub(super) fn check(html: &str, own: &str, faults: &mut Faults) {
             }
             Token::Comment(_) => faults.add("the page", "has a comment"),
             Token::Error(error) => faults.add("the page", format!("is not HTML: {}", error.value)),
-            Token::Doctype(_) | Token::String(_) => {}
+            Token::String(part) => match open.last().map(String::as_str) {
+                Some("style") => seen.styles.push(text(&part.value)),
+                Some("script") => faults.add("the page", "has a script of its own"),
+                _ => {}
+            },
+            Token::Doctype(_) => {}
         }
     }
     faults.check("the page", open.is_empty(), format!("has elements that do not end: {}", open.join(" ")));
@@ -58,7 +69,12 @@ pub(super) fn check(html: &str, own: &str, faults: &mut Faults) {
         let count = seen.elements.iter().filter(|element| *element == name).count();
         faults.check("the page", count == 1, format!("has the element {name} {count} times"));
     }
-    faults.check("the page", seen.styles == 1, "has not one stylesheet");
+    let style = seen.styles.concat();
+    check_style(&style, faults);
+    let allowed = format!("style-src 'sha256-{}';", BASE64_STANDARD.encode(Sha256::digest(&style)));
+    faults.check("the page", seen.policy.contains(&allowed), "has a style that its policy does not allow");
+    let inline = seen.policy.contains("unsafe");
+    faults.check("the page", !inline, "allows what its policy should not");
     faults.check("the page", seen.canonical == [own], format!("is canonical at {:?}", seen.canonical));
     let types: Vec<_> = seen.alternates.iter().map(|(media_type, _)| media_type.as_str()).collect();
     let formats = ["application/rss+xml", "application/atom+xml", "application/feed+json"];
@@ -75,8 +91,9 @@ fn check_element(name: &str, tag: &StartTag<()>, seen: &mut Seen, faults: &mut F
         let (attribute, value) = (text(attribute), text(&value.value));
         let harmless = !attribute.starts_with("on") && !["style", "srcset", "srcdoc"].contains(&&*attribute);
         faults.check("the page", harmless, format!("has the attribute {attribute} of {name}"));
-        if ["href", "src"].contains(&attribute.as_str()) {
-            let of_the_site = value.starts_with('/') && !value.starts_with("//");
+        if ["href", "src", "action"].contains(&attribute.as_str()) {
+            let of_the_site = !value.starts_with("//") && !value.contains(':');
+            let value = value.strip_prefix("feed:").filter(|_| name == "a").unwrap_or(&value).to_owned();
             let leads = of_the_site || value::is_web(&value);
             faults.check("the page", leads, format!("has {attribute} of {name} that leads to {value:?}"));
         }
@@ -87,21 +104,23 @@ fn check_element(name: &str, tag: &StartTag<()>, seen: &mut Seen, faults: &mut F
     };
     match name {
         "html" => must("lang", faults),
-        "img" => ["src", "alt", "loading"].iter().for_each(|attribute| must(attribute, faults)),
+        "img" => ["src", "alt"].iter().for_each(|attribute| must(attribute, faults)),
         "time" => {
-            let date = value("datetime").unwrap_or_default();
-            faults.check_value("time", value::rfc3339, &date);
+            if let Some(date) = value("datetime") {
+                faults.check_value("time", value::rfc3339, &date);
+            }
+        }
+        "meta" if value("http-equiv").is_some() => seen.policy.extend(value("content")),
+        "script" => {
+            must("defer", faults);
+            let ours = value("src").is_some_and(|src| src.starts_with('/') && !src.starts_with("//"));
+            faults.check("the page", ours, "runs what another site says");
         }
         "link" => match value("rel").as_deref() {
             Some("canonical") => seen.canonical.extend(value("href")),
             Some("alternate") => {
                 must("title", faults);
                 seen.alternates.push((value("type").unwrap_or_default(), value("href").unwrap_or_default()));
-            }
-            Some("stylesheet") => {
-                seen.styles += 1;
-                let ours = value("href").is_some_and(|href| href.starts_with('/'));
-                faults.check("the page", ours, "looks like another site says");
             }
             Some("icon") => {}
             other => faults.add("the page", format!("has a link of the relation {other:?}")),
@@ -132,7 +151,7 @@ pub(crate) fn headings(html: &str) -> Vec<String> {
 }
 
 /// A stylesheet asks no address for more, and closes what it opens.
-pub(super) fn check_style(css: &str, faults: &mut Faults) {
+fn check_style(css: &str, faults: &mut Faults) {
     for word in ["@import", "url(", "expression(", "</", "javascript:"] {
         faults.check("the stylesheet", !css.contains(word), format!("has {word}"));
     }
@@ -148,12 +167,13 @@ pub(super) fn check_style(css: &str, faults: &mut Faults) {
 
 const GOOD: &str = r#"<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Snails</title>
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'sha256-QOG1bNummUdN8ru48JSfiQvU3BhjIqrKYbGcSs1G+Y8='; script-src 'self'">
 <link rel="canonical" href="https://feeds.example.org/topics/snails">
 <link rel="alternate" type="application/rss+xml" title="Snails" href="https://feeds.example.org/topics/snails.rss">
 <link rel="alternate" type="application/atom+xml" title="Snails" href="https://feeds.example.org/topics/snails.atom">
 <link rel="alternate" type="application/feed+json" title="Snails" href="https://feeds.example.org/topics/snails.json">
-<link rel="stylesheet" href="/style.css"></head>
-<body><main><h1>Snails</h1><p><a href="/">Feeds</a> <a href="https://a.example/">A &amp; B</a>
+<style>a { b: c }</style><script src="/script.js" defer></script></head>
+<body><main><h1>Snails</h1><p><a href="/">Feeds</a> <a href="feed:https://feeds.example.org/all.atom">App</a> <a href="https://a.example/">A &amp; B</a>
 <img src="https://a.example/a.png" alt="" loading="lazy"><time datetime="2024-01-01T00:00:00+00:00">1 January</time></p>
 </main></body></html>
 "#;
@@ -164,7 +184,15 @@ const BREACHES: &[Breach] = &[
     ("<title>Snails</title>", "", &["the page has the element title 0 times"]),
     ("<h1>Snails</h1>", "", &["the page has the element h1 0 times"]),
     ("</main>", "", &["the page has </body> where nothing of that name ends"]),
-    ("A &amp; B", "<script>a</script>", &["the page has the element script"]),
+    (
+        "A &amp; B",
+        "<script>a</script>",
+        &[
+            "the page has script without defer",
+            "the page runs what another site says",
+            "the page has a script of its own",
+        ],
+    ),
     ("A &amp; B", "<!-- a -->", &["the page has a comment"]),
     ("<p>", "<p style=\"color:red\">", &["the page has the attribute style of p"]),
     ("<p>", "<p onclick=\"a()\">", &["the page has the attribute onclick of p"]),
@@ -181,17 +209,24 @@ const BREACHES: &[Breach] = &[
         "rel=\"canonical\" href=\"https://feeds.example.org/topics/slugs\"",
         &["the page is canonical at [\"https://feeds.example.org/topics/slugs\"]"],
     ),
+    ("/script.js", "https://a.example/script.js", &["the page runs what another site says"]),
+    ("a { b: c }", "a { b: d }", &["the page has a style that its policy does not allow"]),
+    ("'self'", "'self' 'unsafe-inline'", &["the page allows what its policy should not"]),
     (
-        "href=\"/style.css\"",
-        "href=\"https://a.example/style.css\"",
-        &["the page looks like another site says"],
+        "href=\"feed:https",
+        "href=\"mail:https",
+        &["the page has href of a that leads to \"mail:https://feeds.example.org/all.atom\""],
     ),
 ];
 
 #[test]
 fn each_breach_of_pages_is_found() {
     super::each_breach_is_found("topics/snails/index.html", GOOD, BREACHES);
-    let found = |css: &str| super::faults("style.css", css.as_bytes(), "").join("; ");
+    let found = |css: &str| {
+        let mut faults = Faults::default();
+        check_style(css, &mut faults);
+        faults.0.join("; ")
+    };
     assert_eq!(found("a { b: c }"), "");
     assert_eq!(found("@media x { a { b: c }"), "the stylesheet does not close what it opens");
     assert_eq!(found("a { b: url(x) }"), "the stylesheet has url(");
