@@ -1,0 +1,39 @@
+//! From the bytes of a seed to a record or faults: whatever the seed is, nothing panics, every fault is
+//! at a place that the seed has, and nothing of what is secured is told.
+
+#![no_main]
+
+use std::sync::{Arc, LazyLock};
+
+use libfuzzer_sys::fuzz_target;
+use sower::args::Settings;
+use sower::config::Config;
+use sower::report;
+use sower::seed::{self, Reading, Rules};
+
+static RULES: LazyLock<Rules> = LazyLock::new(|| {
+    let config = Config::resolve(Settings::default()).expect("every default is sound");
+    Rules::new(&config, true)
+});
+
+/// What no fault and no record may say.
+const SECRET: &str = "c1pher7ext";
+
+fuzz_target!(|front_matter: &str| {
+    let path: Arc<str> = "2024-01-01-fuzz.md".into();
+    let text = format!("---\n{front_matter}\nsecured: {SECRET}\n---\nBody\n");
+    let Reading::Seed { record, faults } = seed::read(&RULES, &path, text.as_bytes()) else { return };
+    let lines = text.lines().count() + text.matches(['\r', '\u{85}', '\u{2028}', '\u{2029}']).count();
+    for fault in faults {
+        let told = report::fault(&fault, false);
+        // What the input itself says elsewhere may be told.
+        assert!(front_matter.contains(SECRET) || !told.contains(SECRET), "{told}");
+        if let Some(place) = fault.place {
+            assert!((1..=lines).contains(&place.at.line), "{told}");
+        }
+    }
+    if let Some(record) = record {
+        let shown = format!("{:?}", record.record());
+        assert!(front_matter.contains(SECRET) || !shown.contains(SECRET), "{shown}");
+    }
+});
