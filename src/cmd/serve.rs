@@ -1,6 +1,7 @@
 //! `sower serve`: watch the seeds, publish, serve.
 
 use std::io::IsTerminal;
+use std::num::NonZero;
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -20,8 +21,7 @@ pub(super) fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     let config = Config::resolve(settings.clone())?;
     log();
     let cache = cache(&config);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         let doors = open(&config).await?;
         let listening = doors.public.iter().map(Listener::address).collect::<Result<Vec<_>, _>>()?;
         let (reread, configs) = reread_on_signal(settings, config.clone(), listening.clone())?;
@@ -31,6 +31,16 @@ pub(super) fn run(settings: Settings) -> anyhow::Result<ExitCode> {
         info!("stopped");
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// What answers: where there is one core, nothing is to be gained by handing work from thread to thread.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let mut builder = match cores {
+        1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    builder.enable_all().build()
 }
 
 /// Listens where the configuration says, or where a service manager does already.
