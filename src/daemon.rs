@@ -23,7 +23,7 @@ use crate::scan::{Scan, ScanError};
 use crate::seed::{Change, Reading, Rules};
 use crate::serve::{self, Doors};
 use crate::service::{self, Watchdog};
-use crate::status::Status;
+use crate::status::{Reload, Status};
 use crate::store::{self, Memory, Taken};
 use crate::text::{count, printable};
 use crate::watch::{Hint, Watch};
@@ -280,7 +280,7 @@ impl Daemon {
             if let Some(heard) = hint.heard.filter(|_| told.is_some()) {
                 self.status.phases.heard_to_served.observe(heard.elapsed().as_secs_f64());
             }
-            tell_edition(told.as_deref(), &published, began);
+            self.tell_edition(told, &published, began);
             self.conclude(published);
             self.tell_seeds(&paths);
         } else {
@@ -313,7 +313,7 @@ impl Daemon {
                 self.publisher = Publisher::after(self.publisher.current(), config.clone());
                 self.tell_where(&config);
                 let published = self.publish(&Touched::default());
-                tell_edition(Some("the configuration was read again"), &published, began);
+                self.tell_edition(Some("the configuration was read again".to_owned()), &published, began);
                 self.conclude(published);
             }
             Err(error) => {
@@ -366,6 +366,21 @@ impl Daemon {
         self.note_served();
     }
 
+    /// Tells what was published because of a change, or because of the time, and takes note of it.
+    fn tell_edition(&self, told: Option<String>, published: &Published, began: Instant) {
+        let what = told.unwrap_or_else(|| "the time has come for a scheduled or expiring record".to_owned());
+        let Published { edition, hash, changed, removed, .. } = *published;
+        let feeds = match (changed, removed) {
+            (0, 0) => "no feed changed".to_owned(),
+            (changed, 0) => format!("{} changed", count(changed, "feed")),
+            (0, removed) => format!("{} gone", count(removed, "feed")),
+            (changed, removed) => format!("{} changed, {removed} gone", count(changed, "feed")),
+        };
+        let took = began.elapsed();
+        info!("{what}: {feeds}, edition {edition} ({hash:032x}), {} ms", took.as_millis());
+        self.status.note_reload(Reload { at: SystemTime::now(), what, changed, removed, took });
+    }
+
     fn tell_where(&self, config: &Config) {
         let url = &config.url;
         let endings: Vec<_> = Format::FEEDS.iter().map(|format| format.ending()).collect();
@@ -397,18 +412,6 @@ impl Daemon {
             warn!("unpublished and removed records are shown: this is a preview, not for the public");
         }
     }
-}
-
-fn tell_edition(told: Option<&str>, published: &Published, began: Instant) {
-    let what = told.unwrap_or("the time has come for a scheduled or expiring record");
-    let feeds = match (published.changed, published.removed) {
-        (0, 0) => "no feed changed".to_owned(),
-        (changed, 0) => format!("{} changed", count(changed, "feed")),
-        (0, removed) => format!("{} gone", count(removed, "feed")),
-        (changed, removed) => format!("{} changed, {removed} gone", count(changed, "feed")),
-    };
-    let Published { edition, hash, .. } = published;
-    info!("{what}: {feeds}, edition {edition} ({hash:032x}), {} ms", began.elapsed().as_millis());
 }
 
 fn tell_faults<'a>(faults: impl IntoIterator<Item = &'a Fault>) {

@@ -139,6 +139,8 @@ fn whole_seconds(at: SystemTime) -> SystemTime {
 pub struct Edition {
     /// 1 for the first edition of a process, then one more for each with other entries or addresses.
     pub number: u64,
+    /// When it was published.
+    pub published: SystemTime,
     /// What it was made with.
     pub config: Arc<Config>,
     /// Subscription documents, pages and lists, by path, not encoded and without the leading slash:
@@ -164,6 +166,7 @@ impl Edition {
     pub fn empty(config: Arc<Config>) -> Self {
         Self {
             number: 0,
+            published: SystemTime::UNIX_EPOCH,
             config,
             representations: OrdMap::new(),
             documents_hash: 0,

@@ -181,7 +181,7 @@ impl Publisher {
 
         // Without a change the number stays, though the time at which the next is due may not.
         if before.number == 0 || changed + removed > 0 || !touched.is_empty() {
-            next.number += 1;
+            (next.number, next.published) = (next.number + 1, now);
         }
         next.next_due = self.next_due(catalog);
         let (edition, hash) = (next.number, next.hash());

@@ -1,17 +1,25 @@
 //! How the daemon is: what it tells its operator. The daemon writes it, the admin listener reads it.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use prometheus_client::metrics::histogram::Histogram;
 
 use crate::catalog::Catalog;
+
+/// Most reloads that are remembered.
+pub const MOST_RELOADS: usize = 60;
 
 /// How the daemon is.
 #[derive(Debug)]
 pub struct Status {
     catalog: RwLock<Catalog>,
     condition: Mutex<Condition>,
+    /// The last reloads, oldest first.
+    reloads: Mutex<VecDeque<Reload>>,
+    /// When it began.
+    pub began: Instant,
     /// How long the phases of a reload take, in seconds.
     pub phases: Phases,
 }
@@ -35,6 +43,21 @@ pub struct Condition {
     pub mirror: Option<String>,
     /// Since when the mirror is behind what is served.
     pub behind: Option<SystemTime>,
+}
+
+/// What was published after the first edition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reload {
+    /// When it was served.
+    pub at: SystemTime,
+    /// What changed, in a few words.
+    pub what: String,
+    /// Addresses with other bytes than before, or that are new, archive documents aside.
+    pub changed: usize,
+    /// Addresses that are gone, archive documents aside.
+    pub removed: usize,
+    /// From the look at the seed directory until it was served.
+    pub took: Duration,
 }
 
 /// How long the phases of a reload take.
@@ -63,7 +86,13 @@ impl Default for Phases {
 impl Status {
     /// Of a daemon with this catalog.
     pub fn new(catalog: Catalog) -> Self {
-        Self { catalog: RwLock::new(catalog), condition: Mutex::default(), phases: Phases::default() }
+        Self {
+            catalog: RwLock::new(catalog),
+            condition: Mutex::default(),
+            reloads: Mutex::default(),
+            began: Instant::now(),
+            phases: Phases::default(),
+        }
     }
 
     /// What the daemon knows of its seeds.
@@ -79,6 +108,20 @@ impl Status {
     /// What is well, and what is not.
     pub fn condition(&self) -> MutexGuard<'_, Condition> {
         self.condition.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The last reloads, oldest first: [`MOST_RELOADS`] at most.
+    pub fn reloads(&self) -> Vec<Reload> {
+        self.reloads.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// Takes note of a reload, and forgets the oldest if there are too many.
+    pub fn note_reload(&self, reload: Reload) {
+        let mut reloads = self.reloads.lock().unwrap_or_else(PoisonError::into_inner);
+        if reloads.len() == MOST_RELOADS {
+            reloads.pop_front();
+        }
+        reloads.push_back(reload);
     }
 }
 
@@ -104,5 +147,28 @@ impl Condition {
             format!("the feeds directory has been behind what is served for {} s", behind.as_secs())
         });
         [self.unreadable.clone(), late, self.mirror.clone(), behind].into_iter().flatten().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_reloads_are_remembered() {
+        let status = Status::new(Catalog::default());
+        assert_eq!(status.reloads(), []);
+        let reload = |changed| Reload {
+            at: SystemTime::UNIX_EPOCH,
+            what: String::new(),
+            changed,
+            removed: 0,
+            took: Duration::ZERO,
+        };
+        for changed in 0..MOST_RELOADS + 7 {
+            status.note_reload(reload(changed));
+        }
+        let changed: Vec<_> = status.reloads().iter().map(|reload| reload.changed).collect();
+        assert_eq!(changed, (7..MOST_RELOADS + 7).collect::<Vec<_>>());
     }
 }

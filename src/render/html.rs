@@ -48,11 +48,7 @@ const MOST_RELATED: usize = 5;
 const CHART_HEIGHT: usize = 12;
 
 static TEMPLATES: LazyLock<Result<Environment<'static>, Error>> = LazyLock::new(|| {
-    let mut templates = Environment::new();
-    templates.set_undefined_behavior(UndefinedBehavior::Strict);
-    templates.set_formatter(write_escaped);
-    templates.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
-    // What ends with `.html` is escaped.
+    let mut templates = templates()?;
     templates.add_template("layout.html", include_str!("pages/layout.html"))?;
     templates.add_template("subscribe.html", include_str!("pages/subscribe.html"))?;
     templates.add_template("choices.html", include_str!("pages/choices.html"))?;
@@ -61,6 +57,19 @@ static TEMPLATES: LazyLock<Result<Environment<'static>, Error>> = LazyLock::new(
     templates.add_template("missing.html", include_str!("pages/missing.html"))?;
     Ok(templates)
 });
+
+/// Room for templates of pages. What those whose names end with `.html` show is escaped.
+///
+/// # Errors
+///
+/// The library refuses the syntax, which is always the same.
+pub fn templates() -> Result<Environment<'static>, Error> {
+    let mut templates = Environment::new();
+    templates.set_undefined_behavior(UndefinedBehavior::Strict);
+    templates.set_formatter(write_escaped);
+    templates.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+    Ok(templates)
+}
 
 /// Text is escaped as it is in content; the library's own way would spell every slash of an address
 /// in six characters.

@@ -6,21 +6,27 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::{Request, Response, StatusCode};
 use serde::Serialize;
 
 use super::client::Peer;
 use super::fields::Fields;
-use super::{Answers, Site, metrics, respond};
+use super::{Answers, Site, metrics, operator, respond};
 use crate::audience::{Audience, Readership};
 use crate::edition::Edition;
 use crate::feed::Selection;
+use crate::render::Format;
 use crate::report;
 use crate::seed::Timestamp;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
+const CSS: &str = "text/css; charset=utf-8";
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// What the operator sees of a site.
@@ -34,12 +40,15 @@ impl Answers for Admin {
             return refused;
         }
         let (status, media_type, text) = match request.uri().path() {
+            "/" => (StatusCode::OK, Format::Html.media_type(), self.beside(operator::page).await),
+            operator::STYLE => (StatusCode::OK, CSS, operator::style(&self.site)),
+            operator::SCRIPT => (StatusCode::OK, JAVASCRIPT, operator::SCRIPT_TEXT.to_owned()),
             "/healthz" => (StatusCode::OK, TEXT, "ok\n".to_owned()),
             "/readyz" => self.ready(),
             "/metrics" => (StatusCode::OK, OPENMETRICS, self.beside(metrics::exposition).await),
             "/status.json" => (StatusCode::OK, JSON, self.beside(status).await),
             _ => {
-                let text = "These are /healthz /readyz /metrics /status.json\n";
+                let text = "These are / /healthz /readyz /metrics /status.json\n";
                 (StatusCode::NOT_FOUND, TEXT, text.to_owned())
             }
         };
@@ -49,6 +58,8 @@ impl Answers for Admin {
         fields.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
         fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        fields.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(operator::POLICY));
+        fields.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         answer
     }
 }

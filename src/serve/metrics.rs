@@ -44,6 +44,47 @@ impl Others {
     }
 }
 
+/// Answers so far.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sum {
+    /// All of them.
+    pub(super) answers: u64,
+    /// Those with a feed or a page.
+    full: u64,
+    /// Those that say that the client has it.
+    not_modified: u64,
+    /// Bytes of which the latter spared the sending.
+    pub(super) saved: u64,
+}
+
+impl Sum {
+    /// Of everything that the public is answered.
+    pub(super) fn of(site: &Site) -> Self {
+        let edition = site.current.load();
+        let others = site.others.0.iter().map(|count| count.load(Relaxed)).sum();
+        let mut sum = Self { answers: others, ..Self::default() };
+        let served = edition.representations.values().map(|it| &it.audience);
+        for audience in served.chain(edition.departed.values()).chain([&site.queried]) {
+            sum.saved += audience.saved();
+            for (answer, _, count) in audience.answers() {
+                sum.answers += count;
+                match answer {
+                    Answer::Full => sum.full += count,
+                    Answer::NotModified => sum.not_modified += count,
+                    Answer::Failed | Answer::Limited => {}
+                }
+            }
+        }
+        sum
+    }
+
+    /// The share of 304 among the answers with a feed or a page, sent or not.
+    #[expect(clippy::cast_precision_loss, reason = "a share needs no 53 bits")]
+    pub(super) fn not_modified(self) -> f64 {
+        self.not_modified as f64 / (self.full + self.not_modified).max(1) as f64
+    }
+}
+
 /// Everything that is counted, in the `OpenMetrics` text format.
 pub(super) fn exposition(site: &Site) -> String {
     let mut registry = Registry::with_prefix("sower");
@@ -65,11 +106,9 @@ fn answers(registry: &mut Registry, site: &Site) {
         audiences.entry(counted_as(path)).or_default().push(audience);
     }
     audiences.insert((QUERIES, ""), vec![&site.queried]);
-    let (polls, saved) = (Family::<Labels, Counter>::default(), Counter::<u64>::default());
-    let (mut full, mut not_modified) = (0, 0);
+    let polls = Family::<Labels, Counter>::default();
     for ((feed, format), audiences) in audiences {
         for audience in audiences {
-            saved.inc_by(audience.saved());
             for (answer, coding, count) in audience.answers().filter(|(.., count)| *count > 0) {
                 let labels = vec![
                     ("feed", feed.to_owned()),
@@ -78,12 +117,12 @@ fn answers(registry: &mut Registry, site: &Site) {
                     ("coding", coding.name().to_owned()),
                 ];
                 polls.get_or_create(&labels).inc_by(count);
-                full += if answer == Answer::Full { count } else { 0 };
-                not_modified += if answer == Answer::NotModified { count } else { 0 };
             }
         }
     }
     registry.register("polls", "Answers with a feed, or about one", polls);
+    let (sum, saved) = (Sum::of(site), Counter::<u64>::default());
+    saved.inc_by(sum.saved);
     registry.register_with_unit("saved", "What 304s spared the sending", Unit::Bytes, saved);
     let others = Family::<Labels, Counter>::default();
     for (status, count) in OTHERS.iter().zip(&site.others.0) {
@@ -91,8 +130,7 @@ fn answers(registry: &mut Registry, site: &Site) {
     }
     registry.register("other_answers", "Answers about no feed", others);
     let share = Gauge::<f64, AtomicU64>::default();
-    #[expect(clippy::cast_precision_loss, reason = "a share needs no 53 bits")]
-    share.set(not_modified as f64 / (full + not_modified).max(1) as f64);
+    share.set(sum.not_modified());
     registry.register("not_modified", "Share of 304 among the answers with a feed", share);
 }
 

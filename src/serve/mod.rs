@@ -8,6 +8,7 @@ mod fields;
 mod listener;
 mod metrics;
 mod negotiate;
+mod operator;
 mod pace;
 mod precondition;
 mod queries;

@@ -137,6 +137,70 @@ fn the_operator_sees_health_and_counts_apart_from_the_public() {
 }
 
 #[test]
+fn the_operator_has_a_page_that_follows_the_seeds() {
+    let work = Workspace::new();
+    fs::write(work.path().join("sower.yaml"), "title: <b>Mine</b>\n").unwrap();
+    work.write("a.md", dated("A", "One"));
+    work.write("b.md", "---\ntitle: \"<script>alert(1)</script>\n---\n");
+    work.write("<i>.md", "---\ntitle: C\ntopics: One\ndate: 2024-01-01\nquality: <img src=x>\n---\n");
+    work.write("private.md", "---\ntitle: D\ntopics: One\nsecured: {x: hunter2, y: hunter2\n---\n");
+    work.write("held.md", "---\ntitle: Hidden\ntopics: One\ndate: 2024-01-01\npublished: false\n---\n");
+    work.write("later.md", "---\ntitle: Later\ntopics: One\ndate: 2999-01-01T00:00:00Z\n---\n");
+    let served = Served::start(&work, &[], &[]);
+    let tag = served.get("/all.atom").tag().to_owned();
+    Connection::to_socket(&served.socket).request("GET", "/all.atom", &[("If-None-Match", &tag)]);
+
+    let answer = served.admin("/");
+    assert_eq!((answer.status, answer.field("content-type")), (200, "text/html; charset=utf-8"));
+    assert_eq!(
+        answer.field("content-security-policy"),
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    );
+    assert_eq!((answer.field("cache-control"), answer.field("set-cookie")), ("no-store", ""));
+    let page = text(&answer);
+    for shown in [
+        "<h1 dir=\"auto\">&lt;b&gt;Mine&lt;/b&gt;</h1>",
+        "<h2 id=\"edition-heading\">Edition 1</h2>",
+        "&lt;i&gt;.md:5:10",
+        "quality: <mark>&lt;img src=x&gt;</mark>",
+        "<summary>1 unpublished</summary>",
+        "<code dir=\"ltr\">held.md</code></li>",
+        "<code dir=\"ltr\">later.md</code> until <time datetime=\"2999-01-01T00:00:00Z\">",
+        "<dd>50.0%</dd>",
+        "<a href=\"https://feeds.example.org/all\"><bdi>all</bdi></a>",
+        "Nothing changed since the first edition.",
+    ] {
+        assert!(page.contains(shown), "{shown} is not in {page}");
+    }
+    for hidden in ["<script>", "<img", "<i>", "<b>", "hunter2", "Hidden", "Later", " style="] {
+        assert!(!page.contains(hidden), "{hidden} is in {page}");
+    }
+    for (path, media_type) in
+        [("/operator.css", "text/css; charset=utf-8"), ("/operator.js", "text/javascript; charset=utf-8")]
+    {
+        let file = served.admin(path);
+        assert_eq!((file.status, file.field("content-type")), (200, media_type), "{path}");
+        assert!(page.contains(&format!("\"{}\"", &path[1..])), "{path}");
+        assert_eq!(served.get(path).status, 404, "{path} is not for the public");
+    }
+
+    work.write("b.md", dated("Mended", "Two"));
+    work.write("a.md", "---\ntitle: A\n---\n");
+    eventually("the page follows", || {
+        let page = text(&served.admin("/"));
+        !page.contains("Edition 1<")
+            && !page.contains("alert(1)")
+            && page.contains("Its last good record is shown.")
+            && page.contains("<rect ")
+    });
+    fs::rename(work.seeds(), work.path().join("elsewhere")).unwrap();
+    eventually("it says what is wrong", || text(&served.admin("/")).contains("Something is wrong"));
+    assert!(text(&served.admin("/nowhere")).starts_with("These are / /healthz"));
+    served.stop();
+}
+
+#[test]
 fn seeds_that_are_all_gone_at_once_are_served_on() {
     let work = Workspace::new();
     for path in ["mounted/a.md", "mounted/b.md"] {
