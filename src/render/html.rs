@@ -7,7 +7,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value};
 use minijinja::{Environment, Error, Output, State, UndefinedBehavior, escape_formatter};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use url::{Url, form_urlencoded};
@@ -41,6 +41,9 @@ const READERS: [(&str, &str); 5] = [
     ("Feedbin", "https://feedbin.com/?subscribe="),
     ("The Old Reader", "https://theoldreader.com/feeds/subscribe?url="),
 ];
+
+/// What stands in a part of an address as it is: what RFC 3986 §2.3 calls unreserved.
+const ESCAPES: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Most related entries that a card lists.
 const MOST_RELATED: usize = 5;
@@ -143,6 +146,8 @@ struct Home<'a> {
     frame: Frame<'a>,
     subscribe: Subscribe,
     everything: Listed<'a>,
+    /// The day of the newest entry, in words.
+    newest: Option<String>,
     topics: Vec<Listed<'a>>,
     selections: Vec<Listed<'a>>,
     /// How many topics there are, those below others too.
@@ -270,10 +275,11 @@ struct Choice {
 ///
 /// A template is wrong.
 pub fn home(outlines: &[Outline], publication: &Publication) -> Result<Vec<u8>, RenderError> {
-    let newest = outlines.iter().filter_map(|outline| outline.tally.newest).max().map(Month::of);
+    let newest = outlines.iter().filter_map(|outline| outline.tally.newest).max();
+    let last = newest.map(Month::of);
     let of = |wanted: fn(&Selection) -> bool| {
         let wanted = outlines.iter().filter(move |outline| wanted(&outline.selection));
-        wanted.map(|outline| listed(outline, newest, publication)).collect::<Vec<_>>()
+        wanted.map(|outline| listed(outline, last, publication)).collect::<Vec<_>>()
     };
     let Some(everything) = of(|selection| *selection == Selection::All).pop() else {
         return Err(RenderError { path: HOME.to_owned(), reason: "there is no feed".to_owned() });
@@ -289,6 +295,7 @@ pub fn home(outlines: &[Outline], publication: &Publication) -> Result<Vec<u8>, 
         },
         subscribe: subscribe(&Selection::All, publication),
         everything,
+        newest: newest.map(day),
         count: topics.iter().map(count).sum(),
         topics,
         selections: of(|selection| matches!(selection, Selection::Named(_))),
@@ -394,7 +401,7 @@ fn addresses(selection: &Selection, publication: &Publication) -> Vec<Address> {
 
 fn subscribe(selection: &Selection, publication: &Publication) -> Subscribe {
     let url = publication.feed_url(selection, Format::Atom);
-    let encoded = utf8_percent_encode(&url, NON_ALPHANUMERIC).to_string();
+    let encoded = utf8_percent_encode(&url, ESCAPES).to_string();
     let reader = |(name, before): (&'static str, &'static str)| Reader {
         name,
         before,
@@ -488,8 +495,11 @@ fn related(related: &Related) -> RelatedLink<'_> {
 
 /// An instant in words; midnight is taken for a date alone.
 fn told(at: Timestamp) -> String {
-    let pattern = if at.time() == chrono::NaiveTime::MIN { "%-d %B %Y" } else { "%-d %B %Y, %H:%M UTC" };
-    at.format(pattern).to_string()
+    if at.time() == chrono::NaiveTime::MIN { day(at) } else { at.format("%-d %B %Y, %H:%M UTC").to_string() }
+}
+
+fn day(at: Timestamp) -> String {
+    at.format("%-d %B %Y").to_string()
 }
 
 /// How long something plays, in words: `1 h 29 min`
