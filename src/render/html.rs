@@ -86,7 +86,7 @@ fn write_escaped(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value)
 /// What pages may do, as a Content Security Policy: look as they do, run one script, and show the
 /// pictures that the publisher allows.
 pub(super) fn policy(style: &str, config: &Config) -> String {
-    let style = BASE64_STANDARD.encode(Sha256::digest(style));
+    let style = BASE64_STANDARD.encode(Sha256::digest(shown(style)));
     let pictures = if config.pictures { " https:" } else { "" };
     let icon = config.icon.as_deref().and_then(|icon| Url::parse(icon).ok());
     let icon = icon.map(|icon| format!(" {}", icon.origin().ascii_serialization())).unwrap_or_default();
@@ -94,6 +94,11 @@ pub(super) fn policy(style: &str, config: &Config) -> String {
         "default-src 'none'; style-src 'sha256-{style}'; script-src 'self'; img-src 'self'{pictures}{icon}; \
          base-uri 'none'; form-action 'self'"
     )
+}
+
+/// A style sheet as pages have it. Some that check policies take no notice of white space at its end.
+fn shown(style: &str) -> &str {
+    style.trim_end()
 }
 
 /// What every page has around what is its own.
@@ -130,6 +135,8 @@ struct Address {
 #[derive(Serialize)]
 struct Subscribe {
     url: String,
+    /// Where an app on the device takes it.
+    app: String,
     readers: Vec<Reader>,
 }
 
@@ -378,7 +385,7 @@ fn frame<'a>(selection: &Selection, publication: &'a Publication) -> Frame<'a> {
         publication: &publication.title,
         home: publication.url.path(),
         policy: &publication.policy,
-        style: &publication.style,
+        style: shown(&publication.style),
         script: at_home(SCRIPT),
         icon: publication.icon.clone().unwrap_or_else(|| at_home(ICON)),
         list: at_home(opml::PATH),
@@ -407,7 +414,11 @@ fn subscribe(selection: &Selection, publication: &Publication) -> Subscribe {
         before,
         url: format!("{before}{encoded}"),
     };
-    Subscribe { readers: READERS.map(reader).into(), url }
+    Subscribe {
+        app: format!("feed{}", url.trim_start_matches(publication.url.scheme())),
+        readers: READERS.map(reader).into(),
+        url,
+    }
 }
 
 fn listed<'a>(outline: &'a Outline, newest: Option<Month>, publication: &'a Publication) -> Listed<'a> {

