@@ -20,6 +20,7 @@ use crate::service;
 pub(super) fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     let config = Config::resolve(settings.clone())?;
     log();
+    without_huge_pages();
     let cache = cache(&config);
     runtime()?.block_on(async {
         let doors = open(&config).await?;
@@ -41,6 +42,13 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
         _ => tokio::runtime::Builder::new_multi_thread(),
     };
     builder.enable_all().build()
+}
+
+/// Where the system gives huge pages unasked, each thread takes one for its stack, of which it uses little.
+/// A system that cannot do without them serves as well.
+fn without_huge_pages() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
 /// Listens where the configuration says, or where a service manager does already.
