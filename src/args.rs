@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args as ArgGroup, Parser, Subcommand, ValueEnum};
+use clap::{Args as ArgGroup, Parser, Subcommand, ValueEnum, ValueHint};
 
 /// Publishes RSS, Atom and JSON feeds from a directory of seeds.
 #[derive(Debug, Parser)]
@@ -44,7 +44,7 @@ pub enum Command {
     /// Write a starting sower.yaml and a first seed
     Init {
         /// Where to
-        #[arg(default_value = ".")]
+        #[arg(default_value = ".", value_hint = ValueHint::DirPath)]
         directory: PathBuf,
     },
 }
@@ -62,16 +62,16 @@ pub enum Format {
 #[derive(Debug, Default, Clone, ArgGroup)]
 pub struct Settings {
     /// Configuration file [default: sower.yaml, if there is one]
-    #[arg(long, value_name = "FILE", env = "SOWER_CONFIG", hide_env_values = true)]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, env = "SOWER_CONFIG", hide_env_values = true)]
     pub config: Option<String>,
     /// Directory of the seeds [default: seeds]
-    #[arg(long, value_name = "DIR", env = "SOWER_SEEDS", hide_env_values = true)]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, env = "SOWER_SEEDS", hide_env_values = true)]
     pub seeds: Option<String>,
     /// How changes are noticed: events, or poll for network file systems [default: events]
     #[arg(long, value_name = "HOW", env = "SOWER_WATCH", hide_env_values = true)]
     pub watch: Option<String>,
     /// Directory that mirrors what is served, or `off` [default: feeds]
-    #[arg(long, value_name = "DIR", env = "SOWER_FEEDS", hide_env_values = true)]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, env = "SOWER_FEEDS", hide_env_values = true)]
     pub feeds: Option<String>,
     /// Where readers reach the publication [default: http:// and the address of --listen]
     #[arg(long, value_name = "URL", env = "SOWER_URL", hide_env_values = true)]

@@ -11,6 +11,7 @@ mod history;
 mod hostile;
 mod kill;
 mod live;
+mod packaging;
 mod pages;
 mod records;
 mod remembered;
