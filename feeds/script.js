@@ -1,7 +1,6 @@
 // Pages work without this. With it, dates are in the reader's zone, addresses are copied with a click,
 // topics are found as one types, and the home page subscribes to a feed without leaving.
 (() => {
-  const words = new Intl.DateTimeFormat('en-GB', { dateStyle: 'long' });
   const exactly = new Intl.DateTimeFormat('en-GB', { dateStyle: 'long', timeStyle: 'short' });
   for (const time of document.querySelectorAll('time[datetime]')) {
     // A date without a time of day is the same everywhere.
@@ -10,19 +9,17 @@
     time.title = time.textContent;
     time.textContent = exactly.format(at);
   }
-  for (const time of document.querySelectorAll('time[data-words]')) {
-    time.textContent = words.format(new Date(`${time.textContent}T12:00`));
-  }
 
   for (const button of document.querySelectorAll('[data-copies]')) {
     const address = document.getElementById(button.dataset.copies);
     address.addEventListener('focus', () => address.select());
-    if (!navigator.clipboard) continue;
     button.hidden = false;
     button.addEventListener('click', async () => {
       address.select();
       try {
-        await navigator.clipboard.writeText(address.value);
+        // Without TLS there is no clipboard to write to, but what is selected can be copied.
+        if (navigator.clipboard) await navigator.clipboard.writeText(address.value);
+        else if (!document.execCommand('copy')) throw new Error();
         button.textContent = 'Copied';
       } catch {
         button.textContent = 'Press Ctrl+C';
@@ -52,6 +49,11 @@
     form.addEventListener('submit', (event) => event.preventDefault());
     input.addEventListener('input', filter);
     if (input.value) filter();
+  }
+
+  // HTML knows `feed:` with a host alone, which means http. Apps know it before any address.
+  for (const link of document.querySelectorAll('[data-before="feed:"]')) {
+    link.href = `feed:${link.closest('section, dialog').querySelector('input').value}`;
   }
 
   const dialog = document.querySelector('dialog');
