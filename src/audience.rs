@@ -202,8 +202,13 @@ impl Readers {
     /// Takes up an aggregator, if there is room for it.
     fn meet(&self, name: &str, subscribers: u64, day: u64) {
         let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut aggregators = BTreeMap::clone(&self.aggregators.load());
-        if aggregators.len() >= MOST_AGGREGATORS {
+        let known = self.aggregators.load();
+        let is_full = known.len() >= MOST_AGGREGATORS;
+        if is_full && known.values().all(|aggregator| aggregator.is_known(day)) {
+            return;
+        }
+        let mut aggregators = BTreeMap::clone(&known);
+        if is_full {
             aggregators.retain(|_, aggregator| aggregator.is_known(day));
         }
         if aggregators.len() < MOST_AGGREGATORS {
@@ -215,7 +220,7 @@ impl Readers {
     /// Begins a day, unless another thread did.
     fn begin(&self, day: u64) -> Arc<Seen> {
         let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(begun) = self.today.load_full().filter(|seen| seen.day == day) {
+        if let Some(begun) = self.today.load_full().filter(|seen| seen.day >= day) {
             return begun;
         }
         let begun = Arc::new(Seen { day, ..Seen::default() });

@@ -301,10 +301,14 @@ impl Daemon {
         let (began, config) = (Instant::now(), Arc::new(config));
         let mut scan = scan(&config);
         self.watch.turn_to(scan.root(), config.watch);
-        if scan.root() == self.scan.root() {
+        let nothing = Catalog::new(config.unpublished, config.topics.clone());
+        let read = if scan.root() == self.scan.root() {
             scan.expect(self.status.catalog().records().map(|record| record.path.clone()));
-        }
-        let read = read_again(&config, &mut scan, &self.status.catalog());
+            read_again(&config, &mut scan, &self.status.catalog())
+        } else {
+            // What broken seeds of another directory said is nothing that those here said.
+            read_again(&config, &mut scan, &nothing)
+        };
         match read {
             Ok((catalog, taken)) => {
                 tell_read(&scan, &catalog, &taken, began);

@@ -163,9 +163,8 @@ impl Publisher {
                 representation.policy = Some(self.publication.policy.clone());
             }
             representation.page = page;
-            let departed = || next.departed.get(&path).cloned();
-            representation.audience =
-                old.map(|old| old.audience.clone()).or_else(departed).unwrap_or_default();
+            let audience = old.map(|old| old.audience.clone()).or_else(|| next.departed.remove(&path));
+            representation.audience = audience.unwrap_or_default();
             work.paths.insert(path.clone());
             next.put(&path, Arc::new(representation));
         }
@@ -501,6 +500,23 @@ mod tests {
         assert_eq!(hash(&one), hash(&other));
         one.publish("b.md", None, 2);
         assert_eq!(hash(&one), first);
+    }
+
+    #[test]
+    fn who_polls_an_address_is_known_once_wherever_it_went() {
+        let mut run = Run::configured("selections: [{name: s}]", None);
+        run.publish("a.md", Some("one"), 0);
+        let path = "selections/s.atom";
+        let audience = run.publisher.current().load().representations[path].audience.clone();
+        for (second, selections) in [(1, "[]"), (2, "[{name: s}]"), (3, "[]")] {
+            let config = Arc::new(Config::sample(&format!("selections: {selections}")));
+            run.publisher = Publisher::after(run.publisher.current(), config);
+            run.publisher.publish(&run.catalog, &Touched::default(), at(second));
+            let edition = run.publisher.current().load_full();
+            let there = edition.representations.get(path).map(|it| &it.audience);
+            let known: Vec<_> = there.into_iter().chain(edition.departed.get(path)).collect();
+            assert!(known.len() == 1 && Arc::ptr_eq(known[0], &audience), "{second}: {known:?}");
+        }
     }
 
     #[test]

@@ -18,16 +18,24 @@ use crate::serve::{Doors, Listener};
 use crate::service;
 
 pub(super) fn run(settings: Settings) -> anyhow::Result<ExitCode> {
-    let config = Config::resolve(settings.clone())?;
+    let mut config = Config::resolve(settings.clone())?;
     log();
+    fit_to_files(&mut config);
     without_huge_pages();
     let cache = cache(&config);
     runtime()?.block_on(async {
         let doors = open(&config).await?;
         let listening = doors.public.iter().map(Listener::address).collect::<Result<Vec<_>, _>>()?;
         let (reread, configs) = reread_on_signal(settings, config.clone(), listening.clone())?;
-        let stop = stop_signal()?;
-        daemon::run(config.listening_on(listening), doors, cache, configs, stop).await?;
+        let (stop, again) = (stop_signal(1)?, stop_signal(2)?);
+        let running = daemon::run(config.listening_on(listening), doors, cache, configs, async {
+            info!("{}: finishing the requests in flight", stop.await);
+        });
+        tokio::select! {
+            ended = running => ended?,
+            // Whoever asks twice has waited long enough.
+            heard = again => info!("{heard} once more: stopping at once"),
+        }
         reread.abort();
         info!("stopped");
         Ok(ExitCode::SUCCESS)
@@ -51,14 +59,25 @@ fn without_huge_pages() {
     let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
+/// Files that are open at once beside connections: seeds that are read, the mirror, what is watched.
+const FILES_BESIDE: u64 = 128;
+
+/// Takes as many files as the system gives, since many begin with a thousand, and no more connections than
+/// there are files for: seeds are read on, however many come.
+fn fit_to_files(config: &mut Config) {
+    let Ok((files, most)) = rlimit::Resource::NOFILE.get() else { return };
+    let files = if files < most && rlimit::Resource::NOFILE.set(most, most).is_ok() { most } else { files };
+    let room = usize::try_from(files.saturating_sub(FILES_BESIDE).max(files / 2)).unwrap_or(usize::MAX);
+    if room < config.serving.max_connections {
+        warn!(
+            "at most {room} connections are served at once, since the system allows {files} open files (`ulimit -n`)"
+        );
+        config.serving.max_connections = room;
+    }
+}
+
 /// Listens where the configuration says, or where a service manager does already.
 async fn open(config: &Config) -> anyhow::Result<Doors> {
-    // Thousands of connections need more than the thousand files that many systems begin with.
-    if let Ok((files, most)) = rlimit::Resource::NOFILE.get()
-        && files < most
-    {
-        let _ = rlimit::Resource::NOFILE.set(most, most);
-    }
     let mut public = Listener::inherited().context("a socket of the service manager cannot be served on")?;
     if public.is_empty() {
         for address in &config.serving.listen {
@@ -137,23 +156,31 @@ fn reread(settings: Settings, first: &Config, listening: &[Address], send: &Send
     }
 }
 
-/// Ends with the first Ctrl-C or SIGTERM. Both are caught from the moment this returns.
+/// Ends with so many Ctrl-C or SIGTERM, and says which. Both are caught from the moment this returns.
 #[cfg(unix)]
-fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+fn stop_signal(times: usize) -> anyhow::Result<impl Future<Output = &'static str>> {
     use signal::unix::{SignalKind, signal};
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     Ok(async move {
-        let heard = tokio::select! {
-            _ = interrupt.recv() => "Ctrl-C",
-            _ = terminate.recv() => "SIGTERM",
-        };
-        info!("{heard}: finishing the requests in flight");
+        let mut heard = "";
+        for _ in 0..times {
+            heard = tokio::select! {
+                _ = interrupt.recv() => "Ctrl-C",
+                _ = terminate.recv() => "SIGTERM",
+            };
+        }
+        heard
     })
 }
 
 #[cfg(not(unix))]
-fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
-    Ok(async { drop(signal::ctrl_c().await) })
+fn stop_signal(times: usize) -> anyhow::Result<impl Future<Output = &'static str>> {
+    Ok(async move {
+        for _ in 0..times {
+            drop(signal::ctrl_c().await);
+        }
+        "Ctrl-C"
+    })
 }
 
 /// A line for each thing that happens, on standard error. The journal knows the time itself.

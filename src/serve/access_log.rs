@@ -25,6 +25,8 @@ use crate::config::AccessLog as Form;
 
 /// Most lines that wait to be written.
 const QUEUE: usize = 8192;
+/// Most characters of what a client sends that a line has of each field.
+const LONGEST: usize = 1024;
 /// How long the lines that wait may take to be written once serving stops.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -114,11 +116,16 @@ fn length<B>(request: &Request<B>, answer: &Response<Full<Bytes>>) -> u64 {
 }
 
 fn field<'a, B>(request: &'a Request<B>, name: &HeaderName) -> Option<&'a str> {
-    request.headers().get(name)?.to_str().ok()
+    request.headers().get(name)?.to_str().ok().map(beginning)
 }
 
 fn target<B>(request: &Request<B>) -> &str {
-    request.uri().path_and_query().map_or("*", |target| target.as_str())
+    request.uri().path_and_query().map_or("*", |target| beginning(target.as_str()))
+}
+
+/// As much of a text as a line has room for: lines wait in memory when nobody reads them.
+fn beginning(text: &str) -> &str {
+    text.char_indices().nth(LONGEST).map_or(text, |(end, _)| &text[..end])
 }
 
 /// The combined form of the Common Log Format. Quotes and what is no visible ASCII are escaped, so
@@ -147,13 +154,15 @@ fn common<B>(
 }
 
 fn escaped(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| match c {
-            '"' | '\\' => vec!['\\', c],
-            ' '..='~' => vec![c],
-            _ => c.escape_default().collect(),
-        })
-        .collect()
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => escaped.extend(['\\', c]),
+            ' '..='~' => escaped.push(c),
+            _ => escaped.extend(c.escape_default()),
+        }
+    }
+    escaped
 }
 
 fn json<B>(client: Peer, request: &Request<B>, answer: &Response<Full<Bytes>>, now: DateTime<Utc>) -> String {

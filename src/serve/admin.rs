@@ -40,13 +40,13 @@ impl Answers for Admin {
             return refused;
         }
         let (status, media_type, text) = match request.uri().path() {
-            "/" => (StatusCode::OK, Format::Html.media_type(), self.beside(operator::page).await),
+            "/" => self.beside(Format::Html.media_type(), operator::page).await,
             operator::STYLE => (StatusCode::OK, CSS, operator::style(&self.site)),
             operator::SCRIPT => (StatusCode::OK, JAVASCRIPT, operator::SCRIPT_TEXT.to_owned()),
             "/healthz" => (StatusCode::OK, TEXT, "ok\n".to_owned()),
             "/readyz" => self.ready(),
-            "/metrics" => (StatusCode::OK, OPENMETRICS, self.beside(metrics::exposition).await),
-            "/status.json" => (StatusCode::OK, JSON, self.beside(status).await),
+            "/metrics" => self.beside(OPENMETRICS, metrics::exposition).await,
+            "/status.json" => self.beside(JSON, status).await,
             _ => {
                 let text = "These are / /healthz /readyz /metrics /status.json\n";
                 (StatusCode::NOT_FOUND, TEXT, text.to_owned())
@@ -78,9 +78,19 @@ impl Admin {
     }
 
     /// What takes long where there are many feeds, beside the answers to readers.
-    async fn beside(&self, tell: fn(&Site) -> String) -> String {
+    async fn beside(
+        &self,
+        media_type: &'static str,
+        tell: fn(&Site) -> String,
+    ) -> (StatusCode, &'static str, String) {
         let site = self.site.clone();
-        tokio::task::spawn_blocking(move || tell(&site)).await.unwrap_or_default()
+        match tokio::task::spawn_blocking(move || tell(&site)).await {
+            Ok(told) => (StatusCode::OK, media_type, told),
+            Err(broken) => {
+                let text = format!("This cannot be told, which is a fault of sower's own: {broken}\n");
+                (StatusCode::INTERNAL_SERVER_ERROR, TEXT, text)
+            }
+        }
     }
 }
 

@@ -226,7 +226,8 @@ impl Site {
             }
             Route::Page { page, feed } => {
                 let asked = Asked { representation: page, audience: &page.audience, due: None };
-                match self.poll_limited(&asked, &edition.config, ask) {
+                // It may not be kept, so that nobody asks for it too often.
+                match self.poll(&asked, ask) {
                     Ok(answer) => respond::in_place_of(&feed.url, feed.media_type, answer),
                     Err(Unmade::Coded(page, coding, _)) => {
                         return Err(Unmade::Page(page, coding, feed.clone()));
@@ -235,16 +236,20 @@ impl Site {
                 }
             }
             Route::Query(criteria, format) => {
-                // All selections together have one store: anyone can spell as many as they like.
-                if let Some(limited) = self.limited((QUERIES, edition.next_due), &edition.config, ask) {
+                let wanted = Wanted::Query(criteria, format);
+                let url = wanted.url(&edition.config);
+                // Without validators all selections have one store: anyone can spell as many as they like.
+                let store = if precondition::has_validators(&ask.fields) { &url } else { QUERIES };
+                if let Some(limited) = self.limited((store, edition.next_due), &edition.config, ask) {
                     self.queried.count(Answer::Limited, Coding::Identity);
                     return Ok(limited);
                 }
-                return Err(Unmade::Wanted(Guard::into_inner(edition), Wanted::Query(criteria, format)));
+                return Err(Unmade::Wanted(Guard::into_inner(edition), wanted));
             }
             Route::Archive(address) => {
                 let wanted = Wanted::Archive(address);
-                if let Some(limited) = self.limited((ask.uri.path(), None), &edition.config, ask) {
+                let url = wanted.url(&edition.config);
+                if let Some(limited) = self.limited((&url, None), &edition.config, ask) {
                     self.audience(&edition, &wanted).count(Answer::Limited, Coding::Identity);
                     return Ok(limited);
                 }

@@ -59,7 +59,8 @@ impl<S> Paced<S> {
             ready!(self.tick.as_mut().poll(cx));
             self.ticks += 1;
             let limit = match self.waiting {
-                Waiting::Idle if self.room.is_crowded() => 1,
+                // The first tick may come right after an answer.
+                Waiting::Idle if self.room.is_crowded() => 2,
                 Waiting::Head if self.room.is_crowded() => HEAD / 2,
                 Waiting::Idle => IDLE,
                 Waiting::Head => HEAD,

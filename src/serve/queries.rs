@@ -167,17 +167,17 @@ impl Queries {
     /// The same, modified when bytes like these were made first: most changes are of no entry that
     /// it has.
     fn unless_changed(&self, key: (u128, Format), made: Made) -> Made {
-        let entity_tag = made.representation.entity_tag(Coding::Identity).clone();
-        match self.changed.get(&key) {
-            Some((before, since)) if before == entity_tag => {
-                let representation = made.representation.modified(since);
-                Made { representation: Arc::new(representation), ..made }
-            }
-            _ => {
-                self.changed.insert(key, (entity_tag, made.representation.last_modified));
-                made
-            }
-        }
+        let Made { representation, until } = made;
+        let entity_tag = representation.entity_tag(Coding::Identity).clone();
+        let modified = match self.changed.get(&key) {
+            Some((before, since)) if before == entity_tag => since,
+            // Nobody who asks by date may be told that nothing changed, though a file in the mirror says
+            // when the same bytes were there once before.
+            Some((_, since)) => representation.last_modified.max(since + Duration::from_secs(1)),
+            None => representation.last_modified,
+        };
+        self.changed.insert(key, (entity_tag, modified));
+        Made { representation: Arc::new(representation.modified(modified)), until }
     }
 
     async fn make(&self, edition: Arc<Edition>, wanted: Wanted, now: SystemTime) -> Result<Made, NotMade> {
@@ -186,7 +186,7 @@ impl Queries {
             let _turn = turn;
             match &wanted {
                 Wanted::Query(criteria, format) => query(&edition, criteria, *format, now).map(Some),
-                Wanted::Archive(address) => archive(&edition, address, now),
+                Wanted::Archive(address) => archive(&edition, address),
             }
         });
         match made.await {
@@ -229,7 +229,7 @@ fn query(
 }
 
 /// The archive document at an address; none if there is none.
-fn archive(edition: &Edition, address: &Address, now: SystemTime) -> Result<Option<Made>, RenderError> {
+fn archive(edition: &Edition, address: &Address) -> Result<Option<Made>, RenderError> {
     let Address { selection, month, format } = address;
     let document = Archives::of(edition, selection).and_then(|archives| archives.document(*month));
     let Some(feed) = document else { return Ok(None) };
@@ -237,7 +237,7 @@ fn archive(edition: &Edition, address: &Address, now: SystemTime) -> Result<Opti
     let body = format.render(&feed, &publication)?;
     let path = render::document_path(selection, Some(*month), *format);
     let mirrored = config.feeds.as_deref().and_then(|feeds| mirror::last_modified(feeds, &path, &body));
-    let last_modified = mirrored.unwrap_or(edition.since).min(now);
+    let last_modified = mirrored.unwrap_or(edition.since);
     // No new entry is expected in a month after which another has come. A page lists the others.
     let settled = feed.next_archive.is_some() && *format != Format::Html;
     let max_age = if settled { SETTLED.max(config.max_age) } else { config.max_age };

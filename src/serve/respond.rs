@@ -40,8 +40,9 @@ pub(super) fn refused<B>(request: &Request<B>, fields: &Fields<'_>) -> Option<Re
     // RFC 9112 §3.2: one Host, which HTTP/1.0 may leave out. §6.1: who sends two lengths may be
     // hiding another request in the body; of the two, only Transfer-Encoding is left here.
     let mut hosts = fields.lines(Field::Host);
-    let nameless = hosts.next().is_none() && request.version() >= Version::HTTP_11;
-    let problem = if nameless || hosts.next().is_some() {
+    let host = hosts.next();
+    let nameless = host.is_none() && request.version() >= Version::HTTP_11;
+    let problem = if nameless || hosts.next().is_some() || !host.is_none_or(is_host) {
         "a request needs one Host"
     } else if fields.has(Field::TransferEncoding) {
         "a request here has no body, and no Transfer-Encoding"
@@ -67,6 +68,12 @@ pub(super) fn refused<B>(request: &Request<B>, fields: &Fields<'_>) -> Option<Re
             Some(if has_body { closing(refused) } else { refused })
         }
     }
+}
+
+/// Whether this may be a host and a port: RFC 3986 §3.2 allows these characters there.
+fn is_host(host: &HeaderValue) -> bool {
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte);
+    host.as_bytes().iter().all(allowed)
 }
 
 /// What an address answers to; and to browsers, that scripts of other sites may ask (Fetch §3.3).
@@ -200,6 +207,9 @@ pub(super) fn in_place_of(
     media_type: &str,
     mut answer: Response<Full<Bytes>>,
 ) -> Response<Full<Bytes>> {
+    if ![StatusCode::OK, StatusCode::NOT_MODIFIED].contains(&answer.status()) {
+        return answer;
+    }
     let media_type = media_type.split(';').next().unwrap_or_default();
     let link = format!("<{url}>; rel=\"alternate\"; type=\"{media_type}\"");
     let fields = answer.headers_mut();
@@ -292,6 +302,7 @@ pub(super) fn nothing_page(page: &Representation) -> Response<Full<Bytes>> {
         fields.remove(field);
     }
     fields.insert(CACHE_CONTROL, NO_CACHE);
+    fields.insert(VARY, HeaderValue::from_static(FEED_VARY));
     *answer.headers_mut() = fields;
     answer
 }
@@ -310,6 +321,8 @@ fn explain(
     let mut answer = answer(status, text.into());
     let described = answer.headers_mut();
     described.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // Whatever went wrong, a browser that goes there may be told otherwise.
+    described.insert(VARY, HeaderValue::from_static(FEED_VARY));
     described.insert(CONTENT_TYPE, HeaderValue::from_static(PLAIN));
     described.insert(CACHE_CONTROL, NO_CACHE);
     for (name, value) in fields {
