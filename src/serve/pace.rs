@@ -196,7 +196,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_takes_too_long_is_left() {
         assert_eq!(ticks(false, true, silent).await, u64::from(IDLE));
-        assert_eq!(ticks(true, true, silent).await, 1);
+        assert_eq!(ticks(true, true, silent).await, 2);
         assert_eq!(ticks(false, false, dripping).await, u64::from(HEAD));
         assert_eq!(ticks(false, true, dripping).await, u64::from(STALLED));
         assert_eq!(ticks(true, true, draining).await, u64::from(STALLED));
