@@ -101,7 +101,8 @@ pub enum RunError {
     Scan(#[from] ScanError),
     /// Reading or publishing broke. Serving on would serve what is old, without a word.
     #[error(
-        "reading the seeds broke down, which is a fault of sower's own; start it again, and report what stands above"
+        "reading the seeds broke down, as stands above; start sower again, and report that, unless the system \
+         refused it memory or threads"
     )]
     Broken,
 }
@@ -117,7 +118,8 @@ struct Daemon {
     watchdog: Watchdog,
     /// Where what is read is remembered for the next process.
     cache: Option<PathBuf>,
-    remembering: Option<JoinHandle<()>>,
+    /// What is writing it down, and whether that could be done.
+    remembering: Option<JoinHandle<bool>>,
 }
 
 /// Reads every seed again, by other rules. One that is broken keeps the record that a catalog before
@@ -174,7 +176,7 @@ fn note_look(status: &Status, watch: &Watch, failed: Option<&ScanError>) {
         if condition.unreadable.take().is_some() {
             info!("the seed directory is read again");
         }
-        return condition.look(SystemTime::now(), watch.is_deaf());
+        return condition.look(watch.is_deaf());
     };
     let told = format!("{error}; what was read of it is still served");
     if condition.unreadable.replace(told.clone()).is_none() {
@@ -246,16 +248,19 @@ impl Daemon {
     /// Remembers what was read for the next process, beside everything else. That it cannot be is no
     /// failure: the next start takes longer.
     fn remember(&mut self) {
-        let Some(cache) = self.cache.clone().filter(|_| self.scan.unremembered() > 0) else { return };
-        if let Some(writing) = self.remembering.take() {
-            let _ = writing.join();
+        let Some(cache) = self.cache.clone() else { return };
+        let failed = self.remembering.take().is_some_and(|writing| !writing.join().unwrap_or(false));
+        if self.scan.unremembered() == 0 && !failed {
+            return;
         }
         self.scan.note_remembered();
         let (memory, rules) = (Memory::of(&self.scan, &self.status.catalog()), self.scan.rules().clone());
         self.remembering = Some(std::thread::spawn(move || {
-            if let Err(error) = memory.write(&cache, &rules) {
+            let written = memory.write(&cache, &rules);
+            if let Err(error) = &written {
                 info!("what was read cannot be remembered in {}: {error}", cache.display());
             }
+            written.is_ok()
         }));
     }
 

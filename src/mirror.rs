@@ -188,8 +188,8 @@ impl Mirror {
             self.clear_away();
         }
         let (mut mirrored, mut failed) = (Mirrored::default(), Vec::new());
-        self.update_representations(edition, work, &mut mirrored, &mut failed)?;
-        let finished = self.update_archives(edition, work, interrupted, &mut mirrored, &mut failed)?;
+        self.update_representations(edition, work, &mut mirrored, &mut failed);
+        let finished = self.update_archives(edition, work, interrupted, &mut mirrored, &mut failed);
         failed.extend(self.write_list().err());
         if finished && failed.is_empty() {
             *work = Work::default();
@@ -203,7 +203,7 @@ impl Mirror {
         work: &Work,
         mirrored: &mut Mirrored,
         failed: &mut Vec<MirrorError>,
-    ) -> Result<(), MirrorError> {
+    ) {
         let paths: Vec<&Arc<str>> = if work.everything {
             edition.representations.keys().collect()
         } else {
@@ -227,9 +227,10 @@ impl Mirror {
             let listed = work.paths.iter().map(|path| &**path).filter(|path| self.listed.contains(*path));
             listed.filter(gone).map(str::to_owned).collect()
         };
-        let new: Vec<_> = due.iter().map(|(path, ..)| path.to_string()).collect();
-        let new: Vec<_> = new.into_iter().filter(|path| self.listed.insert(path.clone())).collect();
-        self.write_list()?;
+        let paths = due.iter().map(|(path, ..)| path.to_string());
+        let new = self.list(paths.filter(|path| !self.listed.contains(path)).collect(), failed);
+        // What the list could not take is not written; what was there before still is.
+        due.retain(|(path, ..)| self.listed.contains(&***path));
         for (path, held, body) in due {
             match replace(&self.root.join(&**path), body, held.modified) {
                 Ok(()) => {
@@ -238,7 +239,7 @@ impl Mirror {
                 }
                 Err(error) => {
                     // What was never written must not be taken for sower's own later.
-                    if new.iter().any(|new| **new == **path) {
+                    if new.contains(&**path) {
                         self.listed.remove(&**path);
                     }
                     failed.push(error);
@@ -246,7 +247,16 @@ impl Mirror {
             }
         }
         self.remove_all(&stale, mirrored, failed);
-        Ok(())
+    }
+
+    /// Has the list name new files before they are written. Which it does: none, if it cannot be
+    /// written itself.
+    fn list(&mut self, new: BTreeSet<String>, failed: &mut Vec<MirrorError>) -> BTreeSet<String> {
+        self.listed.extend(new.iter().cloned());
+        let Err(error) = self.write_list() else { return new };
+        failed.push(error);
+        self.listed.retain(|path| !new.contains(path));
+        BTreeSet::new()
     }
 
     /// Brings archive documents in step. Whether that was not interrupted.
@@ -257,7 +267,7 @@ impl Mirror {
         interrupted: &(impl Fn() -> bool + Sync),
         mirrored: &mut Mirrored,
         failed: &mut Vec<MirrorError>,
-    ) -> Result<bool, MirrorError> {
+    ) -> bool {
         let selections: Vec<Selection> = if work.everything {
             Archives::selections(edition).collect()
         } else {
@@ -273,8 +283,8 @@ impl Mirror {
         let new: BTreeSet<String> = due.iter().map(|due| &due.path).cloned().collect();
         let new: BTreeSet<String> =
             new.into_iter().filter(|path| !self.listed.contains(path) && is_free(path)).collect();
-        self.listed.extend(new.iter().cloned());
-        self.write_list()?;
+        let listed = self.list(new.clone(), failed);
+        due.retain(|due| !new.contains(&due.path) || listed.contains(&due.path));
 
         // The newest months first: they are what changes, and what people look at.
         due.sort_by_key(|due| std::cmp::Reverse(due.month));
@@ -309,7 +319,7 @@ impl Mirror {
             }
         }
         self.remove_all(&stale, mirrored, failed);
-        Ok(finished)
+        finished
     }
 
     /// The archive documents of a feed that may have other bytes than their files.
@@ -659,6 +669,28 @@ mod tests {
             files(root),
             BTreeMap::from([("all.atom".into(), "b".into()), ("all.rss".into(), "a".into())])
         );
+    }
+
+    #[test]
+    fn what_the_list_cannot_name_is_not_written_and_the_rest_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        let mut mirror = Mirror::new(root.to_owned());
+        update(&mut mirror, &edition(&[("all.rss", "a"), ("old.rss", "o")])).unwrap();
+        let in_the_way = unfinished(&root.join(LIST));
+        fs::create_dir(&in_the_way).unwrap();
+        let next = edition(&[("all.rss", "b"), ("new.rss", "n")]);
+        assert!(
+            matches!(update(&mut mirror, &next), Err(MirrorError::Io { path, .. }) if path.ends_with(LIST))
+        );
+        assert_eq!(files(root), BTreeMap::from([("all.rss".into(), "b".into())]));
+        fs::write(root.join("new.rss"), "mine").unwrap();
+        fs::remove_dir(&in_the_way).unwrap();
+        assert!(matches!(update(&mut mirror, &next), Err(MirrorError::Foreign { .. })));
+        assert_eq!(files(root)["new.rss"], "mine");
+        fs::remove_file(root.join("new.rss")).unwrap();
+        update(&mut mirror, &next).unwrap();
+        assert_eq!(paths(root), ["all.rss", "new.rss"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use tracing::{error, info};
 
@@ -13,8 +13,8 @@ use crate::edition::Edition;
 use crate::mirror::{Mirror, Work};
 use crate::status::Status;
 
-/// How often a mirror that failed is tried again.
-const AGAIN: Duration = Duration::from_secs(30);
+/// How soon a mirror that failed is tried again; each time that it fails again, after twice as long.
+const AGAIN: Duration = Duration::from_secs(1);
 /// How often every file is looked at: somebody else may have changed one.
 const LOOK_THROUGH: Duration = Duration::from_secs(60);
 /// How long archive documents are still written once serving stops. The next process writes the rest.
@@ -50,7 +50,7 @@ impl Mirroring {
     /// Has the files follow an edition, of which this is new since the last.
     pub fn follow(&self, edition: Arc<Edition>, work: Work) {
         self.sent.fetch_add(1, Ordering::Release);
-        self.status.condition().behind.get_or_insert_with(SystemTime::now);
+        self.status.condition().behind.get_or_insert_with(Instant::now);
         if let Some(editions) = &self.editions {
             // Nobody is there to follow only if the thread broke, which has been told.
             let _ = editions.send((edition, work));
@@ -81,10 +81,11 @@ struct Keeper {
 
 impl Keeper {
     fn keep(mut self) {
-        // One thread, since the others answer readers.
-        let Ok(pool) = rayon::ThreadPoolBuilder::new().num_threads(1).build() else { return };
+        // One thread, since the others answer readers; where there can be no more threads, theirs.
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().ok();
         let Ok((mut edition, mut work)) = self.coming.recv() else { return };
         self.taken += 1;
+        let mut patience = AGAIN;
         loop {
             while let Ok((later, more)) = self.coming.try_recv() {
                 self.taken += 1;
@@ -92,16 +93,26 @@ impl Keeper {
                 edition = later;
             }
             let began = Instant::now();
-            let failed = pool.install(|| self.update(&edition, &mut work));
+            let mut update = || self.update(&edition, &mut work);
+            let failed = match &pool {
+                Some(pool) => pool.install(update),
+                None => update(),
+            };
             self.status.phases.mirror.observe(began.elapsed().as_secs_f64());
-            let wait = if failed { AGAIN } else { LOOK_THROUGH };
+            if !failed {
+                patience = AGAIN;
+            }
+            let wait = if failed { patience } else { LOOK_THROUGH };
             match self.coming.recv_timeout(wait) {
                 Ok((later, more)) => {
                     self.taken += 1;
                     work.extend(more);
                     edition = later;
                 }
-                Err(RecvTimeoutError::Timeout) => work.everything = true,
+                Err(RecvTimeoutError::Timeout) => {
+                    work.everything |= wait == LOOK_THROUGH;
+                    patience = (patience * 2).min(LOOK_THROUGH);
+                }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }

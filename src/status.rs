@@ -31,8 +31,8 @@ pub struct Condition {
     pub looks: u64,
     /// The last of these looks of which the edition that is served has all that was found.
     pub served: u64,
-    /// When it was looked at last.
-    pub looked: Option<SystemTime>,
+    /// When it was looked at last; by the clock that nobody sets, too.
+    pub looked: Option<(SystemTime, Instant)>,
     /// How often a look found changes.
     pub reloads: u64,
     /// Why the seed directory cannot be read.
@@ -42,7 +42,7 @@ pub struct Condition {
     /// Why the mirror cannot be brought in step.
     pub mirror: Option<String>,
     /// Since when the mirror is behind what is served.
-    pub behind: Option<SystemTime>,
+    pub behind: Option<Instant>,
 }
 
 /// What was published after the first edition.
@@ -131,18 +131,19 @@ const LATE: Duration = Duration::from_secs(120);
 
 impl Condition {
     /// Takes note of a look at the seed directory.
-    pub fn look(&mut self, now: SystemTime, deaf: bool) {
+    pub fn look(&mut self, deaf: bool) {
+        let now = (SystemTime::now(), Instant::now());
         (self.looks, self.looked, self.deaf) = (self.looks + 1, Some(now), deaf);
     }
 
     /// What keeps the daemon from being ready, a sentence each. That events are not heard does not:
     /// what they would have told of is found a little later.
-    pub fn troubles(&self, now: SystemTime) -> Vec<String> {
-        let ago = self.looked.map(|looked| now.duration_since(looked).unwrap_or_default());
+    pub fn troubles(&self) -> Vec<String> {
+        let ago = self.looked.map(|(_, looked)| looked.elapsed());
         let late = ago
             .filter(|ago| *ago > LATE)
             .map(|ago| format!("the seed directory was last looked at {} s ago", ago.as_secs()));
-        let behind = self.behind.and_then(|since| now.duration_since(since).ok());
+        let behind = self.behind.map(|since| since.elapsed());
         let behind = behind.filter(|behind| *behind > LATE && self.mirror.is_none()).map(|behind| {
             format!("the feeds directory has been behind what is served for {} s", behind.as_secs())
         });

@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use rayon::prelude::*;
@@ -24,6 +25,10 @@ use crate::watch::Hint;
 const MAGIC: &[u8; 8] = b"sower\0\0\x02";
 /// Seeds in a part of the file, each of which is read and written by one core.
 const PART: usize = 1024;
+/// How the name of a file ends until it has all its bytes.
+const UNFINISHED: &str = ".unfinished";
+/// How old such a file is that nobody writes any more.
+const ABANDONED: Duration = Duration::from_secs(60 * 60);
 
 /// Where a part of the file is: what is remembered of its seeds, and then the texts of their records,
 /// one after the other.
@@ -208,11 +213,12 @@ impl Memory {
         if let Some(directory) = file.parent() {
             fs::create_dir_all(directory)?;
         }
-        let unfinished = file.with_extension(format!("{}.unfinished", std::process::id()));
+        let unfinished = file.with_extension(format!("{}{UNFINISHED}", std::process::id()));
         let written = self.write_to(&unfinished, rules).and_then(|()| fs::rename(&unfinished, file));
         if written.is_err() {
             let _ = fs::remove_file(&unfinished);
         }
+        clear_away(file);
         written
     }
 
@@ -236,6 +242,21 @@ impl Memory {
         out.write_all(&(parts.len() as u64).to_le_bytes())?;
         out.write_all(&xxh3_128(&parts).to_le_bytes())?;
         out.flush()
+    }
+}
+
+/// Removes what processes left that were killed while they wrote: nobody writes for so long.
+fn clear_away(file: &Path) {
+    let (Some(directory), Some(stem)) = (file.parent(), file.file_stem()) else { return };
+    let is_left = |entry: &fs::DirEntry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let age = entry.metadata().and_then(|meta| meta.modified()).map(|modified| modified.elapsed());
+        name.starts_with(&*stem.to_string_lossy())
+            && name.ends_with(UNFINISHED)
+            && age.is_ok_and(|age| age.is_ok_and(|age| age > ABANDONED))
+    };
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten().filter(is_left) {
+        let _ = fs::remove_file(entry.path());
     }
 }
 
@@ -271,7 +292,7 @@ fn private(file: &Path) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::{Duration, Instant};
+    use std::time::{Instant, SystemTime};
 
     fn write(root: &Path, path: &str, text: &str) {
         let file = root.join(path);
@@ -309,6 +330,23 @@ mod tests {
         assert!(again.records().eq(catalog.records()) && again.faults().eq(catalog.faults()));
         assert_eq!(again.census(), catalog.census());
         assert!(scan.look(&Hint::everywhere()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_killed_processes_left_is_cleared_away() {
+        let (directory, rules) = (tempfile::tempdir().unwrap(), Rules::sample());
+        let file = directory.path().join("x.seeds");
+        let (scan, catalog) = read(directory.path(), &rules);
+        for (name, hours) in [("x.1.unfinished", 2), ("x.2.unfinished", 0), ("y.1.unfinished", 2), ("x.y", 2)]
+        {
+            let left = File::create(directory.path().join(name)).unwrap();
+            left.set_modified(SystemTime::now() - Duration::from_secs(hours * 60 * 60)).unwrap();
+        }
+        Memory::of(&scan, &catalog).write(&file, &rules).unwrap();
+        let entries = fs::read_dir(directory.path()).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["x.2.unfinished", "x.seeds", "x.y", "y.1.unfinished"]);
     }
 
     #[test]

@@ -66,7 +66,7 @@ impl Answers for Admin {
 
 impl Admin {
     fn ready(&self) -> (StatusCode, &'static str, String) {
-        let troubles = self.site.status.condition().troubles(SystemTime::now());
+        let troubles = self.site.status.condition().troubles();
         if troubles.is_empty() {
             let edition = self.site.current.load();
             let (number, hash) = (edition.number, edition.hash());
@@ -104,9 +104,9 @@ fn status(site: &Site) -> String {
         hash: format!("{:032x}", edition.hash()),
         looks: condition.looks,
         served: condition.served,
-        looked: condition.looked.map(time),
+        looked: condition.looked.map(|(at, _)| time(at)),
         reloads: condition.reloads,
-        troubles: condition.troubles(now),
+        troubles: condition.troubles(),
         watched: !condition.deaf,
         next_due: edition.next_due.map(|due| due.to_rfc3339()),
         connections: site.room.taken(),

@@ -194,8 +194,8 @@ fn seeds(registry: &mut Registry, site: &Site) {
         "1 if the feeds directory is what is served",
         u64::from(condition.mirror.is_none() && condition.behind.is_none()),
     );
-    gauge("ready", "1 if nothing is wrong", u64::from(condition.troubles(SystemTime::now()).is_empty()));
-    let looked = condition.looked.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+    gauge("ready", "1 if nothing is wrong", u64::from(condition.troubles().is_empty()));
+    let looked = condition.looked.and_then(|(at, _)| at.duration_since(SystemTime::UNIX_EPOCH).ok());
     gauge(
         "looked_timestamp",
         "When the seed directory was last looked at",
