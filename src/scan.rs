@@ -123,6 +123,8 @@ struct Found {
 
 /// What became of what was found.
 enum Looked {
+    /// The system had nothing left to look with, which says nothing of the file.
+    Exhausted(io::Error),
     /// It is not there any more.
     Missing,
     /// It is as it was, or left for later.
@@ -169,7 +171,9 @@ impl Scan {
         let root_was = self.identity()?;
         let root = BTreeSet::from([self.root.clone()]);
         let places = if hint.everywhere { &root } else { &hint.paths };
-        let mut found: Vec<_> = places.iter().flat_map(|place| self.walk(place)).collect();
+        let found: io::Result<Vec<_>> = places.iter().map(|place| self.walk(place)).collect();
+        let mut found: Vec<_> =
+            found.map_err(|cause| self.unreadable(cause))?.into_iter().flatten().collect();
         if places.len() > 1 {
             found.sort_by(|a, b| a.file.as_os_str().cmp(b.file.as_os_str()));
             found.dedup_by(|a, b| a.file == b.file);
@@ -182,13 +186,18 @@ impl Scan {
         let looked =
             found.into_par_iter().chunks(AT_ONCE).flat_map_iter(|found| self.look_at_all(found, hint));
         let mut looked: Vec<_> = looked.collect();
+        let is_exhausted = |(_, looked): &(_, Looked)| matches!(looked, Looked::Exhausted(_));
+        if let Some(place) = looked.iter().position(is_exhausted)
+            && let (_, Looked::Exhausted(cause)) = looked.swap_remove(place)
+        {
+            return Err(self.unreadable(cause));
+        }
         looked.par_sort_by(|(a, _), (b, _)| a.cmp(b));
         let gone = self.gone(places, &looked, &unsure);
 
         // What was not found while the directory itself went away is not gone.
         if self.identity()? != root_was {
-            let cause = io::Error::other("it was replaced while it was read");
-            return Err(ScanError::Unreadable { path: self.root.clone(), cause });
+            return Err(self.unreadable(io::Error::other("it was replaced while it was read")));
         }
 
         let nothing_there = looked.iter().all(|(_, looked)| matches!(looked, Looked::Missing));
@@ -275,9 +284,11 @@ impl Scan {
 
     /// What tells the directory from another at the same path.
     fn identity(&self) -> Result<Identity, ScanError> {
-        fs::read_dir(&self.root)
-            .and_then(|_| identity(&self.root))
-            .map_err(|cause| ScanError::Unreadable { path: self.root.clone(), cause })
+        fs::read_dir(&self.root).and_then(|_| identity(&self.root)).map_err(|cause| self.unreadable(cause))
+    }
+
+    fn unreadable(&self, cause: io::Error) -> ScanError {
+        ScanError::Unreadable { path: self.root.clone(), cause }
     }
 
     /// How a path is known: relative to the directory, with slashes.
@@ -286,11 +297,11 @@ impl Scan {
     }
 
     /// Finds what may be a seed at or below a path.
-    fn walk(&self, place: &Path) -> Vec<Found> {
-        let Ok(relative) = place.strip_prefix(&self.root) else { return Vec::new() };
+    fn walk(&self, place: &Path) -> io::Result<Vec<Found>> {
+        let Ok(relative) = place.strip_prefix(&self.root) else { return Ok(Vec::new()) };
         if self.except.as_deref().is_some_and(|except| place.starts_with(except)) || has_hidden_part(relative)
         {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let walk = WalkDir::new(place).follow_links(true).into_iter().filter_entry(|entry| {
             let hidden = entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".");
@@ -300,12 +311,13 @@ impl Scan {
             Ok(entry) => {
                 let is_seed =
                     entry.file_type().is_file() && seed::is_seed_name(&entry.file_name().to_string_lossy());
-                is_seed.then(|| Found { file: entry.into_path(), unreadable: None })
+                is_seed.then(|| Ok(Found { file: entry.into_path(), unreadable: None }))
             }
             Err(error) if error.io_error().is_some_and(is_missing) => None,
+            Err(error) if error.io_error().is_some_and(is_exhausted) => error.into_io_error().map(Err),
             Err(error) => {
                 let file = error.path().unwrap_or(place).to_owned();
-                Some(Found { file, unreadable: Some(reason(&error)) })
+                Some(Ok(Found { file, unreadable: Some(reason(&error)) }))
             }
         });
         found.collect()
@@ -352,7 +364,10 @@ impl Scan {
                     if !(changed || hint.paths.contains(&file)) || hint.unfinished.contains(&file) {
                         return Some((path, Looked::Same));
                     }
-                    content(&file, self.rules.largest)
+                    match content(&file, self.rules.largest) {
+                        Ok(content) => content,
+                        Err(exhausted) => return Some((path, Looked::Exhausted(exhausted))),
+                    }
                 }
             },
         };
@@ -414,18 +429,29 @@ enum Content {
     Missing,
 }
 
-/// As many bytes of a file as decide whether it is too large, and its stamp before it was read.
-fn content(file: &Path, largest: u64) -> Content {
+/// As many bytes of a file as decide whether it is too large, and its stamp before it was read. Fails
+/// if the system has nothing left to read with.
+fn content(file: &Path, largest: u64) -> io::Result<Content> {
     let read = || {
         let file = fs::File::open(file)?;
         let meta = file.metadata()?;
-        let mut bytes = Vec::with_capacity(usize::try_from(meta.len().min(largest)).unwrap_or_default() + 1);
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(usize::try_from(meta.len().min(largest)).unwrap_or_default() + 1)?;
         file.take(largest + 1).read_to_end(&mut bytes)?;
         Ok(Content::Bytes(bytes, Stamp::of(&meta)))
     };
-    read().unwrap_or_else(|error: io::Error| {
-        if is_missing(&error) { Content::Missing } else { Content::Unreadable(error.to_string()) }
+    read().or_else(|error: io::Error| match error {
+        error if is_missing(&error) => Ok(Content::Missing),
+        error if is_exhausted(&error) => Err(error),
+        error => Ok(Content::Unreadable(error.to_string())),
     })
+}
+
+/// Whether too many files are open, by this process or by all.
+fn is_exhausted(error: &io::Error) -> bool {
+    /// `ENFILE` and `EMFILE`
+    const TOO_MANY_OPEN: [i32; 2] = [23, 24];
+    cfg!(unix) && error.raw_os_error().is_some_and(|code| TOO_MANY_OPEN.contains(&code))
 }
 
 fn is_missing(error: &io::Error) -> bool {

@@ -109,8 +109,22 @@ struct Events {
     paths: BTreeSet<PathBuf>,
     /// Files that were written to and not closed yet, with the time of the last write.
     open: BTreeMap<PathBuf, Instant>,
+    /// What is heard of.
+    reach: Reach,
     /// The first and the last event since the last hint.
     since: Option<(Instant, Instant)>,
+}
+
+/// How far hearing reaches.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// Every folder.
+    #[default]
+    Everything,
+    /// Not of some folder, which could not be watched.
+    Parts,
+    /// Not of some folder, which perhaps may be watched by now.
+    More,
 }
 
 /// What tells one directory from another at the same path.
@@ -202,7 +216,8 @@ impl Watch {
         }
         self.next_tick = now + TICK;
         let is = identity(&self.root).ok();
-        if is != self.root_was {
+        let reach = self.heard.lock().reach;
+        if is != self.root_was || reach == Reach::More {
             self.root_was = is;
             self.watcher = None;
             if is.is_some() {
@@ -211,7 +226,7 @@ impl Watch {
             self.heard.lock().look_everywhere(now);
         }
         if now >= self.next_rescan {
-            if self.deaf && is.is_some() && now >= self.next_listen {
+            if (self.deaf || reach == Reach::Parts) && is.is_some() && now >= self.next_listen {
                 self.listen();
             }
             self.heard.lock().look_everywhere(now);
@@ -223,6 +238,8 @@ impl Watch {
     }
 
     fn listen(&mut self) {
+        self.heard.lock().reach = Reach::Everything;
+        self.next_listen = Instant::now() + LISTEN;
         if self.watching == Watching::Poll {
             self.deaf = false;
             self.next_rescan = Instant::now() + POLL;
@@ -245,9 +262,7 @@ impl Watch {
                 }
             }
             Err(error) => {
-                let now = Instant::now();
-                self.next_rescan = now + POLL;
-                self.next_listen = now + LISTEN;
+                self.next_rescan = Instant::now() + POLL;
                 if std::mem::replace(&mut self.deaf, true) {
                     return;
                 }
@@ -267,7 +282,11 @@ impl Events {
         self.since = Some((self.since.map_or(now, |(first, _)| first), now));
         let event = match event {
             Ok(event) if !event.need_rescan() => event,
-            _ => return self.look_everywhere(now),
+            Ok(_) => return self.look_everywhere(now),
+            Err(_) => {
+                self.reach = Reach::Parts;
+                return self.look_everywhere(now);
+            }
         };
         for path in event.paths {
             match event.kind {
@@ -282,7 +301,11 @@ impl Events {
                         self.open.insert(path.clone(), now);
                     }
                 }
-                EventKind::Modify(ModifyKind::Metadata(_)) => {}
+                EventKind::Modify(ModifyKind::Metadata(_)) => {
+                    if self.reach == Reach::Parts && may_be_folder(&path) {
+                        self.reach = Reach::More;
+                    }
+                }
                 _ => {
                     self.open.remove(&path);
                     if may_be_folder(&path) {
@@ -377,7 +400,7 @@ pub(crate) fn identity(root: &Path) -> io::Result<Identity> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use notify::event::{DataChange, Flag, RenameMode};
+    use notify::event::{DataChange, Flag, MetadataKind, RenameMode};
 
     fn event(kind: EventKind, path: &str) -> Event {
         Event::new(kind).add_path(path.into())
@@ -469,6 +492,19 @@ mod tests {
                 assert!(events.take(start + SECOND_LOOK).everywhere);
             }
         }
+    }
+
+    #[test]
+    fn a_folder_that_could_not_be_watched_is_watched_once_it_may_be() {
+        let start = Instant::now();
+        let metadata = || event(EventKind::Modify(ModifyKind::Metadata(MetadataKind::Any)), "folder");
+        let mut events = Events::default();
+        events.hear(Ok(metadata()), start);
+        assert_eq!(events.reach, Reach::Everything);
+        events.hear(Err(notify::Error::generic("refused")), start);
+        assert_eq!(events.reach, Reach::Parts);
+        events.hear(Ok(metadata()), start);
+        assert_eq!(events.reach, Reach::More);
     }
 
     #[test]
