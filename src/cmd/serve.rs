@@ -17,10 +17,13 @@ use crate::daemon;
 use crate::serve::{Doors, Listener};
 use crate::service;
 
+/// Files that are open beside those of connections to the public: connections of the operator, seeds
+/// and folders that are read on each core, feeds that are written.
+const OTHER_FILES: u64 = 256;
+
 pub(super) fn run(settings: Settings) -> anyhow::Result<ExitCode> {
-    let mut config = Config::resolve(settings.clone())?;
+    let config = Config::resolve(settings.clone())?;
     log();
-    fit_to_files(&mut config);
     without_huge_pages();
     let cache = cache(&config);
     runtime()?.block_on(async {
@@ -28,7 +31,9 @@ pub(super) fn run(settings: Settings) -> anyhow::Result<ExitCode> {
         let listening = doors.public.iter().map(Listener::address).collect::<Result<Vec<_>, _>>()?;
         let (reread, configs) = reread_on_signal(settings, config.clone(), listening.clone())?;
         let (stop, again) = (stop_signal(1)?, stop_signal(2)?);
-        let running = daemon::run(config.listening_on(listening), doors, cache, configs, async {
+        let mut config = config.listening_on(listening);
+        config.serving.max_connections = room(config.serving.max_connections);
+        let running = daemon::run(config, doors, cache, configs, async {
             info!("{}: finishing the requests in flight", stop.await);
         });
         tokio::select! {
@@ -57,23 +62,6 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 fn without_huge_pages() {
     #[cfg(target_os = "linux")]
     let _ = rustix::thread::disable_transparent_huge_pages(true);
-}
-
-/// Files that are open at once beside connections: seeds that are read, the mirror, what is watched.
-const FILES_BESIDE: u64 = 128;
-
-/// Takes as many files as the system gives, since many begin with a thousand, and no more connections than
-/// there are files for: seeds are read on, however many come.
-fn fit_to_files(config: &mut Config) {
-    let Ok((files, most)) = rlimit::Resource::NOFILE.get() else { return };
-    let files = if files < most && rlimit::Resource::NOFILE.set(most, most).is_ok() { most } else { files };
-    let room = usize::try_from(files.saturating_sub(FILES_BESIDE).max(files / 2)).unwrap_or(usize::MAX);
-    if room < config.serving.max_connections {
-        warn!(
-            "at most {room} connections are served at once, since the system allows {files} open files (`ulimit -n`)"
-        );
-        config.serving.max_connections = room;
-    }
 }
 
 /// Listens where the configuration says, or where a service manager does already.
@@ -107,6 +95,27 @@ async fn open(config: &Config) -> anyhow::Result<Doors> {
         },
     };
     Ok(Doors { public, admin })
+}
+
+/// Room for how many connections there is, of those that are wanted: seeds are read and feeds written
+/// while it is full.
+fn room(wanted: usize) -> usize {
+    // Thousands of connections need more than the thousand files that many systems begin with.
+    if let Ok((files, most)) = rlimit::Resource::NOFILE.get()
+        && files < most
+    {
+        let _ = rlimit::Resource::NOFILE.set(most, most);
+    }
+    let Ok((files, _)) = rlimit::Resource::NOFILE.get() else { return wanted };
+    let room = files.saturating_sub(OTHER_FILES).max(files / 2);
+    let room = usize::try_from(room).unwrap_or(usize::MAX).max(1);
+    if room < wanted {
+        warn!(
+            "the system lets this process open {files} files: there is room for {room} connections, and not \
+             for {wanted}; `LimitNOFILE=` of its unit, or `ulimit -n`, allows more"
+        );
+    }
+    room.min(wanted)
 }
 
 /// Reads the configuration again at each SIGHUP. One that is wrong is told, and not taken up.

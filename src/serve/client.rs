@@ -46,6 +46,9 @@ fn hop_address(hop: &str) -> Option<IpAddr> {
 
 /// How many polls one counts for that could not be answered with 304, because it has no validators.
 const UNCONDITIONAL: u32 = 4;
+/// A store that is full later than it can be, by more than requests at once see it out of order, was
+/// taken from before the clock was set back.
+const SET_BACK: Duration = Duration::from_secs(60);
 /// Most clients that are remembered.
 const MOST_CLIENTS: usize = 100_000;
 
@@ -87,6 +90,7 @@ impl Limit {
         let store = milliseconds(store);
         let cost = milliseconds(fresh * if has_validators(fields) { 1 } else { UNCONDITIONAL }).min(store);
         let taken = full_at.fetch_update(Relaxed, Relaxed, |full_at| {
+            let full_at = if full_at > now + store + milliseconds(SET_BACK) { 0 } else { full_at };
             let next = full_at.max(now) + cost;
             // Requests at the same time may see it in another order than that of their instants.
             (next <= now + store || cost == 0).then_some(next)
@@ -165,6 +169,8 @@ mod tests {
         let often: Vec<_> = (0..100).collect();
         assert_eq!(polls_of(Duration::from_secs(1), 4, &with, &often), vec![0; 100]);
         assert_eq!(polls_of(Duration::ZERO, 5, &with, &[2, 1, 2]), [0; 3], "what may not be kept is free");
+        let set_back = [10_000, 10_001, 10_002, 10_003, 10_004, 10_005, 0, 60];
+        assert_eq!(polls(6, &with, &set_back), [0; 8], "who polled by a clock that was set back is let in");
     }
 
     #[test]

@@ -3,10 +3,13 @@
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
+use std::time::SystemTime;
 
 use hyper::Request;
 use hyper::body::Incoming;
+use hyper::header::DATE;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -16,10 +19,25 @@ use tracing::debug;
 use super::Answers;
 use super::client::Peer;
 use super::pace::Paced;
+use super::respond;
 use super::room::{Place, Room};
 
 /// Largest head of a request, in bytes; as much is read ahead of the answers, too.
 const LARGEST_HEAD: usize = 16 * 1024;
+
+/// The latest second that answers were given in, since 1970.
+static LATEST: AtomicU64 = AtomicU64::new(0);
+
+/// The time, if the clock was set back: hyper goes on saying the date that it said last until the clock
+/// is past it again.
+fn set_back(now: SystemTime) -> Option<SystemTime> {
+    let second = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let latest = LATEST.load(Ordering::Relaxed);
+    if latest < second {
+        LATEST.store(second, Ordering::Relaxed);
+    }
+    (second < latest).then_some(now)
+}
 
 /// Answers the requests of a connection until it ends, or the room is closed.
 pub(super) async fn converse<S, A>(stream: S, peer: Peer, answers: Arc<A>, room: Arc<Room>, place: Place)
@@ -31,7 +49,13 @@ where
     let answers = Arc::new(answers);
     let service = service_fn(move |request: Request<Incoming>| {
         let answers = answers.clone();
-        async move { Ok::<_, Infallible>(answers.answer(&request, peer).await) }
+        async move {
+            let mut answer = answers.answer(&request, peer).await;
+            if let Some(now) = set_back(SystemTime::now()) {
+                answer.headers_mut().insert(DATE, respond::date(now));
+            }
+            Ok::<_, Infallible>(answer)
+        }
     });
     let connection = http1::Builder::new()
         // Bodies are shared between answers, not copied: gathering those of pipelined requests

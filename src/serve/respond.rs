@@ -178,7 +178,7 @@ fn full(representation: &Representation, coding: Coding) -> HeaderMap {
 }
 
 /// A date as HTTP has it, which is visible ASCII.
-fn date(at: SystemTime) -> HeaderValue {
+pub(super) fn date(at: SystemTime) -> HeaderValue {
     HeaderValue::try_from(httpdate::fmt_http_date(at)).unwrap_or(HeaderValue::from_static(""))
 }
 
