@@ -12,6 +12,7 @@ mod hostile;
 mod kill;
 mod live;
 mod packaging;
+mod machine;
 mod pages;
 mod records;
 mod remembered;

@@ -1,5 +1,6 @@
 //! The server as its operator meets it: sockets, signals, codings, clients that misbehave.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -13,37 +14,51 @@ use sower::args::Settings;
 use crate::support::{Connection, DEADLINE, Response, Workspace, all_the_while, dated, eventually, titles};
 
 /// The real binary at Unix sockets, until it is told to stop.
-struct Served {
-    child: Child,
-    socket: PathBuf,
-    admin: PathBuf,
+pub(crate) struct Served {
+    pub(crate) child: Child,
+    pub(crate) socket: PathBuf,
+    pub(crate) admin: PathBuf,
 }
 
 impl Served {
-    fn start(work: &Workspace, flags: &[&str], variables: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(work: &Workspace, flags: &[&str], variables: &[(&str, &str)]) -> Self {
+        Self::start_under(&[], work, flags, variables)
+    }
+
+    /// Starts it by way of another program, which runs what its arguments end with in its own place.
+    pub(crate) fn start_under(
+        program: &[&str],
+        work: &Workspace,
+        flags: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
         let (socket, admin) = (work.path().join("public.sock"), work.path().join("admin.sock"));
         let [listen, admin_listen] = [&socket, &admin].map(|path| format!("unix:{}", path.display()));
-        let mut command = work.command("serve");
-        command.args(["--listen", &listen, "--admin-listen", &admin_listen]).args(flags);
+        let sower = work.command("serve");
+        let words = program.iter().map(OsStr::new).chain([sower.get_program()]).chain(sower.get_args());
+        let mut words = words.chain(["--listen", &listen, "--admin-listen", &admin_listen].map(OsStr::new));
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words).args(flags).current_dir(work.path());
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("NO_COLOR", "1");
         command.envs(variables.iter().copied()).stderr(Stdio::piped()).stdout(Stdio::piped());
         Self { child: command.spawn().unwrap(), socket, admin }
     }
 
-    fn get(&self, path: &str) -> Response {
+    pub(crate) fn get(&self, path: &str) -> Response {
         Connection::to_socket(&self.socket).request("GET", path, &[])
     }
 
-    fn admin(&self, path: &str) -> Response {
+    pub(crate) fn admin(&self, path: &str) -> Response {
         Connection::to_socket(&self.admin).request("GET", path, &[])
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let kill = Command::new("kill").args([name, &self.child.id().to_string()]).status();
         assert!(kill.unwrap().success());
     }
 
     /// Tells it to stop, and gives what it wrote to standard output and to the log.
-    fn stop(mut self) -> (String, String) {
+    pub(crate) fn stop(mut self) -> (String, String) {
         self.signal("-TERM");
         let (mut out, mut log) = (String::new(), String::new());
         self.child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
@@ -60,7 +75,7 @@ impl Drop for Served {
     }
 }
 
-fn text(response: &Response) -> String {
+pub(crate) fn text(response: &Response) -> String {
     String::from_utf8(response.body.clone()).unwrap()
 }
 

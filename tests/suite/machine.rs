@@ -1,0 +1,708 @@
+//! Faults of the machine: serving goes on, or stops with a clear sentence; nothing is lost; and what
+//! comes back recovers by itself.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+use chrono::Utc;
+
+use crate::cold::{Tree, files};
+use crate::serving::{Served, text};
+use crate::support::{
+    Connection, Response, Workspace, address, dated, eventually, same, seed, throughout, titles, within,
+};
+
+/// Says why a test shows nothing here.
+pub(crate) fn skipped(why: &str) {
+    let mut stderr = io::stderr().lock();
+    writeln!(stderr, "skipped: {why}").unwrap();
+}
+
+fn succeeds(words: &[&str]) -> bool {
+    Command::new(words[0]).args(&words[1..]).output().is_ok_and(|output| output.status.success())
+}
+
+fn sorted(mut titles: Vec<String>) -> Vec<String> {
+    titles.sort();
+    titles
+}
+
+pub(crate) fn shows(served: &Served, expected: &[&str]) {
+    eventually(&format!("{expected:?} are served"), || {
+        sorted(titles(&served.get("/all.atom").body)) == expected
+    });
+}
+
+pub(crate) fn is_ready(served: &Served) {
+    let mut said = String::new();
+    within(Duration::from_secs(20), "it is ready", || {
+        let ready = served.admin("/readyz");
+        said = text(&ready);
+        ready.status == 200
+    });
+    assert!(said.starts_with("ready"), "{said}");
+}
+
+/// Waits until it says that it is not ready, for this reason.
+pub(crate) fn says(served: &Served, reason: &str) {
+    eventually(&format!("it says {reason:?}"), || {
+        let ready = served.admin("/readyz");
+        ready.status == 503 && text(&ready).contains(reason)
+    });
+}
+
+/// The mirror in a directory, without the list of its files and what does not belong to it.
+fn mirrored(feeds: &Path) -> Tree {
+    let mut files = files(feeds);
+    files.retain(|path, _| ![".sower", BALLAST].contains(&path.as_str()) && !path.ends_with(UNFINISHED));
+    files
+}
+
+/// Waits until each file in a directory is what is served, and there is one for each of these topics.
+pub(crate) fn in_step(feeds: &Path, served: &Served, topics: &[&str]) {
+    let mut trees = (Tree::new(), Tree::new());
+    let mut is_in_step = || {
+        let mirror = mirrored(feeds);
+        let there = |topic: &&str| mirror.contains_key(&format!("topics/{topic}.atom"));
+        let complete = topics.iter().all(there) && mirror.contains_key("all.atom");
+        let says_so = text(&served.admin("/metrics")).lines().any(|line| line == "sower_mirror_in_step 1");
+        let mut connection = Connection::to_socket(&served.socket);
+        let mut get = |path: &String| connection.request("GET", &format!("/{}", address(path)), &[]).body;
+        let is = mirror.keys().map(|path| (path.clone(), get(path))).collect();
+        trees = (mirror, is);
+        says_so && complete && trees.0 == trees.1
+    };
+    within(Duration::from_secs(20), "the mirror is in step", &mut is_in_step);
+    same(&trees.0, &trees.1);
+}
+
+/// How the names of files end that do not have all their bytes.
+const UNFINISHED: &str = ".sower-unfinished";
+/// What takes the room on a disk.
+const BALLAST: &str = "ballast";
+
+/// Disks that only one daemon sees, if this user may mount any.
+struct Disks {
+    enter: &'static [&'static str],
+    leave: &'static [&'static str],
+}
+
+impl Disks {
+    fn new() -> Option<Self> {
+        let ways: [Self; 2] = [
+            Self { enter: &["unshare", "--mount"], leave: &["--mount"] },
+            Self {
+                enter: &["unshare", "--mount", "--map-root-user"],
+                leave: &["--mount", "--user", "--preserve-credentials"],
+            },
+        ];
+        let mounts = |way: &Self| {
+            succeeds(&[way.enter, &["sh", "-c", "mount -t tmpfs -o size=4k none /mnt"]].concat())
+        };
+        let way = ways.into_iter().find(mounts);
+        if way.is_none() {
+            skipped("this user may mount nothing, not even for itself");
+        }
+        way
+    }
+
+    /// Serves with a small disk at a path of the workspace.
+    fn serve(&self, work: &Workspace, path: &str, options: &str, variables: &[(&str, &str)]) -> Served {
+        fs::create_dir_all(work.path().join(path)).unwrap();
+        let script = format!("mount -t tmpfs -o {options} none {path} && exec \"$@\"");
+        Served::start_under(&[self.enter, &["sh", "-c", &script, "sh"]].concat(), work, &[], variables)
+    }
+
+    fn remount(&self, served: &Served, path: &Path, options: &str) {
+        let (process, options) = (served.child.id().to_string(), format!("remount,{options}"));
+        let enter = ["nsenter", "--target", &process];
+        let mount = ["mount", "-o", &options, path.to_str().unwrap()];
+        let remounts = [&enter[..], self.leave, &mount].concat();
+        assert!(succeeds(&remounts), "{remounts:?}");
+    }
+}
+
+/// A path as the daemon sees it.
+fn seen_by(served: &Served, path: &Path) -> PathBuf {
+    PathBuf::from(format!("/proc/{}/root{}", served.child.id(), path.display()))
+}
+
+/// Writes until there is no room left.
+fn fill(directory: &Path) {
+    let mut ballast = File::create(directory.join(BALLAST)).unwrap();
+    let full = (0..100_000).find_map(|_| ballast.write_all(&[0; 4096]).err()).unwrap();
+    assert_eq!(full.kind(), io::ErrorKind::StorageFull);
+}
+
+#[test]
+fn on_a_full_disk_serving_goes_on_and_feeds_are_written_once_there_is_room() {
+    let Some(disks) = Disks::new() else { return };
+    let work = Workspace::new();
+    work.write("a.md", dated("A", "One"));
+    let served = disks.serve(&work, "feeds", "size=4k", &[]);
+    shows(&served, &["A"]);
+    let feeds = seen_by(&served, &work.feeds());
+    says(&served, "the feeds directory cannot be kept in step");
+    says(&served, "No space left on device");
+    disks.remount(&served, &work.feeds(), "size=1m");
+    is_ready(&served);
+    in_step(&feeds, &served, &["one"]);
+
+    let before = mirrored(&feeds);
+    fill(&feeds);
+    // A list of files that grows, files that change, and a file that is new.
+    work.write("b.md", dated("B", "[One, Two]"));
+    shows(&served, &["A", "B"]);
+    says(&served, "No space left on device");
+    let mut connection = Connection::to_socket(&served.socket);
+    for (path, body) in mirrored(&feeds) {
+        let is = connection.request("GET", &format!("/{}", address(&path)), &[]).body;
+        assert!(before.get(&path) == Some(&body) || body == is, "{path} is neither old nor new");
+    }
+    fs::remove_file(feeds.join(BALLAST)).unwrap();
+    is_ready(&served);
+    in_step(&feeds, &served, &["one", "two"]);
+    let (_, log) = served.stop();
+    assert_eq!(log.matches("the feeds directory is in step again").count(), 2, "{log}");
+}
+
+#[test]
+fn a_feeds_directory_that_is_read_only_for_a_while_is_written_after() {
+    let Some(disks) = Disks::new() else { return };
+    let work = Workspace::new();
+    work.write("a.md", dated("A", "One"));
+    let served = disks.serve(&work, "feeds", "size=1m,ro", &[]);
+    shows(&served, &["A"]);
+    let feeds = seen_by(&served, &work.feeds());
+    says(&served, "Read-only file system");
+    disks.remount(&served, &work.feeds(), "rw");
+    is_ready(&served);
+    in_step(&feeds, &served, &["one"]);
+    disks.remount(&served, &work.feeds(), "ro");
+    let before = files(&feeds);
+    work.write("b.md", dated("B", "[One, Two]"));
+    shows(&served, &["A", "B"]);
+    says(&served, "Read-only file system");
+    same(&files(&feeds), &before);
+    disks.remount(&served, &work.feeds(), "rw");
+    is_ready(&served);
+    in_step(&feeds, &served, &["one", "two"]);
+    served.stop();
+}
+
+#[test]
+fn a_feeds_directory_that_is_removed_or_in_the_way_is_made_again() {
+    let work = Workspace::new();
+    work.write("a.md", dated("A", "One"));
+    // At first its path leads through a file.
+    let (way, aside) = (work.path().join("way"), work.path().join("aside"));
+    fs::write(&way, "mine").unwrap();
+    let served = Served::start(&work, &["--feeds", "way/feeds"], &[]);
+    let feeds = way.join("feeds");
+    shows(&served, &["A"]);
+    says(&served, "Not a directory");
+    fs::rename(&way, &aside).unwrap();
+    is_ready(&served);
+    in_step(&feeds, &served, &["one"]);
+
+    fs::remove_dir_all(&feeds).unwrap();
+    work.write("b.md", dated("B", "[One, Two]"));
+    shows(&served, &["A", "B"]);
+    in_step(&feeds, &served, &["one", "two"]);
+
+    fs::remove_dir_all(&feeds).unwrap();
+    fs::rename(&aside, &feeds).unwrap();
+    work.write("c.md", dated("C", "Three"));
+    shows(&served, &["A", "B", "C"]);
+    says(&served, "the feeds directory cannot be kept in step");
+    assert_eq!(fs::read_to_string(&feeds).unwrap(), "mine");
+    fs::remove_file(&feeds).unwrap();
+    is_ready(&served);
+    in_step(&feeds, &served, &["one", "two", "three"]);
+    served.stop();
+}
+
+#[test]
+fn what_cannot_be_remembered_for_a_full_disk_is_remembered_in_the_end() {
+    let Some(disks) = Disks::new() else { return };
+    let work = Workspace::new();
+    for number in 0..20 {
+        work.write(&format!("{number}.md"), dated(&format!("Number {number}"), "One"));
+    }
+    let age = |path: PathBuf| {
+        let changed = fs::metadata(path).unwrap().ctime();
+        Utc::now().timestamp() - changed
+    };
+    eventually("what was written may be remembered", || age(work.seed("19.md")) > 3);
+    let cache = work.path().join("cache");
+    let variables = [("XDG_CACHE_HOME", cache.to_str().unwrap())];
+    let served = disks.serve(&work, "cache", "size=4k", &variables);
+    eventually("all are served", || titles(&served.get("/all.atom").body).len() == 20);
+    is_ready(&served);
+    let seen = seen_by(&served, &cache.join("sower"));
+    eventually("it was tried", || seen.is_dir());
+    // Whoever has it open keeps the disk, which goes with the daemon.
+    let open = File::open(seen).unwrap();
+    work.write("20.md", dated("Number 20", "One"));
+    eventually("all are served", || titles(&served.get("/all.atom").body).len() == 21);
+    disks.remount(&served, &cache, "size=1m");
+    let (_, log) = served.stop();
+    let told: Vec<_> = log.lines().filter(|line| line.contains("cannot be remembered in")).collect();
+    assert_eq!(told.len(), 1, "{log}");
+    assert!(told[0].contains("No space left on device"), "{log}");
+    let directory = format!("/proc/self/fd/{}", open.as_raw_fd());
+    let left: Vec<_> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(left.len() == 1 && left[0].extension().unwrap() == "seeds", "{left:?}");
+    assert!(fs::metadata(&left[0]).unwrap().len() > 4096);
+}
+
+/// What has even root obey modes, if there is a way.
+fn obedient(work: &Workspace) -> Option<&'static [&'static str]> {
+    const WAYS: [&[&str]; 2] = [&[], &["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]];
+    let locked = work.path().join("locked");
+    fs::write(&locked, "").unwrap();
+    fs::set_permissions(&locked, Permissions::from_mode(0o000)).unwrap();
+    let obeys = |way: &&&[&str]| !succeeds(&[way, &["cat", locked.to_str().unwrap()][..]].concat());
+    let way = WAYS.iter().find(|way| succeeds(&[way, &["true"][..]].concat()) && obeys(way));
+    if way.is_none() {
+        skipped("nothing keeps this user from reading a file, and `setpriv` cannot change that");
+    }
+    way.copied()
+}
+
+#[test]
+fn seeds_that_cannot_be_read_for_a_while_stay_and_are_followed_after() {
+    let work = Workspace::new();
+    let Some(obedient) = obedient(&work) else { return };
+    let mode = |path: &str, mode| {
+        fs::set_permissions(work.seed(path), Permissions::from_mode(mode)).unwrap();
+    };
+    for (path, title) in [("a.md", "A"), ("folder/b.md", "B"), ("folder/deep/c.md", "C"), ("late/d.md", "D")]
+    {
+        work.write(path, dated(title, "One"));
+    }
+    mode("late", 0o000);
+    let served = Served::start_under(obedient, &work, &[], &[]);
+    let faults = |number: usize| {
+        let line = format!("sower_faults {number}");
+        eventually(&line, || text(&served.admin("/metrics")).lines().any(|shown| shown == line));
+    };
+    shows(&served, &["A", "B", "C"]);
+    faults(1);
+    mode("late", 0o755);
+    shows(&served, &["A", "B", "C", "D"]);
+    faults(0);
+
+    mode("a.md", 0o000);
+    mode("folder", 0o000);
+    work.write("late/d.md", dated("D, changed", "One"));
+    shows(&served, &["A", "B", "C", "D, changed"]);
+    faults(2);
+    mode("a.md", 0o644);
+    mode("folder", 0o755);
+    work.write("folder/deep/c.md", dated("C, changed", "One"));
+    shows(&served, &["A", "B", "C, changed", "D, changed"]);
+    faults(0);
+
+    let root = work.seeds();
+    fs::set_permissions(&root, Permissions::from_mode(0o000)).unwrap();
+    says(&served, "seeds cannot be read: Permission denied");
+    shows(&served, &["A", "B", "C, changed", "D, changed"]);
+    // By root, or else this user may not either.
+    fs::set_permissions(&root, Permissions::from_mode(0o755)).unwrap();
+    work.write("a.md", dated("A, changed", "One"));
+    work.remove("folder/b.md");
+    is_ready(&served);
+    shows(&served, &["A, changed", "C, changed", "D, changed"]);
+    let (_, log) = served.stop();
+    assert!(log.contains("a.md: this cannot be read: Permission denied"), "{log}");
+
+    fs::set_permissions(&root, Permissions::from_mode(0o000)).unwrap();
+    let mut never = Served::start_under(obedient, &work, &[], &[]);
+    assert_eq!(never.child.wait().unwrap().code(), Some(1));
+    let mut told = String::new();
+    never.child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+    assert!(
+        told.contains("cannot be read: Permission denied (os error 13); `--seeds` names another"),
+        "{told}"
+    );
+    fs::set_permissions(&root, Permissions::from_mode(0o755)).unwrap();
+}
+
+/// What a shell runs in its own place, under a limit.
+fn limited(limit: &str) -> [String; 4] {
+    ["sh".to_owned(), "-c".to_owned(), format!("ulimit -c 0; ulimit {limit} && exec \"$@\""), "sh".to_owned()]
+}
+
+fn start_limited(limit: &str, work: &Workspace, flags: &[&str]) -> Served {
+    let words = limited(limit);
+    Served::start_under(&words.each_ref().map(String::as_str), work, flags, &[])
+}
+
+const POLL: &[u8] = b"GET /all.atom HTTP/1.1\r\nHost: a\r\n\r\n";
+
+#[test]
+fn there_is_room_for_as_many_connections_as_files_may_be_open_and_some_are_left() {
+    let work = Workspace::new();
+    work.write("a.md", dated("A", "One"));
+    let served = start_limited("-n 100", &work, &[]);
+    shows(&served, &["A"]);
+    let mut reader = Connection::to_socket(&served.socket);
+    let mut crowd: Vec<_> = (0..120).map(|_| Connection::to_socket(&served.socket)).collect();
+    for connection in &mut crowd {
+        connection.send(POLL);
+    }
+    let mut others = crowd.split_off(40);
+    for connection in &mut crowd {
+        assert_eq!(connection.answer("GET").status, 200);
+    }
+    // All places are taken, and seeds are followed and mirrored all the same.
+    for title in ["Changed", "Changed again"] {
+        work.write("a.md", dated(title, "[One, Two]"));
+        eventually("a change is served to who is there already", || {
+            titles(&reader.request("GET", "/all.atom", &[]).body) == [title]
+        });
+        eventually("it is mirrored", || {
+            mirrored(&work.feeds()).get("all.atom").is_some_and(|feed| titles(feed) == [title])
+        });
+    }
+    drop(crowd);
+    while let Some(mut next) = others.pop() {
+        assert_eq!(next.answer("GET").status, 200, "{} wait still", others.len());
+    }
+    let (_, log) = served.stop();
+    assert!(log.contains("open 100 files: there is room for 50 connections, and not for 10000"), "{log}");
+    assert!(!log.contains("too many") && !log.contains("Too many"), "{log}");
+}
+
+/// Sets how many files a process may open.
+fn limit_files(served: &Served, files: usize) {
+    let process = served.child.id().to_string();
+    assert!(succeeds(&["prlimit", "--pid", &process, &format!("--nofile={files}:")]));
+}
+
+#[test]
+fn with_too_many_open_files_polls_go_on_and_what_waited_is_done_after() {
+    if !succeeds(&["prlimit", "--version"]) {
+        return skipped("there is no `prlimit`");
+    }
+    let work = Workspace::new();
+    work.write("a.md", dated("A", "One"));
+    let served = start_limited("-n 200", &work, &[]);
+    is_ready(&served);
+    in_step(&work.feeds(), &served, &["one"]);
+    let mut reader = Connection::to_socket(&served.socket);
+    let mut operator = Connection::to_socket(&served.admin);
+    assert_eq!(reader.request("GET", "/all.atom", &[]).status, 200);
+    assert_eq!(operator.request("GET", "/readyz", &[]).status, 200);
+    let open = |number: &usize| Path::new(&format!("/proc/{}/fd/{number}", served.child.id())).exists();
+    limit_files(&served, (0..200).find(|number| !open(number)).unwrap());
+    let mut waiting = Connection::to_socket(&served.socket);
+    waiting.send(POLL);
+    work.write("b.md", dated("B", "[One, Two]"));
+    work.write("folder/c.md", dated("C", "One"));
+    eventually("it says so", || {
+        let ready = operator.request("GET", "/readyz", &[]);
+        ready.status == 503 && text(&ready).contains("Too many open files")
+    });
+    throughout(Duration::from_millis(500), || {
+        assert_eq!(titles(&reader.request("GET", "/all.atom", &[]).body), ["A"]);
+    });
+    limit_files(&served, 200);
+    assert_eq!(waiting.answer("GET").status, 200);
+    is_ready(&served);
+    shows(&served, &["A", "B", "C"]);
+    in_step(&work.feeds(), &served, &["one", "two"]);
+    let (_, log) = served.stop();
+    assert!(log.contains("a connection cannot be accepted: Too many open files"), "{log}");
+    assert!(!log.contains("fault:"), "no seed is at fault: {log}");
+}
+
+/// The library that tells a process another time, where it is installed.
+fn another_clock() -> Option<PathBuf> {
+    let directories = ["/usr/lib", "/usr/lib64", "/usr/local/lib"].map(fs::read_dir).into_iter().flatten();
+    let below = directories.flatten().flatten().map(|entry| entry.path().join("faketime"));
+    let places = ["/usr/lib/faketime", "/usr/lib64/faketime"].map(PathBuf::from).into_iter().chain(below);
+    let library = places.map(|place| place.join("libfaketime.so.1")).find(|library| library.exists());
+    if library.is_none() {
+        skipped("there is no libfaketime; `apt-get install faketime` installs it");
+    }
+    library
+}
+
+fn date(response: &Response, field: &str) -> SystemTime {
+    httpdate::parse_http_date(response.field(field)).unwrap_or_else(|_| panic!("{response:?}"))
+}
+
+#[test]
+fn a_clock_that_is_set_forward_and_back_makes_no_date_in_the_future_and_takes_nothing_back() {
+    let Some(library) = another_clock() else { return };
+    let work = Workspace::new();
+    let day = chrono::Duration::days(1);
+    work.write("a.md", dated("A", "One"));
+    let due = (Utc::now() + day).to_rfc3339();
+    work.write("later.md", seed("Later", "Later", &format!("date: {due}\n")));
+    let clock = work.path().join("clock");
+    let set = |offset: &str| {
+        fs::write(work.path().join("clock.new"), offset).unwrap();
+        fs::rename(work.path().join("clock.new"), &clock).unwrap();
+    };
+    set("+0");
+    let variables = [
+        ("LD_PRELOAD", library.to_str().unwrap()),
+        ("FAKETIME_TIMESTAMP_FILE", clock.to_str().unwrap()),
+        ("FAKETIME_NO_CACHE", "1"),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+        ("DONT_FAKE_MONOTONIC", "1"),
+        ("NO_FAKE_STAT", "1"),
+    ];
+    let served = Served::start(&work, &[], &variables);
+    // How many days it is by the clock of the daemon from now.
+    let days = |response: &Response| {
+        let date = chrono::DateTime::<Utc>::from(date(response, "date"));
+        (date - Utc::now() + day / 2).num_seconds().div_euclid(day.num_seconds())
+    };
+    let get = |tag: &str| {
+        let mut connection = Connection::to_socket(&served.socket);
+        let response = connection.request("GET", "/all.atom", &[("If-None-Match", tag)]);
+        // The date of an answer may be a moment old.
+        let now = date(&response, "date") + Duration::from_secs(1);
+        assert!(date(&response, "last-modified") <= now, "{:?}", response.fields);
+        response
+    };
+    let at = |expected: i64, shown: &[&str]| {
+        eventually(&format!("{shown:?} are served {expected} days from now"), || {
+            let response = get("");
+            days(&response) == expected && sorted(titles(&response.body)) == shown
+        });
+        assert_eq!(served.admin("/readyz").status, 200, "nobody is late by a clock that was set");
+    };
+    at(0, &["A"]);
+    in_step(&work.feeds(), &served, &["one"]);
+    set("+2d");
+    at(2, &["A", "Later"]);
+    in_step(&work.feeds(), &served, &["one", "later"]);
+    set("-2d");
+    at(-2, &["A", "Later"]);
+    let before = get("");
+    assert_eq!(get(before.tag()).status, 304);
+    work.write("a.md", dated("Changed", "One"));
+    at(-2, &["Changed", "Later"]);
+    let mut connection = Connection::to_socket(&served.socket);
+    let since = [("If-Modified-Since", before.field("last-modified"))];
+    let response = connection.request("GET", "/all.atom", &since);
+    assert_eq!(response.status, 200, "nobody is told that nothing changed: {:?}", response.fields);
+    set("+0");
+    at(0, &["Changed", "Later"]);
+    work.write("b.md", dated("B", "Two"));
+    at(0, &["B", "Changed", "Later"]);
+    served.stop();
+
+    // By the right clock the record is not due yet, and files of the mirror are of the future.
+    let again = Served::start(&work, &[], &[]);
+    shows(&again, &["B", "Changed"]);
+    for path in ["/all.atom", "/topics/one.atom", "/topics/later.atom"] {
+        let response = again.get(path);
+        let now = date(&response, "date") + Duration::from_secs(1);
+        assert!(date(&response, "last-modified") <= now, "{path}: {:?}", response.fields);
+    }
+    again.stop();
+}
+
+#[test]
+fn too_little_memory_is_refused_in_words_or_served_with() {
+    let work = Workspace::new();
+    work.write("a.md", dated("A", "One"));
+    let (mut refused, mut answered) = (0, 0);
+    for megabytes in (30..100).step_by(6).chain([1000]) {
+        let mut served = start_limited(&format!("-v {}", megabytes * 1024), &work, &[]);
+        let answers = |served: &Served| {
+            let mut stream = std::os::unix::net::UnixStream::connect(&served.socket).ok()?;
+            stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+            stream.write_all(POLL).ok()?;
+            let mut begins = [0; 12];
+            stream.read_exact(&mut begins).ok()?;
+            Some(begins == *b"HTTP/1.1 200")
+        };
+        let mut ended = None;
+        eventually(&format!("it serves with {megabytes} MB, or ends"), || {
+            ended = served.child.try_wait().unwrap();
+            ended.is_some() || answers(&served) == Some(true)
+        });
+        if let Some(status) = ended {
+            let mut told = String::new();
+            served.child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+            assert!(!status.success(), "{status}");
+            // The words of the system, of the loader and of Rust.
+            let words = ["memory", "Resource temporarily unavailable", "failed to map", "broke down"];
+            assert!(words.iter().any(|words| told.contains(words)), "{megabytes} MB: {status}: {told}");
+            refused += 1;
+        } else {
+            answered += 1;
+        }
+        fs::remove_file(&served.socket).ok();
+    }
+    assert!(refused > 0 && answered > 0, "{refused} {answered}");
+}
+
+#[test]
+fn a_seed_that_memory_has_no_room_for_is_a_fault_of_its_own() {
+    let work = Workspace::new();
+    work.write("a.md", dated("A", "One"));
+    let served = start_limited("-v 500000", &work, &["--max-seed-size", "1024MiB"]);
+    shows(&served, &["A"]);
+    File::create(work.seed("big.md")).unwrap().set_len(900 << 20).unwrap();
+    work.write("b.md", dated("B", "One"));
+    shows(&served, &["A", "B"]);
+    eventually("the fault is told", || {
+        text(&served.admin("/metrics")).lines().any(|line| line == "sower_faults 1")
+    });
+    work.write("big.md", dated("No more", "One"));
+    shows(&served, &["A", "B", "No more"]);
+    let (_, log) = served.stop();
+    assert!(log.contains("big.md: this cannot be read: "), "{log}");
+}
+
+#[test]
+fn a_process_that_was_stopped_catches_up_once_it_goes_on() {
+    let work = Workspace::new();
+    for (path, title) in [("a.md", "A"), ("old/b.md", "B"), ("gone.md", "Gone")] {
+        let more = format!("id: urn:example:{title}\ndate: 2024-01-01\n");
+        work.write(path, seed(title, "One", &more));
+    }
+    let served = Served::start(&work, &[], &[]);
+    shows(&served, &["A", "B", "Gone"]);
+    in_step(&work.feeds(), &served, &["one"]);
+    let mut connection = Connection::to_socket(&served.socket);
+    assert_eq!(connection.request("GET", "/all.atom", &[]).status, 200);
+    let due = Utc::now() + chrono::Duration::seconds(2);
+    work.write("soon.md", seed("Soon", "Soon", &format!("date: {}\n", due.to_rfc3339())));
+    served.signal("-STOP");
+    let stat = format!("/proc/{}/stat", served.child.id());
+    eventually("it is stopped", || fs::read_to_string(&stat).unwrap().contains(") T "));
+    connection.send(POLL);
+    let mut waiting = Connection::to_socket(&served.socket);
+    waiting.send(POLL);
+    work.write("a.md", dated("Changed", "[One, Two]"));
+    work.rename("old", "new");
+    work.write("new/deep/d.md", dated("D", "Two"));
+    work.remove("gone.md");
+    eventually("the scheduled record is due", || due < Utc::now());
+    served.signal("-CONT");
+    for connection in [&mut connection, &mut waiting] {
+        assert_eq!(connection.answer("GET").status, 200);
+    }
+    shows(&served, &["B", "Changed", "D", "Soon"]);
+    is_ready(&served);
+    in_step(&work.feeds(), &served, &["one", "two", "soon"]);
+    served.stop();
+}
+
+/// Has a process that is about to write this file wait for ever.
+fn bar(file: &Path) {
+    let name = file.file_name().unwrap().to_str().unwrap();
+    let pipe = file.with_file_name(format!(".{name}{UNFINISHED}"));
+    assert!(succeeds(&["mkfifo", pipe.to_str().unwrap()]));
+}
+
+/// Everything in a directory that a process was about to write.
+fn unfinished(feeds: &Path) -> usize {
+    let files = walkdir::WalkDir::new(feeds).into_iter().filter_map(Result::ok);
+    files.filter(|file| file.file_name().to_string_lossy().ends_with(UNFINISHED)).count()
+}
+
+#[test]
+fn a_process_that_is_killed_at_any_file_of_the_mirror_leaves_old_and_new_ones_and_the_next_goes_on() {
+    let work = Workspace::new();
+    let feeds = work.feeds();
+    let save = |version: usize| {
+        work.write(".saving", seed(&format!("Version {version}"), "[One, Two]", "date: 2024-02-01\n"));
+        work.rename(".saving", "a.md");
+    };
+    work.write("older.md", seed("Older", "One", "date: 2024-01-01\n"));
+    save(0);
+    let serve = || Served::start(&work, &["--entries", "1"], &[]);
+    let is_served = |served: &Served, version: usize| {
+        eventually("a change is served", || {
+            titles(&served.get("/all.atom").body) == [format!("Version {version}")]
+        });
+    };
+    // Which files a change changes.
+    let served = serve();
+    is_served(&served, 0);
+    in_step(&feeds, &served, &["one", "two"]);
+    let before = mirrored(&feeds);
+    save(1);
+    is_served(&served, 1);
+    in_step(&feeds, &served, &["one", "two"]);
+    let after = mirrored(&feeds);
+    let changed = after.keys().filter(|path| after[*path] != before[*path]).cloned();
+    // Archive documents come last, in an order of their own.
+    let (archives, others): (Vec<_>, Vec<_>) = changed.partition(|path| path.contains("/2024-"));
+    assert!(others.len() > 8 && !archives.is_empty(), "{others:?} {archives:?}");
+    drop(served);
+
+    for (step, path) in others.iter().chain(&archives).enumerate() {
+        let version = step + 2;
+        let mut served = serve();
+        in_step(&feeds, &served, &["one", "two"]);
+        assert_eq!(unfinished(&feeds), 0, "what the last one left is cleared away");
+        let old = mirrored(&feeds);
+        bar(&feeds.join(path));
+        save(version);
+        is_served(&served, version);
+        let is_new = |path: &String| fs::read(feeds.join(path)).unwrap() != old[path];
+        let (sooner, later) = others.split_at(step.min(others.len()));
+        eventually("all that is written before it is", || sooner.iter().all(is_new));
+        served.child.kill().unwrap();
+        served.child.wait().unwrap();
+        assert!(!later.iter().chain([path]).any(is_new), "{path} waited, and so did all after it");
+        for path in sooner {
+            let written = fs::read_to_string(feeds.join(path)).unwrap();
+            assert!(written.contains(&format!("Version {version}")), "{path} is whole: {written}");
+        }
+    }
+
+    // The list of files is written before any file that is new.
+    let mut served = serve();
+    in_step(&feeds, &served, &["one", "two"]);
+    let old = files(&feeds);
+    bar(&feeds.join(".sower"));
+    work.write("b.md", seed("Another", "Three", "date: 2024-03-01\n"));
+    eventually("a change is served", || titles(&served.get("/all.atom").body) == ["Another"]);
+    served.child.kill().unwrap();
+    served.child.wait().unwrap();
+    same(&files(&feeds), &old);
+    let served = serve();
+    in_step(&feeds, &served, &["one", "two", "three"]);
+    assert_eq!(unfinished(&feeds), 0);
+    served.stop();
+}
+
+#[test]
+fn a_process_that_is_killed_in_the_middle_of_a_file_leaves_nothing_of_it() {
+    let work = Workspace::new();
+    let feeds = work.feeds();
+    work.write("a.md", dated("A", "One"));
+    let served = Served::start(&work, &[], &[]);
+    in_step(&feeds, &served, &["one"]);
+    served.stop();
+    let old = mirrored(&feeds);
+    let body = "A line of which there are many.\n\n".repeat(4000);
+    work.write("long.md", dated("Long", "[One, Two]") + &body);
+    // The system kills who writes a file that is larger, at the byte that is too much.
+    let mut killed = start_limited("-f 128", &work, &["--watch", "poll"]);
+    eventually("it is killed", || killed.child.try_wait().unwrap().is_some());
+    assert_eq!(unfinished(&feeds), 1);
+    same(&mirrored(&feeds), &old);
+    let served = Served::start(&work, &[], &[]);
+    shows(&served, &["A", "Long"]);
+    in_step(&feeds, &served, &["one", "two"]);
+    assert_eq!(unfinished(&feeds), 0);
+    served.stop();
+}
