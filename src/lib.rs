@@ -10,6 +10,7 @@ pub mod fault;
 pub mod criteria;
 pub mod args;
 pub mod config;
+pub mod confinement;
 pub mod watch;
 pub mod seed;
 pub mod progress;

@@ -17,6 +17,7 @@ use rayon::prelude::*;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::archive::{Address, Archives};
+use crate::confinement;
 use crate::edition::Edition;
 use crate::feed::Selection;
 use crate::render::{self, Format, Publication};
@@ -36,7 +37,7 @@ const LOCK_AGAIN: Duration = Duration::from_millis(20);
 #[derive(Debug, thiserror::Error)]
 pub enum MirrorError {
     /// A file or directory cannot be written, read or removed.
-    #[error("the feeds directory cannot be kept in step: {}: {cause}; `--feeds` names another directory, `--feeds off` does without", path.display())]
+    #[error("the feeds directory cannot be kept in step: {}: {cause}{}; `--feeds` names another directory, `--feeds off` does without", path.display(), remedy(cause))]
     Io {
         /// The file or directory.
         path: PathBuf,
@@ -513,6 +514,10 @@ impl Mirror {
         self.list = list.into_bytes();
         Ok(())
     }
+}
+
+fn remedy(cause: &io::Error) -> &'static str {
+    if cause.kind() == io::ErrorKind::PermissionDenied { confinement::remedy() } else { "" }
 }
 
 fn io_error(path: &Path) -> impl Fn(io::Error) -> MirrorError {

@@ -13,6 +13,7 @@ use tracing_subscriber::fmt::time::ChronoLocal;
 use super::{cache, is_styled};
 use crate::args::Settings;
 use crate::config::{Address, Config};
+use crate::confinement::{Confinement, confine};
 use crate::daemon;
 use crate::serve::{Doors, Listener};
 use crate::service;
@@ -26,10 +27,14 @@ pub(super) fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     log();
     without_huge_pages();
     let cache = cache(&config);
+    // Before there is another thread: those that there are already would stay as they are.
+    let confinement = confine(&config, cache.as_deref());
+    info!("{confinement}");
     runtime()?.block_on(async {
         let doors = open(&config).await?;
         let listening = doors.public.iter().map(Listener::address).collect::<Result<Vec<_>, _>>()?;
-        let (reread, configs) = reread_on_signal(settings, config.clone(), listening.clone())?;
+        let first = First { config: config.clone(), listening: listening.clone(), confinement };
+        let (reread, configs) = reread_on_signal(settings, first)?;
         let (stop, again) = (stop_signal(1)?, stop_signal(2)?);
         let mut config = config.listening_on(listening);
         config.serving.max_connections = room(config.serving.max_connections);
@@ -118,19 +123,25 @@ fn room(wanted: usize) -> usize {
     room.min(wanted)
 }
 
+/// What later configurations are compared with.
+struct First {
+    config: Config,
+    listening: Vec<Address>,
+    confinement: Confinement,
+}
+
 /// Reads the configuration again at each SIGHUP. One that is wrong is told, and not taken up.
 #[cfg(unix)]
 fn reread_on_signal(
     settings: Settings,
-    first: Config,
-    listening: Vec<Address>,
+    first: First,
 ) -> anyhow::Result<(tokio::task::JoinHandle<()>, Receiver<Config>)> {
     use signal::unix::{SignalKind, signal};
     let mut hangup = signal(SignalKind::hangup())?;
     let (send, configs) = channel();
     let reread = tokio::spawn(async move {
         while hangup.recv().await.is_some() {
-            reread(settings.clone(), &first, &listening, &send);
+            reread(settings.clone(), &first, &send);
         }
     });
     Ok((reread, configs))
@@ -139,24 +150,30 @@ fn reread_on_signal(
 #[cfg(not(unix))]
 fn reread_on_signal(
     _: Settings,
-    _: Config,
-    _: Vec<Address>,
+    _: First,
 ) -> anyhow::Result<(tokio::task::JoinHandle<()>, Receiver<Config>)> {
     Ok((tokio::spawn(std::future::pending()), channel().1))
 }
 
 #[cfg(unix)]
-fn reread(settings: Settings, first: &Config, listening: &[Address], send: &Sender<Config>) {
+fn reread(settings: Settings, first: &First, send: &Sender<Config>) {
     // A manager that asked for it waits for the answer, whatever becomes of it.
     service::reloading();
     match Config::resolve(settings) {
         Ok(config) => {
-            for (key, stays) in config.serving.fixed(&first.serving) {
+            for (key, stays) in config.serving.fixed(&first.config.serving) {
                 if !stays {
                     warn!("`{key}` has changed, which needs a restart");
                 }
             }
-            let _ = send.send(config.listening_on(listening.to_owned()));
+            if let Some(feeds) = config.feeds.as_deref().filter(|feeds| !first.confinement.allows(feeds)) {
+                warn!(
+                    "`feeds` is {} now, where this process may not write since it is confined, \
+                     which needs a restart",
+                    feeds.display()
+                );
+            }
+            let _ = send.send(config.listening_on(first.listening.clone()));
         }
         Err(error) => {
             error!("{error}; the configuration before is kept");

@@ -7,6 +7,7 @@ mod addresses;
 mod architecture;
 mod cli;
 mod cold;
+mod confined;
 mod history;
 mod hostile;
 mod kill;

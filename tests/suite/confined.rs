@@ -1,0 +1,115 @@
+//! A daemon that Landlock confines, where the kernel has it: it writes nowhere else, and follows all that
+//! it should.
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use crate::machine::{in_step, is_ready, says, shows, skipped};
+use crate::serving::Served;
+use crate::support::{Workspace, dated};
+
+/// A daemon that is confined, if the kernel can do that; and where it says that it may write.
+fn confined(work: &Workspace) -> Option<(Served, String)> {
+    let mut served = Served::start(work, &[], &[]);
+    let log = served.child.stderr.as_mut().unwrap();
+    let (mut line, mut byte) = (Vec::new(), [0]);
+    while byte != *b"\n" {
+        log.read_exact(&mut byte).unwrap();
+        line.extend(byte);
+    }
+    let line = String::from_utf8(line).unwrap().trim_end().to_owned();
+    if !line.contains("confined by Landlock") {
+        assert!(line.contains("not confined: "), "{line}");
+        skipped(&line);
+        return None;
+    }
+    Some((served, line))
+}
+
+fn configure(work: &Workspace, served: &Served, lines: &str) {
+    fs::write(work.path().join("sower.yaml"), lines).unwrap();
+    served.signal("-HUP");
+}
+
+#[test]
+fn nothing_is_written_elsewhere_before_a_restart() {
+    let (work, elsewhere) = (Workspace::new(), tempfile::tempdir().unwrap());
+    work.write("a.md", dated("A", "One"));
+    let Some((served, may_write)) = confined(&work) else { return };
+    let beside = work.path().canonicalize().unwrap();
+    assert!(may_write.ends_with(&format!("but below {}", beside.display())), "{may_write}");
+    shows(&served, &["A"]);
+    in_step(&work.feeds(), &served, &["one"]);
+
+    configure(&work, &served, &format!("feeds: {}\n", elsewhere.path().join("feeds").display()));
+    says(&served, "Permission denied (os error 13); if that place was mounted or linked there since");
+    work.write("b.md", dated("B", "[One, Two]"));
+    shows(&served, &["A", "B"]);
+    assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
+
+    configure(&work, &served, "feeds: others\n");
+    is_ready(&served);
+    in_step(&work.path().join("others"), &served, &["one", "two"]);
+    let (_, log) = served.stop();
+    let told = "where this process may not write since it is confined, which needs a restart";
+    assert_eq!(log.matches(told).count(), 1, "{log}");
+    configure_and_restart(&work, elsewhere.path());
+}
+
+fn configure_and_restart(work: &Workspace, elsewhere: &Path) {
+    fs::write(work.path().join("sower.yaml"), format!("feeds: {}/feeds\n", elsewhere.display())).unwrap();
+    let served = Served::start(work, &[], &[]);
+    in_step(&elsewhere.join("feeds"), &served, &["one", "two"]);
+    served.stop();
+}
+
+#[test]
+fn seeds_are_followed_wherever_they_come_to_lie() {
+    let (work, elsewhere) = (Workspace::new(), tempfile::tempdir().unwrap());
+    let seeds = |name: &str, title: &str| {
+        let directory = elsewhere.path().join(name);
+        fs::create_dir(&directory).unwrap();
+        fs::write(directory.join("a.md"), dated(title, "One")).unwrap();
+        directory
+    };
+    let lead_to = |place: &Path| {
+        let link = work.path().join("link");
+        symlink(place, &link).unwrap();
+        fs::rename(link, work.seeds()).unwrap();
+    };
+    fs::remove_dir(work.seeds()).unwrap();
+    lead_to(&seeds("first", "First"));
+    let Some((served, _)) = confined(&work) else { return };
+    shows(&served, &["First"]);
+    let second = seeds("second", "Second");
+    lead_to(&second);
+    shows(&served, &["Second"]);
+    symlink(seeds("aside", "Aside").join("a.md"), second.join("linked.md")).unwrap();
+    shows(&served, &["Aside", "Second"]);
+    fs::remove_dir_all(&second).unwrap();
+    seeds("second", "Made again");
+    shows(&served, &["Made again"]);
+    let third = seeds("third", "Third");
+    configure(&work, &served, &format!("seeds: {}\n", third.display()));
+    shows(&served, &["Third"]);
+    served.stop();
+}
+
+#[test]
+fn a_feeds_directory_behind_a_link_is_written_and_may_be_made_again() {
+    let (work, elsewhere) = (Workspace::new(), tempfile::tempdir().unwrap());
+    work.write("a.md", dated("A", "One"));
+    let behind = elsewhere.path().join("feeds");
+    fs::create_dir(&behind).unwrap();
+    symlink(&behind, work.feeds()).unwrap();
+    let Some((served, _)) = confined(&work) else { return };
+    in_step(&behind, &served, &["one"]);
+    fs::remove_dir_all(&behind).unwrap();
+    fs::create_dir(&behind).unwrap();
+    work.write("b.md", dated("B", "Two"));
+    shows(&served, &["A", "B"]);
+    in_step(&behind, &served, &["one", "two"]);
+    served.stop();
+}
