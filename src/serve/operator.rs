@@ -194,7 +194,7 @@ pub(super) fn page(site: &Site) -> String {
         url: config.url.as_str(),
         version: env!("CARGO_PKG_VERSION"),
         now: time(now),
-        troubles: condition.troubles(now),
+        troubles: condition.troubles(),
         warnings: warnings(&condition, &seeds.census, &edition),
         serving: Serving::of(&edition, &condition),
         seeds,
@@ -243,7 +243,7 @@ impl Serving {
             published: time(edition.published),
             look: condition.served,
             looks: condition.looks,
-            looked: condition.looked.map(time),
+            looked: condition.looked.map(|(at, _)| time(at)),
             due: edition.next_due.map(time),
             watching: match (edition.config.watch, condition.deaf) {
                 (Watching::Poll, _) => "reading them through, as is configured",
