@@ -59,7 +59,15 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
         1 => tokio::runtime::Builder::new_current_thread(),
         _ => tokio::runtime::Builder::new_multi_thread(),
     };
-    builder.enable_all().build()
+    // Where there can be no more threads this panics, and would wait for ever for those that it started.
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        tell(panic);
+        std::process::abort();
+    }));
+    let runtime = builder.enable_all().build();
+    drop(std::panic::take_hook());
+    runtime
 }
 
 /// Where the system gives huge pages unasked, each thread takes one for its stack, of which it uses little.
