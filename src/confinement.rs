@@ -132,8 +132,9 @@ fn around(directory: &Path) -> Vec<PathBuf> {
     places
 }
 
-/// The folder in which a directory lies; not the root of a disk, of which there is another once it is
-/// mounted again. Where that leaves nothing but the whole file system, the directory itself.
+/// The folder in which a directory lies; if that is the root of a disk, of which there is another once
+/// it is mounted again, the folder around that. It is never the whole file system: there it is the root
+/// of the disk after all, or the directory itself.
 #[cfg(target_os = "linux")]
 fn folder_of(directory: &Path) -> PathBuf {
     use std::os::unix::fs::MetadataExt;
@@ -142,6 +143,7 @@ fn folder_of(directory: &Path) -> PathBuf {
     let lasts = |folder: &&Path| folder.parent().is_some_and(|above| device(above) == device(folder));
     match folder.ancestors().find(lasts) {
         Some(folder) => folder.to_owned(),
+        None if folder.parent().is_some() => folder,
         None => {
             // It cannot be made later.
             let _ = std::fs::create_dir(directory);
