@@ -357,7 +357,7 @@ fn there_is_room_for_as_many_connections_as_files_may_be_open_and_some_are_left(
     for connection in &mut crowd {
         connection.send(POLL);
     }
-    let mut others = crowd.split_off(40);
+    let others = crowd.split_off(40);
     for connection in &mut crowd {
         assert_eq!(connection.answer("GET").status, 200);
     }
@@ -372,8 +372,8 @@ fn there_is_room_for_as_many_connections_as_files_may_be_open_and_some_are_left(
         });
     }
     drop(crowd);
-    while let Some(mut next) = others.pop() {
-        assert_eq!(next.answer("GET").status, 200, "{} wait still", others.len());
+    for mut next in others {
+        assert_eq!(next.answer("GET").status, 200);
     }
     let (_, log) = served.stop();
     assert!(log.contains("open 100 files: there is room for 50 connections, and not for 10000"), "{log}");
@@ -401,17 +401,24 @@ fn with_too_many_open_files_polls_go_on_and_what_waited_is_done_after() {
     assert_eq!(reader.request("GET", "/all.atom", &[]).status, 200);
     assert_eq!(operator.request("GET", "/readyz", &[]).status, 200);
     let open = |number: &usize| Path::new(&format!("/proc/{}/fd/{number}", served.child.id())).exists();
-    limit_files(&served, (0..200).find(|number| !open(number)).unwrap());
+    let mut says_so = || {
+        eventually("it says so", || {
+            let ready = operator.request("GET", "/readyz", &[]);
+            ready.status == 503 && text(&ready).contains("seeds cannot be read: Too many open files")
+        });
+    };
+    let free = (0..200).find(|number| !open(number)).unwrap();
+    // One file is too few to look into a folder of a folder.
+    limit_files(&served, free + 1);
+    work.write("folder/c.md", dated("C", "One"));
+    says_so();
+    limit_files(&served, free);
     let mut waiting = Connection::to_socket(&served.socket);
     waiting.send(POLL);
     work.write("b.md", dated("B", "[One, Two]"));
-    work.write("folder/c.md", dated("C", "One"));
-    eventually("it says so", || {
-        let ready = operator.request("GET", "/readyz", &[]);
-        ready.status == 503 && text(&ready).contains("Too many open files")
-    });
+    says_so();
     throughout(Duration::from_millis(500), || {
-        assert_eq!(titles(&reader.request("GET", "/all.atom", &[]).body), ["A"]);
+        assert!(titles(&reader.request("GET", "/all.atom", &[]).body).contains(&"A".to_owned()));
     });
     limit_files(&served, 200);
     assert_eq!(waiting.answer("GET").status, 200);
@@ -519,7 +526,7 @@ fn too_little_memory_is_refused_in_words_or_served_with() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     let (mut refused, mut answered) = (0, 0);
-    for megabytes in (30..100).step_by(6).chain([1000]) {
+    for megabytes in (30..70).step_by(4).chain([100, 1000]) {
         let mut served = start_limited(&format!("-v {}", megabytes * 1024), &work, &[]);
         let answers = |served: &Served| {
             let mut stream = std::os::unix::net::UnixStream::connect(&served.socket).ok()?;
