@@ -121,7 +121,8 @@ impl Disks {
     fn remount(&self, served: &Served, path: &Path, options: &str) {
         let (process, options) = (served.child.id().to_string(), format!("remount,{options}"));
         let enter = ["nsenter", "--target", &process];
-        let mount = ["mount", "-o", &options, path.to_str().unwrap()];
+        // Its source is named, or else options are added that who is root only here may not give.
+        let mount = ["mount", "-o", &options, "none", path.to_str().unwrap()];
         let remounts = [&enter[..], self.leave, &mount].concat();
         assert!(succeeds(&remounts), "{remounts:?}");
     }
