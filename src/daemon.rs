@@ -55,7 +55,7 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
     let config = Arc::new(config);
-    let served = config.clone();
+    let (opening, served) = (doors.open(), config.clone());
     let mut shutdown = pin!(shutdown);
     let begun = on_a_thread(move || Daemon::begin(&config, cache, configs));
     let daemon = tokio::select! {
@@ -67,7 +67,7 @@ pub async fn run(
     let mut reloads = pin!(on_a_thread(move || daemon.keep_up()));
     let mut reloads_ended = None;
     service::ready();
-    serve::serve(doors, current, status, &served, async {
+    serve::serve(opening, current, status, &served, async {
         tokio::select! {
             ended = &mut reloads => reloads_ended = Some(ended),
             () = shutdown => {}

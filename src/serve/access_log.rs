@@ -3,18 +3,18 @@
 //! Lines are handed to a thread that writes them, so that whoever reads them slowly, or not at
 //! all, holds up no answer: what does not fit in the queue is counted and left out.
 
-use std::fmt::Write as _;
 use std::io::{BufWriter, Write};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use http_body_util::Full;
 use hyper::body::Body;
 use hyper::header::{CONTENT_ENCODING, HeaderName, REFERER, USER_AGENT};
-use hyper::{Method, Request, Response};
-use serde::Serialize;
+use hyper::{Method, Request, Response, StatusCode, Version};
+use serde::{Serialize, Serializer};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
@@ -71,9 +71,18 @@ impl AccessLog {
         answer: &Response<Full<Bytes>>,
         now: SystemTime,
     ) {
+        self.send(&Line::of(client, request, answer, now));
+    }
+
+    /// Logs what a client was told that sent something else than a request.
+    pub(super) fn log_unread(&self, client: Peer, status: StatusCode, now: SystemTime) {
+        self.send(&Line::unread(client, status, now));
+    }
+
+    fn send(&self, line: &Line<'_>) {
         let line = match self.form {
-            Form::Common => common(client, request, answer, now.into()),
-            Form::Json => json(client, request, answer, now.into()),
+            Form::Common => line.common(),
+            Form::Json => line.json(),
         };
         let Err(failed) = self.queue.try_send(Message::Line(line)) else { return };
         let before = self.left_out.fetch_add(1, Relaxed);
@@ -128,29 +137,84 @@ fn beginning(text: &str) -> &str {
     text.char_indices().nth(LONGEST).map_or(text, |(end, _)| &text[..end])
 }
 
-/// The combined form of the Common Log Format. Quotes and what is no visible ASCII are escaped, so
-/// that a line is a line whatever a client sends.
-fn common<B>(
-    client: Peer,
-    request: &Request<B>,
-    answer: &Response<Full<Bytes>>,
-    now: DateTime<Utc>,
-) -> String {
-    let client = client.map_or_else(|| "unix:".to_owned(), |client| client.to_string());
-    let mut line = format!(
-        "{client} - - [{}] \"{} {} {:?}\" {} {}",
-        now.format("%d/%b/%Y:%H:%M:%S +0000"),
-        request.method(),
-        escaped(target(request)),
-        request.version(),
-        answer.status().as_u16(),
-        length(request, answer),
-    );
-    for name in [REFERER, USER_AGENT] {
-        let _ = write!(line, " \"{}\"", escaped(field(request, &name).unwrap_or("-")));
+/// What a line says. Of what was no request, nothing is known.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(serialize_with = "milliseconds")]
+    time: DateTime<Utc>,
+    client: Option<IpAddr>,
+    method: Option<&'a str>,
+    target: Option<&'a str>,
+    #[serde(skip)]
+    version: Option<Version>,
+    status: u16,
+    bytes: u64,
+    coding: Option<&'a str>,
+    referrer: Option<&'a str>,
+    user_agent: Option<&'a str>,
+}
+
+impl<'a> Line<'a> {
+    fn of<B>(
+        client: Peer,
+        request: &'a Request<B>,
+        answer: &'a Response<Full<Bytes>>,
+        now: SystemTime,
+    ) -> Self {
+        Self {
+            method: Some(request.method().as_str()),
+            target: Some(target(request)),
+            version: Some(request.version()),
+            bytes: length(request, answer),
+            coding: answer.headers().get(CONTENT_ENCODING).and_then(|coding| coding.to_str().ok()),
+            referrer: field(request, &REFERER),
+            user_agent: field(request, &USER_AGENT),
+            ..Self::unread(client, answer.status(), now)
+        }
     }
-    line.push('\n');
-    line
+
+    fn unread(client: Peer, status: StatusCode, now: SystemTime) -> Self {
+        Self {
+            time: now.into(),
+            client,
+            method: None,
+            target: None,
+            version: None,
+            status: status.as_u16(),
+            bytes: 0,
+            coding: None,
+            referrer: None,
+            user_agent: None,
+        }
+    }
+
+    /// The combined form of the Common Log Format. Quotes and what is no visible ASCII are escaped, so
+    /// that a line is a line whatever a client sends.
+    fn common(&self) -> String {
+        let client = self.client.map_or_else(|| "unix:".to_owned(), |client| client.to_string());
+        let request = match (self.method, self.target, self.version) {
+            (Some(method), Some(target), Some(version)) => {
+                format!("{method} {} {version:?}", escaped(target))
+            }
+            _ => "-".to_owned(),
+        };
+        format!(
+            "{client} - - [{}] \"{request}\" {} {} \"{}\" \"{}\"\n",
+            self.time.format("%d/%b/%Y:%H:%M:%S +0000"),
+            self.status,
+            self.bytes,
+            escaped(self.referrer.unwrap_or("-")),
+            escaped(self.user_agent.unwrap_or("-")),
+        )
+    }
+
+    fn json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default() + "\n"
+    }
+}
+
+fn milliseconds<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true))
 }
 
 fn escaped(text: &str) -> String {
@@ -163,33 +227,6 @@ fn escaped(text: &str) -> String {
         }
     }
     escaped
-}
-
-fn json<B>(client: Peer, request: &Request<B>, answer: &Response<Full<Bytes>>, now: DateTime<Utc>) -> String {
-    #[derive(Serialize)]
-    struct Line<'a> {
-        time: String,
-        client: Option<std::net::IpAddr>,
-        method: &'a str,
-        target: &'a str,
-        status: u16,
-        bytes: u64,
-        coding: Option<&'a str>,
-        referrer: Option<&'a str>,
-        user_agent: Option<&'a str>,
-    }
-    let line = Line {
-        time: now.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
-        client,
-        method: request.method().as_str(),
-        target: target(request),
-        status: answer.status().as_u16(),
-        bytes: length(request, answer),
-        coding: answer.headers().get(CONTENT_ENCODING).and_then(|coding| coding.to_str().ok()),
-        referrer: field(request, &REFERER),
-        user_agent: field(request, &USER_AGENT),
-    };
-    serde_json::to_string(&line).unwrap_or_default() + "\n"
 }
 
 #[cfg(test)]
@@ -211,14 +248,19 @@ mod tests {
         let now: DateTime<Utc> = "2026-01-02T03:04:05Z".parse().unwrap();
         let client = Some("192.0.2.1".parse().unwrap());
         assert_eq!(
-            common(client, &request(), &answer(), now),
+            Line::of(client, &request(), &answer(), now.into()).common(),
             "192.0.2.1 - - [02/Jan/2026:03:04:05 +0000] \"GET /all.atom?q=%22 HTTP/1.1\" 200 5 \
              \"https://a.example/\" \"a \\\"reader\\\"\\t\\\\\"\n"
         );
-        let line = json(None, &request(), &answer(), now);
+        let line = Line::of(None, &request(), &answer(), now.into()).json();
         let read: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(read["user_agent"], "a \"reader\"\t\\");
         assert_eq!((&read["coding"], &read["bytes"]), (&"gzip".into(), &5.into()));
         assert_eq!(line.matches('\n').count(), 1);
+        let unread = Line::unread(client, StatusCode::BAD_REQUEST, now.into());
+        assert_eq!(unread.common(), "192.0.2.1 - - [02/Jan/2026:03:04:05 +0000] \"-\" 400 0 \"-\" \"-\"\n");
+        let read: serde_json::Value = serde_json::from_str(&unread.json()).unwrap();
+        assert_eq!((&read["time"], &read["status"]), (&"2026-01-02T03:04:05.000Z".into(), &400.into()));
+        assert!(read["method"].is_null() && read["target"].is_null());
     }
 }

@@ -1,6 +1,6 @@
 //! The admin listener: what only the operator should see.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -29,24 +29,35 @@ const CSS: &str = "text/css; charset=utf-8";
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// What the operator sees of a site.
+/// What the operator sees of a site, once there is one.
+#[derive(Default)]
 pub(super) struct Admin {
-    pub(super) site: Arc<Site>,
+    site: OnceLock<Arc<Site>>,
+}
+
+impl std::fmt::Debug for Admin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Admin").finish_non_exhaustive()
+    }
 }
 
 impl Answers for Admin {
-    async fn answer(&self, request: &Request<Incoming>, _: Peer) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: &Request<Incoming>, _: Peer, _: SystemTime) -> Response<Full<Bytes>> {
         if let Some(refused) = respond::refused(request, &Fields::of(request.headers())) {
             return refused;
         }
-        let (status, media_type, text) = match request.uri().path() {
-            "/" => self.beside(Format::Html.media_type(), operator::page).await,
-            operator::STYLE => (StatusCode::OK, CSS, operator::style(&self.site)),
-            operator::SCRIPT => (StatusCode::OK, JAVASCRIPT, operator::SCRIPT_TEXT.to_owned()),
-            "/healthz" => (StatusCode::OK, TEXT, "ok\n".to_owned()),
-            "/readyz" => self.ready(),
-            "/metrics" => self.beside(OPENMETRICS, metrics::exposition).await,
-            "/status.json" => self.beside(JSON, status).await,
+        let (status, media_type, text) = match (request.uri().path(), self.site.get()) {
+            ("/healthz", _) => (StatusCode::OK, TEXT, "ok\n".to_owned()),
+            (_, None) => {
+                let text = "The seeds are being read for the first time\n";
+                (StatusCode::SERVICE_UNAVAILABLE, TEXT, text.to_owned())
+            }
+            ("/", Some(site)) => beside(site, Format::Html.media_type(), operator::page).await,
+            (operator::STYLE, Some(site)) => (StatusCode::OK, CSS, operator::style(site)),
+            (operator::SCRIPT, _) => (StatusCode::OK, JAVASCRIPT, operator::SCRIPT_TEXT.to_owned()),
+            ("/readyz", Some(site)) => ready(site),
+            ("/metrics", Some(site)) => beside(site, OPENMETRICS, metrics::exposition).await,
+            ("/status.json", Some(site)) => beside(site, JSON, status).await,
             _ => {
                 let text = "These are / /healthz /readyz /metrics /status.json\n";
                 (StatusCode::NOT_FOUND, TEXT, text.to_owned())
@@ -62,34 +73,41 @@ impl Answers for Admin {
         fields.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         answer
     }
+
+    fn note_unread(&self, _: StatusCode, _: Peer, _: SystemTime) {}
 }
 
 impl Admin {
-    fn ready(&self) -> (StatusCode, &'static str, String) {
-        let troubles = self.site.status.condition().troubles();
-        if troubles.is_empty() {
-            let edition = self.site.current.load();
-            let (number, hash) = (edition.number, edition.hash());
-            let look = self.site.status.condition().served;
-            let text = format!("ready: edition {number} ({hash:032x}) serves what look {look} found\n");
-            return (StatusCode::OK, TEXT, text);
-        }
-        (StatusCode::SERVICE_UNAVAILABLE, TEXT, troubles.join("\n") + "\n")
+    /// Shows a site, which is the only one.
+    pub(super) fn show(&self, site: Arc<Site>) {
+        let _ = self.site.set(site);
     }
+}
 
-    /// What takes long where there are many feeds, beside the answers to readers.
-    async fn beside(
-        &self,
-        media_type: &'static str,
-        tell: fn(&Site) -> String,
-    ) -> (StatusCode, &'static str, String) {
-        let site = self.site.clone();
-        match tokio::task::spawn_blocking(move || tell(&site)).await {
-            Ok(told) => (StatusCode::OK, media_type, told),
-            Err(broken) => {
-                let text = format!("This cannot be told, which is a fault of sower's own: {broken}\n");
-                (StatusCode::INTERNAL_SERVER_ERROR, TEXT, text)
-            }
+fn ready(site: &Site) -> (StatusCode, &'static str, String) {
+    let troubles = site.status.condition().troubles();
+    if troubles.is_empty() {
+        let edition = site.current.load();
+        let (number, hash) = (edition.number, edition.hash());
+        let look = site.status.condition().served;
+        let text = format!("ready: edition {number} ({hash:032x}) serves what look {look} found\n");
+        return (StatusCode::OK, TEXT, text);
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, TEXT, troubles.join("\n") + "\n")
+}
+
+/// What takes long where there are many feeds, beside the answers to readers.
+async fn beside(
+    site: &Arc<Site>,
+    media_type: &'static str,
+    tell: fn(&Site) -> String,
+) -> (StatusCode, &'static str, String) {
+    let site = site.clone();
+    match tokio::task::spawn_blocking(move || tell(&site)).await {
+        Ok(told) => (StatusCode::OK, media_type, told),
+        Err(broken) => {
+            let text = format!("This cannot be told, which is a fault of sower's own: {broken}\n");
+            (StatusCode::INTERNAL_SERVER_ERROR, TEXT, text)
         }
     }
 }

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::SystemTime;
 
-use hyper::Request;
 use hyper::body::Incoming;
 use hyper::header::DATE;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::debug;
@@ -28,15 +28,25 @@ const LARGEST_HEAD: usize = 16 * 1024;
 /// The latest second that answers were given in, since 1970.
 static LATEST: AtomicU64 = AtomicU64::new(0);
 
-/// The time, if the clock was set back: hyper goes on saying the date that it said last until the clock
-/// is past it again.
-fn set_back(now: SystemTime) -> Option<SystemTime> {
+/// Whether the clock was set back: hyper goes on saying the date that it said last until the clock is
+/// past it again.
+fn is_set_back(now: SystemTime) -> bool {
     let second = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let latest = LATEST.load(Ordering::Relaxed);
     if latest < second {
         LATEST.store(second, Ordering::Relaxed);
     }
-    (second < latest).then_some(now)
+    second < latest
+}
+
+/// The status that hyper answers with, if a connection ended since what came was no request.
+fn unread(error: &hyper::Error) -> Option<StatusCode> {
+    if error.is_parse_too_large() {
+        // A target that is too long for hyper is longer than any head may be.
+        return Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    }
+    // Who speaks HTTP/2 gets no answer.
+    (error.is_parse() && !error.is_parse_version_h2()).then_some(StatusCode::BAD_REQUEST)
 }
 
 /// Answers the requests of a connection until it ends, or the room is closed.
@@ -47,11 +57,13 @@ where
 {
     // One count of its own, since one that all connections share would be fought for.
     let answers = Arc::new(answers);
+    let answering = answers.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        let answers = answers.clone();
+        let answers = answering.clone();
         async move {
-            let mut answer = answers.answer(&request, peer).await;
-            if let Some(now) = set_back(SystemTime::now()) {
+            let now = SystemTime::now();
+            let mut answer = answers.answer(&request, peer, now).await;
+            if is_set_back(now) {
                 answer.headers_mut().insert(DATE, respond::date(now));
             }
             Ok::<_, Infallible>(answer)
@@ -80,6 +92,9 @@ where
     });
     if let Err(error) = ended.await {
         debug!("a connection ended early: {error}");
+        if let Some(status) = unread(&error) {
+            answers.note_unread(status, peer, SystemTime::now());
+        }
     }
     drop(place);
 }

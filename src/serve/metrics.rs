@@ -23,7 +23,7 @@ type Labels = Vec<(&'static str, String)>;
 #[derive(Debug, Default)]
 pub(super) struct Others([AtomicU64; OTHERS.len()]);
 
-const OTHERS: [StatusCode; 10] = [
+const OTHERS: [StatusCode; 11] = [
     StatusCode::NO_CONTENT,
     StatusCode::MOVED_PERMANENTLY,
     StatusCode::BAD_REQUEST,
@@ -32,6 +32,7 @@ const OTHERS: [StatusCode; 10] = [
     StatusCode::NOT_ACCEPTABLE,
     StatusCode::GONE,
     StatusCode::PAYLOAD_TOO_LARGE,
+    StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
     StatusCode::SERVICE_UNAVAILABLE,
     StatusCode::INTERNAL_SERVER_ERROR,
 ];
@@ -123,7 +124,12 @@ fn answers(registry: &mut Registry, site: &Site) {
     registry.register("polls", "Answers with a feed, or about one", polls);
     let (sum, saved) = (Sum::of(site), Counter::<u64>::default());
     saved.inc_by(sum.saved);
-    registry.register_with_unit("saved", "What 304s spared the sending", Unit::Bytes, saved);
+    registry.register_with_unit(
+        "saved",
+        "What 304s spared the sending, without a coding that was never made",
+        Unit::Bytes,
+        saved,
+    );
     let others = Family::<Labels, Counter>::default();
     for (status, count) in OTHERS.iter().zip(&site.others.0) {
         others.get_or_create(&vec![("status", status.as_u16().to_string())]).inc_by(count.load(Relaxed));

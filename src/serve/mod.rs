@@ -25,8 +25,9 @@ use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::{Method, Request, Response, Uri};
+use hyper::{Method, Request, Response, StatusCode, Uri};
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tracing::warn;
 
 use crate::archive::Address;
@@ -69,23 +70,43 @@ pub struct Doors {
 /// Under which name clients are limited in asking for selections that addresses spell.
 const QUERIES: &str = "queries";
 
+/// Doors of which that for the operator is open, and those for everybody open once there is something
+/// to serve.
+#[derive(Debug)]
+pub struct Opening {
+    public: Vec<Listener>,
+    admin: Arc<Admin>,
+    back_room: Arc<Room>,
+    accepting: JoinSet<()>,
+}
+
+impl Doors {
+    /// Opens the door for the operator: that this process is alive, and reads, can be seen from the
+    /// start.
+    pub fn open(self) -> Opening {
+        let (admin, back_room) = (Arc::new(Admin::default()), Arc::new(Room::new(MOST_ADMINS)));
+        let mut accepting = JoinSet::new();
+        if let Some(listener) = self.admin {
+            let (admin, back_room) = (admin.clone(), back_room.clone());
+            accepting.spawn(async move { listener.accept(&admin, &back_room).await });
+        }
+        Opening { public: self.public, admin, back_room, accepting }
+    }
+}
+
 /// Serves the current edition until `shutdown`, then lets the requests in flight finish.
 pub async fn serve(
-    doors: Doors,
+    opening: Opening,
     current: Current,
     status: Arc<Status>,
     config: &Config,
     shutdown: impl Future<Output = ()>,
 ) {
+    let Opening { public, admin, back_room, mut accepting } = opening;
     let room = Arc::new(Room::new(config.serving.max_connections));
     let site = Arc::new(Site::new(current, status, room.clone(), config));
-    let mut accepting = tokio::task::JoinSet::new();
-    let back_room = Arc::new(Room::new(MOST_ADMINS));
-    if let Some(listener) = doors.admin {
-        let (admin, back_room) = (Arc::new(Admin { site: site.clone() }), back_room.clone());
-        accepting.spawn(async move { listener.accept(&admin, &back_room).await });
-    }
-    for listener in doors.public {
+    admin.show(site.clone());
+    for listener in public {
         let (site, room) = (site.clone(), room.clone());
         accepting.spawn(async move { listener.accept(&site, &room).await });
     }
@@ -102,12 +123,17 @@ pub async fn serve(
 
 /// What answers requests.
 trait Answers: Send + Sync + 'static {
-    /// The answer to a request that came from a peer. A body that the request has means nothing.
+    /// The answer to a request that came from a peer at an instant. A body that the request has means
+    /// nothing.
     fn answer(
         &self,
         request: &Request<Incoming>,
         peer: Peer,
+        now: SystemTime,
     ) -> impl Future<Output = Response<Full<Bytes>>> + Send;
+
+    /// Takes note that what a peer sent was no request, and of the status that it was told.
+    fn note_unread(&self, status: StatusCode, peer: Peer, now: SystemTime);
 }
 
 /// Everything that answers to everybody depend on, and what is counted of them.
@@ -155,8 +181,20 @@ enum Unmade {
 }
 
 impl Answers for Site {
-    async fn answer(&self, request: &Request<Incoming>, peer: Peer) -> Response<Full<Bytes>> {
-        self.reply(request, peer, SystemTime::now()).await
+    async fn answer(
+        &self,
+        request: &Request<Incoming>,
+        peer: Peer,
+        now: SystemTime,
+    ) -> Response<Full<Bytes>> {
+        self.reply(request, peer, now).await
+    }
+
+    fn note_unread(&self, status: StatusCode, peer: Peer, now: SystemTime) {
+        self.others.count(status);
+        if let Some(log) = &self.access_log {
+            log.log_unread(peer, status, now);
+        }
     }
 }
 

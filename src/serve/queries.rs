@@ -38,10 +38,15 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is made when it is asked for.
 pub(super) struct Queries {
+    shelf: Arc<Shelf>,
+    turns: Arc<Semaphore>,
+}
+
+/// What was made.
+struct Shelf {
     kept: Cache<Key, Made, Weight>,
     /// Since when the bytes of what was asked for, by its hash, are what they are, by the entity tag.
     changed: Cache<(u128, Format), (HeaderValue, SystemTime)>,
-    turns: Arc<Semaphore>,
 }
 
 /// How long an archive document may be kept to which no new entry is expected: those who follow a
@@ -141,7 +146,8 @@ impl Queries {
             .expect("the options are complete");
         let kept =
             Cache::with_options(options, Weight, DefaultHashBuilder::default(), DefaultLifecycle::default());
-        Self { kept, changed: Cache::new(MOST_REMEMBERED), turns: Arc::new(Semaphore::new(AT_ONCE)) }
+        let shelf = Arc::new(Shelf { kept, changed: Cache::new(MOST_REMEMBERED) });
+        Self { shelf, turns: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// What is wanted, made of an edition's entries.
@@ -151,43 +157,33 @@ impl Queries {
         wanted: &Wanted,
         now: SystemTime,
     ) -> Result<Made, NotMade> {
-        let key = wanted.key(edition);
-        if self.kept.get(&key).is_some_and(|made| made.is_over(now)) {
-            self.kept.remove(&key);
+        let (key, kept) = (wanted.key(edition), &self.shelf.kept);
+        if kept.get(&key).is_some_and(|made| made.is_over(now)) {
+            kept.remove(&key);
         }
-        let make = async {
-            let made = self.make(edition.clone(), wanted.clone(), now).await?;
-            Ok(self.unless_changed((xxh3_128(key.1.as_bytes()), key.2), made))
-        };
+        let make = self.make(key.clone(), edition.clone(), wanted.clone(), now);
         // Whoever waits for what another makes waits no longer than for a turn of its own.
-        let made = tokio::time::timeout(PATIENCE, self.kept.get_or_insert_async(&key, make)).await;
+        let made = tokio::time::timeout(PATIENCE, kept.get_or_insert_async(&key, make)).await;
         made.unwrap_or(Err(NotMade::Busy))
     }
 
-    /// The same, modified when bytes like these were made first: most changes are of no entry that
-    /// it has.
-    fn unless_changed(&self, key: (u128, Format), made: Made) -> Made {
-        let Made { representation, until } = made;
-        let entity_tag = representation.entity_tag(Coding::Identity).clone();
-        let modified = match self.changed.get(&key) {
-            Some((before, since)) if before == entity_tag => since,
-            // Nobody who asks by date may be told that nothing changed, though a file in the mirror says
-            // when the same bytes were there once before.
-            Some((_, since)) => representation.last_modified.max(since + Duration::from_secs(1)),
-            None => representation.last_modified,
-        };
-        self.changed.insert(key, (entity_tag, modified));
-        Made { representation: Arc::new(representation.modified(modified)), until }
-    }
-
-    async fn make(&self, edition: Arc<Edition>, wanted: Wanted, now: SystemTime) -> Result<Made, NotMade> {
+    async fn make(
+        &self,
+        key: Key,
+        edition: Arc<Edition>,
+        wanted: Wanted,
+        now: SystemTime,
+    ) -> Result<Made, NotMade> {
         let turn = self.turns.clone().acquire_owned().await.map_err(|_| NotMade::Busy)?;
+        let shelf = self.shelf.clone();
         let made = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            match &wanted {
+            let made = match &wanted {
                 Wanted::Query(criteria, format) => query(&edition, criteria, *format, now).map(Some),
                 Wanted::Archive(address) => archive(&edition, address),
-            }
+            };
+            // Whether anybody still waits for it or not: who asks again should find it.
+            made.map(|made| made.map(|made| shelf.keep(key, made)))
         });
         match made.await {
             Ok(Ok(Some(made))) => Ok(made),
@@ -201,6 +197,27 @@ impl Queries {
                 Err(NotMade::Failed)
             }
         }
+    }
+}
+
+impl Shelf {
+    /// Keeps what was made, modified when bytes like these were made first: most changes are of no
+    /// entry that it has.
+    fn keep(&self, key: Key, made: Made) -> Made {
+        let Made { representation, until } = made;
+        let about = (xxh3_128(key.1.as_bytes()), key.2);
+        let entity_tag = representation.entity_tag(Coding::Identity).clone();
+        let modified = match self.changed.get(&about) {
+            Some((before, since)) if before == entity_tag => since,
+            // Nobody who asks by date may be told that nothing changed, though a file in the mirror says
+            // when the same bytes were there once before.
+            Some((_, since)) => representation.last_modified.max(since + Duration::from_secs(1)),
+            None => representation.last_modified,
+        };
+        self.changed.insert(about, (entity_tag, modified));
+        let made = Made { representation: Arc::new(representation.modified(modified)), until };
+        self.kept.insert(key, made.clone());
+        made
     }
 }
 
@@ -313,7 +330,7 @@ mod tests {
             let made = queries.get(&edition, &wanted, at(0)).await.unwrap();
             assert!(made.representation.body.len() > 80_000);
         }
-        assert!(queries.kept.weight() <= CAPACITY && !queries.kept.is_empty());
+        assert!(queries.shelf.kept.weight() <= CAPACITY && !queries.shelf.kept.is_empty());
     }
 
     #[tokio::test]
@@ -346,5 +363,18 @@ mod tests {
         let answers = tokio::join!(asked(), asked(), asked());
         assert!(matches!(answers, (Err(NotMade::Busy), Err(NotMade::Busy), Err(NotMade::Busy))));
         assert_eq!(began.elapsed(), PATIENCE);
+    }
+
+    #[tokio::test]
+    async fn what_was_begun_is_there_for_whoever_asks_again() {
+        let (queries, edition) = (Queries::new(), edition());
+        let wanted = wanted("limit=1", Format::Atom);
+        tokio::select! {
+            biased;
+            _ = queries.get(&edition, &wanted, at(0)) => panic!("it takes a thread of its own"),
+            () = std::future::ready(()) => {}
+        }
+        let _ended = queries.turns.acquire_many(2).await.unwrap();
+        assert!(queries.shelf.kept.get(&wanted.key(&edition)).is_some());
     }
 }

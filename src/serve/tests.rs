@@ -388,3 +388,46 @@ async fn who_looks_at_a_page_is_no_reader_of_the_feed() {
     get(&site, PATH, &[]).await;
     assert_eq!(readers(&site), [("topics/机".to_owned(), 1)]);
 }
+
+/// What is answered to these bytes on a connection.
+async fn said<A: Answers>(answers: &Arc<A>, bytes: &str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let room = Arc::new(Room::new(10));
+    let (near, mut far) = tokio::io::duplex(1 << 16);
+    let place = room.take().await;
+    let conversation = tokio::spawn(connection::converse(near, None, answers.clone(), room, place));
+    far.write_all(bytes.as_bytes()).await.unwrap();
+    let mut said = String::new();
+    far.read_to_string(&mut said).await.unwrap();
+    conversation.await.unwrap();
+    said
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_counted() {
+    let site = Arc::new(site(edition()));
+    let long = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(20_000));
+    for (bytes, status) in [("GET nothing\r\n\r\n", 400), (&long, 431), ("\0\r\n\r\n", 400)] {
+        let said = said(&site, bytes).await;
+        assert!(said.starts_with(&format!("HTTP/1.1 {status} ")), "{said}");
+    }
+    let shown = metrics::exposition(&site);
+    for line in ["sower_other_answers_total{status=\"400\"} 2", "sower_other_answers_total{status=\"431\"} 1"] {
+        assert!(shown.lines().any(|shown| shown == line), "{line} is not in {shown}");
+    }
+}
+
+#[tokio::test]
+async fn the_operator_is_answered_before_there_is_anything_to_serve() {
+    let admin = Arc::new(Admin::default());
+    let get = async |path: &str| {
+        said(&admin, &format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")).await
+    };
+    assert!(get("/healthz").await.starts_with("HTTP/1.1 200 "));
+    for path in ["/", "/readyz", "/metrics", "/status.json"] {
+        let said = get(path).await;
+        assert!(said.starts_with("HTTP/1.1 503 ") && said.contains("being read"), "{path}: {said}");
+    }
+    admin.show(Arc::new(site(edition())));
+    assert!(get("/metrics").await.starts_with("HTTP/1.1 200 "));
+}
