@@ -412,7 +412,8 @@ async fn what_is_no_request_is_counted() {
         assert!(said.starts_with(&format!("HTTP/1.1 {status} ")), "{said}");
     }
     let shown = metrics::exposition(&site);
-    for line in ["sower_other_answers_total{status=\"400\"} 2", "sower_other_answers_total{status=\"431\"} 1"] {
+    for line in ["sower_other_answers_total{status=\"400\"} 2", "sower_other_answers_total{status=\"431\"} 1"]
+    {
         assert!(shown.lines().any(|shown| shown == line), "{line} is not in {shown}");
     }
 }

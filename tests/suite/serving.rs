@@ -48,8 +48,14 @@ impl Served {
         Connection::to_socket(&self.socket).request("GET", path, &[])
     }
 
+    /// What the operator is told once the seeds were read for the first time.
     pub(crate) fn admin(&self, path: &str) -> Response {
-        Connection::to_socket(&self.admin).request("GET", path, &[])
+        let mut told = None;
+        eventually("the seeds are read", || {
+            let response = Connection::to_socket(&self.admin).request("GET", path, &[]);
+            !told.insert(response).body.ends_with(b"being read for the first time\n")
+        });
+        told.unwrap()
     }
 
     pub(crate) fn signal(&self, name: &str) {
