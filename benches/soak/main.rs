@@ -146,7 +146,8 @@ impl Soak {
         let address = free_address()?;
         let admin = SocketAddr::new(address.ip(), address.port() + 2000);
         let mut server = serve(work, address, admin)?;
-        server.until_served(address, "/all.atom")?;
+        // The mirror, in which the feeds are listed, follows what is served.
+        server.until_served(admin, "/readyz")?;
         Ok(Self {
             work: work.to_owned(),
             address,
