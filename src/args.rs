@@ -67,6 +67,18 @@ pub struct Settings {
     /// Directory of the seeds [default: seeds]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, env = "SOWER_SEEDS", hide_env_values = true)]
     pub seeds: Option<String>,
+    /// Fields that topics are taken from besides `topics`, such as `tags` [default: off]
+    #[arg(long, value_name = "FIELD,…", env = "SOWER_TOPIC_FIELDS", hide_env_values = true)]
+    pub topic_fields: Option<String>,
+    /// Whether text in these fields is words, each a topic [default: false]
+    #[arg(long, value_name = "BOOL", env = "SOWER_TOPIC_WORDS", hide_env_values = true)]
+    pub topic_words: Option<String>,
+    /// Topic of seeds that name none [default: such seeds are faults]
+    #[arg(long, value_name = "NAME", env = "SOWER_DEFAULT_TOPIC", hide_env_values = true)]
+    pub default_topic: Option<String>,
+    /// Link of seeds without one, as in `https://example.org/posts/{name}/` [default: none]
+    #[arg(long, value_name = "URL", env = "SOWER_PERMALINK", hide_env_values = true)]
+    pub permalink: Option<String>,
     /// How changes are noticed: events, or poll for network file systems [default: events]
     #[arg(long, value_name = "HOW", env = "SOWER_WATCH", hide_env_values = true)]
     pub watch: Option<String>,

@@ -6,6 +6,7 @@
 pub mod text;
 pub mod slug;
 pub mod yaml;
+pub mod toml;
 pub mod fault;
 pub mod criteria;
 pub mod args;

@@ -19,6 +19,16 @@ pub struct Position {
     pub column: usize,
 }
 
+impl Position {
+    /// The position of a byte. Lines end where editors end them.
+    pub(crate) fn of(text: &str, index: usize) -> Self {
+        let before = text.get(..index).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+        let line = before.matches('\n').count() + 1;
+        Self { line, column: before[line_start..].chars().count() + 1 }
+    }
+}
+
 /// One step from a value into a part of it.
 #[derive(Debug, Clone, Copy)]
 pub enum Step<'a> {
@@ -48,10 +58,7 @@ pub fn duplicate_key(yaml: &str) -> Option<Position> {
 /// The parser counts lines at every character that YAML 1.1 takes for the end of one; people's
 /// editors do not. Its index, which counts bytes, is what both can agree on.
 pub fn position(yaml: &str, error: &serde_yaml::Error) -> Option<Position> {
-    let before = yaml.get(..error.location()?.index()).unwrap_or(yaml);
-    let line_start = before.rfind('\n').map_or(0, |end| end + 1);
-    let line = before.matches('\n').count() + 1;
-    Some(Position { line, column: before[line_start..].chars().count() + 1 })
+    Some(Position::of(yaml, error.location()?.index()))
 }
 
 /// What an error of the parser says, without the positions it mixes in: they count from the start

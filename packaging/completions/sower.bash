@@ -73,7 +73,7 @@ _sower() {
             return 0
             ;;
         sower__subcmd__build)
-            opts="-h --config --seeds --watch --feeds --url --listen --admin-listen --trusted-proxies --max-connections --client-limit --access-log --title --language --copyright --icon --logo --entries --archives --pictures --accent --content --frame-hosts --max-age --max-seed-size --unpublished --no-cache --help"
+            opts="-h --config --seeds --topic-fields --topic-words --default-topic --permalink --watch --feeds --url --listen --admin-listen --trusted-proxies --max-connections --client-limit --access-log --title --language --copyright --icon --logo --entries --archives --pictures --accent --content --frame-hosts --max-age --max-seed-size --unpublished --no-cache --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -99,6 +99,22 @@ _sower() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o plusdirs
                     fi
+                    return 0
+                    ;;
+                --topic-fields)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --topic-words)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --default-topic)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --permalink)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --watch)
@@ -208,7 +224,7 @@ _sower() {
             return 0
             ;;
         sower__subcmd__check)
-            opts="-h --strict --format --config --seeds --watch --feeds --url --listen --admin-listen --trusted-proxies --max-connections --client-limit --access-log --title --language --copyright --icon --logo --entries --archives --pictures --accent --content --frame-hosts --max-age --max-seed-size --unpublished --no-cache --help"
+            opts="-h --strict --format --config --seeds --topic-fields --topic-words --default-topic --permalink --watch --feeds --url --listen --admin-listen --trusted-proxies --max-connections --client-limit --access-log --title --language --copyright --icon --logo --entries --archives --pictures --accent --content --frame-hosts --max-age --max-seed-size --unpublished --no-cache --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -238,6 +254,22 @@ _sower() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o plusdirs
                     fi
+                    return 0
+                    ;;
+                --topic-fields)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --topic-words)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --default-topic)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --permalink)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --watch)
@@ -459,7 +491,7 @@ _sower() {
             return 0
             ;;
         sower__subcmd__serve)
-            opts="-h --config --seeds --watch --feeds --url --listen --admin-listen --trusted-proxies --max-connections --client-limit --access-log --title --language --copyright --icon --logo --entries --archives --pictures --accent --content --frame-hosts --max-age --max-seed-size --unpublished --no-cache --help"
+            opts="-h --config --seeds --topic-fields --topic-words --default-topic --permalink --watch --feeds --url --listen --admin-listen --trusted-proxies --max-connections --client-limit --access-log --title --language --copyright --icon --logo --entries --archives --pictures --accent --content --frame-hosts --max-age --max-seed-size --unpublished --no-cache --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -485,6 +517,22 @@ _sower() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o plusdirs
                     fi
+                    return 0
+                    ;;
+                --topic-fields)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --topic-words)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --default-topic)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --permalink)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --watch)
@@ -594,7 +642,7 @@ _sower() {
             return 0
             ;;
         sower__subcmd__why)
-            opts="-h --config --seeds --watch --feeds --url --listen --admin-listen --trusted-proxies --max-connections --client-limit --access-log --title --language --copyright --icon --logo --entries --archives --pictures --accent --content --frame-hosts --max-age --max-seed-size --unpublished --no-cache --help"
+            opts="-h --config --seeds --topic-fields --topic-words --default-topic --permalink --watch --feeds --url --listen --admin-listen --trusted-proxies --max-connections --client-limit --access-log --title --language --copyright --icon --logo --entries --archives --pictures --accent --content --frame-hosts --max-age --max-seed-size --unpublished --no-cache --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -620,6 +668,22 @@ _sower() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o plusdirs
                     fi
+                    return 0
+                    ;;
+                --topic-fields)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --topic-words)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --default-topic)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --permalink)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --watch)

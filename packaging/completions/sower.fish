@@ -34,6 +34,10 @@ complete -c sower -n "__fish_sower_needs_command" -f -a "init" -d 'Write a start
 complete -c sower -n "__fish_sower_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sower -n "__fish_sower_using_subcommand serve" -l config -d 'Configuration file [default: sower.yaml, if there is one]' -r -F
 complete -c sower -n "__fish_sower_using_subcommand serve" -l seeds -d 'Directory of the seeds [default: seeds]' -r -f -a "(__fish_complete_directories)"
+complete -c sower -n "__fish_sower_using_subcommand serve" -l topic-fields -d 'Fields that topics are taken from besides `topics`, such as `tags` [default: off]' -r
+complete -c sower -n "__fish_sower_using_subcommand serve" -l topic-words -d 'Whether text in these fields is words, each a topic [default: false]' -r
+complete -c sower -n "__fish_sower_using_subcommand serve" -l default-topic -d 'Topic of seeds that name none [default: such seeds are faults]' -r
+complete -c sower -n "__fish_sower_using_subcommand serve" -l permalink -d 'Link of seeds without one, as in `https://example.org/posts/{name}/` [default: none]' -r
 complete -c sower -n "__fish_sower_using_subcommand serve" -l watch -d 'How changes are noticed: events, or poll for network file systems [default: events]' -r
 complete -c sower -n "__fish_sower_using_subcommand serve" -l feeds -d 'Directory that mirrors what is served, or `off` [default: feeds]' -r -f -a "(__fish_complete_directories)"
 complete -c sower -n "__fish_sower_using_subcommand serve" -l url -d 'Where readers reach the publication [default: http:// and the address of --listen]' -r
@@ -61,6 +65,10 @@ complete -c sower -n "__fish_sower_using_subcommand serve" -l no-cache -d 'Read 
 complete -c sower -n "__fish_sower_using_subcommand serve" -s h -l help -d 'Print help'
 complete -c sower -n "__fish_sower_using_subcommand build" -l config -d 'Configuration file [default: sower.yaml, if there is one]' -r -F
 complete -c sower -n "__fish_sower_using_subcommand build" -l seeds -d 'Directory of the seeds [default: seeds]' -r -f -a "(__fish_complete_directories)"
+complete -c sower -n "__fish_sower_using_subcommand build" -l topic-fields -d 'Fields that topics are taken from besides `topics`, such as `tags` [default: off]' -r
+complete -c sower -n "__fish_sower_using_subcommand build" -l topic-words -d 'Whether text in these fields is words, each a topic [default: false]' -r
+complete -c sower -n "__fish_sower_using_subcommand build" -l default-topic -d 'Topic of seeds that name none [default: such seeds are faults]' -r
+complete -c sower -n "__fish_sower_using_subcommand build" -l permalink -d 'Link of seeds without one, as in `https://example.org/posts/{name}/` [default: none]' -r
 complete -c sower -n "__fish_sower_using_subcommand build" -l watch -d 'How changes are noticed: events, or poll for network file systems [default: events]' -r
 complete -c sower -n "__fish_sower_using_subcommand build" -l feeds -d 'Directory that mirrors what is served, or `off` [default: feeds]' -r -f -a "(__fish_complete_directories)"
 complete -c sower -n "__fish_sower_using_subcommand build" -l url -d 'Where readers reach the publication [default: http:// and the address of --listen]' -r
@@ -90,6 +98,10 @@ complete -c sower -n "__fish_sower_using_subcommand check" -l format -d 'How to 
 json\t'For machines'"
 complete -c sower -n "__fish_sower_using_subcommand check" -l config -d 'Configuration file [default: sower.yaml, if there is one]' -r -F
 complete -c sower -n "__fish_sower_using_subcommand check" -l seeds -d 'Directory of the seeds [default: seeds]' -r -f -a "(__fish_complete_directories)"
+complete -c sower -n "__fish_sower_using_subcommand check" -l topic-fields -d 'Fields that topics are taken from besides `topics`, such as `tags` [default: off]' -r
+complete -c sower -n "__fish_sower_using_subcommand check" -l topic-words -d 'Whether text in these fields is words, each a topic [default: false]' -r
+complete -c sower -n "__fish_sower_using_subcommand check" -l default-topic -d 'Topic of seeds that name none [default: such seeds are faults]' -r
+complete -c sower -n "__fish_sower_using_subcommand check" -l permalink -d 'Link of seeds without one, as in `https://example.org/posts/{name}/` [default: none]' -r
 complete -c sower -n "__fish_sower_using_subcommand check" -l watch -d 'How changes are noticed: events, or poll for network file systems [default: events]' -r
 complete -c sower -n "__fish_sower_using_subcommand check" -l feeds -d 'Directory that mirrors what is served, or `off` [default: feeds]' -r -f -a "(__fish_complete_directories)"
 complete -c sower -n "__fish_sower_using_subcommand check" -l url -d 'Where readers reach the publication [default: http:// and the address of --listen]' -r
@@ -118,6 +130,10 @@ complete -c sower -n "__fish_sower_using_subcommand check" -l strict -d 'Count u
 complete -c sower -n "__fish_sower_using_subcommand check" -s h -l help -d 'Print help'
 complete -c sower -n "__fish_sower_using_subcommand why" -l config -d 'Configuration file [default: sower.yaml, if there is one]' -r -F
 complete -c sower -n "__fish_sower_using_subcommand why" -l seeds -d 'Directory of the seeds [default: seeds]' -r -f -a "(__fish_complete_directories)"
+complete -c sower -n "__fish_sower_using_subcommand why" -l topic-fields -d 'Fields that topics are taken from besides `topics`, such as `tags` [default: off]' -r
+complete -c sower -n "__fish_sower_using_subcommand why" -l topic-words -d 'Whether text in these fields is words, each a topic [default: false]' -r
+complete -c sower -n "__fish_sower_using_subcommand why" -l default-topic -d 'Topic of seeds that name none [default: such seeds are faults]' -r
+complete -c sower -n "__fish_sower_using_subcommand why" -l permalink -d 'Link of seeds without one, as in `https://example.org/posts/{name}/` [default: none]' -r
 complete -c sower -n "__fish_sower_using_subcommand why" -l watch -d 'How changes are noticed: events, or poll for network file systems [default: events]' -r
 complete -c sower -n "__fish_sower_using_subcommand why" -l feeds -d 'Directory that mirrors what is served, or `off` [default: feeds]' -r -f -a "(__fish_complete_directories)"
 complete -c sower -n "__fish_sower_using_subcommand why" -l url -d 'Where readers reach the publication [default: http:// and the address of --listen]' -r

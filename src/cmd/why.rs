@@ -265,7 +265,7 @@ impl Why<'_> {
             let bytes = std::fs::read(&file).ok();
             let place_of = |field| seed::place_of(&rules, &record.path, bytes.as_deref()?, field);
             let hides = |place: &Place| {
-                let said = place.excerpt.split_once(':').map_or("", |(_, value)| value.trim());
+                let said = place.excerpt.split_once([':', '=']).map_or("", |(_, value)| value.trim());
                 let off = place.excerpt.trim_start().starts_with("published");
                 let words = if off { ["false", "no", "off"] } else { ["true", "yes", "on"] };
                 words.iter().any(|word| said.to_lowercase().starts_with(word))

@@ -2,6 +2,7 @@
 //! into values that need no further checking.
 
 mod nested;
+mod seeds;
 mod serving;
 mod topics;
 
@@ -20,6 +21,7 @@ use crate::yaml::{self, Names, Position, Step};
 use nested::{SelectionLines, TopicLines};
 
 pub use nested::SelectionSettings;
+pub use seeds::{FIELDS_IN_USE, Permalink, Piece, SeedSettings, TopicField};
 pub use serving::{AccessLog, Address, Proxies, Serving};
 pub use topics::{TopicSettings, Topics};
 
@@ -40,6 +42,8 @@ pub struct Config {
     pub serving: Serving,
     /// Directory of the seeds.
     pub seeds: PathBuf,
+    /// Which of their fields say what.
+    pub seed_settings: SeedSettings,
     /// How changes of them are noticed.
     pub watch: Watching,
     /// Directory that mirrors what is served. A preview has none, unless one was named for it.
@@ -148,6 +152,10 @@ struct File {
     client_limit: Option<String>,
     access_log: Option<String>,
     seeds: Option<String>,
+    topic_fields: Option<Names>,
+    topic_words: Option<String>,
+    default_topic: Option<String>,
+    permalink: Option<String>,
     watch: Option<String>,
     feeds: Option<String>,
     entries: Option<String>,
@@ -192,6 +200,7 @@ impl Config {
         };
 
         let serving = Serving::resolve(setting, &mut settings, &mut file)?;
+        let seed_settings = SeedSettings::resolve(setting, &mut settings, &mut file)?;
         let url = setting("url", settings.url, file.url).read(
             "an http or https address without `?` or `#`, such as `https://feeds.example.org/`",
             publication_url,
@@ -265,6 +274,7 @@ impl Config {
                 })?
                 .unwrap_or(Watching::Events),
             seeds,
+            seed_settings,
             feeds,
         };
         let absolute = |path: &Path| std::path::absolute(path).ok();
@@ -539,7 +549,7 @@ mod tests {
             ("title: A\ntitel: B\n", "sower.yaml:2:1: unknown key `titel`; did you mean `title`?"),
             (
                 "colour: red\n",
-                "sower.yaml:1:1: unknown key `colour`; the keys are title, url, listen, admin_listen, trusted_proxies, max_connections, client_limit, access_log, seeds, watch, feeds, entries, archives, pictures, accent, content, frame_hosts, max_age, language, copyright, icon, logo, max_seed_size, unpublished, topics, selections",
+                "sower.yaml:1:1: unknown key `colour`; the keys are title, url, listen, admin_listen, trusted_proxies, max_connections, client_limit, access_log, seeds, topic_fields, topic_words, default_topic, permalink, watch, feeds, entries, archives, pictures, accent, content, frame_hosts, max_age, language, copyright, icon, logo, max_seed_size, unpublished, topics, selections",
             ),
             ("title: A\ntitle: B\n", "sower.yaml:2:1: this key stands here twice"),
             ("entries: many\n", "sower.yaml:1:10: `entries`: `many` should be a number from 1 to 100000"),

@@ -1,6 +1,8 @@
 //! From front matter as typed to a record, field by field, with a fault for whatever is wrong.
 
 mod nested;
+mod permalink;
+mod topics;
 
 use std::cell::OnceCell;
 use std::sync::Arc;
@@ -10,21 +12,20 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
 use super::content::{self, Parts, Refused};
-use super::front_matter::{self, FrontMatter, Given};
-use super::record::{Hidden, Record, Topic};
+use super::front_matter::{self, FrontMatter, Given, Matter, Notation};
+use super::record::{Hidden, Record};
 use super::time::{self, Timestamp};
 use super::{Body, Markup, Packed, Reading, Rules, link};
 use crate::criteria::is_language_tag;
 use crate::fault::{Fault, Place, Severity};
-use crate::slug;
 use crate::text::{count, plain};
-use crate::yaml::{self, Names, Position, Step};
+use crate::yaml::{Position, Step};
 
 /// Characters that a tag URI's specific part may have as they are (RFC 4151 §2.1).
 const TAG_ESCAPES: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Most topics of one seed: each puts the seed into one more feed, and into each of them its name.
-const MOST_TOPICS: usize = 50;
+/// Folder in which nothing is published.
+const DRAFTS: &str = "_drafts";
 
 /// Most faults of one seed that are told one by one.
 pub(super) const MOST_FAULTS: usize = 20;
@@ -37,27 +38,23 @@ pub(super) struct Check<'a> {
     rules: &'a Rules,
     path: &'a Arc<str>,
     text: &'a str,
-    yaml: &'a str,
-    lines_before: usize,
+    matter: Matter<'a>,
     /// Fields whose values are of another type than the field's.
-    refused: Vec<&'static str>,
+    refused: Vec<&'a str>,
     showable: OnceCell<String>,
+    /// What relative addresses are relative to, if that is not the publication.
+    base: Option<Url>,
     faults: Vec<Fault>,
     /// Faults beyond the most that are told.
     more: usize,
 }
 
 impl<'a> Check<'a> {
-    /// A seed whose text has front matter after so many lines.
-    pub(super) fn new(
-        rules: &'a Rules,
-        path: &'a Arc<str>,
-        text: &'a str,
-        yaml: &'a str,
-        lines_before: usize,
-    ) -> Self {
+    /// A seed whose text has this front matter.
+    pub(super) fn new(rules: &'a Rules, path: &'a Arc<str>, text: &'a str, matter: Matter<'a>) -> Self {
         let (refused, faults) = (Vec::new(), Vec::new());
-        Self { rules, path, text, yaml, lines_before, refused, showable: OnceCell::new(), faults, more: 0 }
+        let showable = OnceCell::new();
+        Self { rules, path, text, matter, refused, showable, base: None, faults, more: 0 }
     }
 
     /// The record, and everything that is wrong with the seed.
@@ -82,11 +79,14 @@ impl<'a> Check<'a> {
     /// Reads the front matter, without the fields that are of another type than they should be.
     fn front_matter(&mut self) -> Result<FrontMatter, Lost> {
         loop {
-            match front_matter::parse(self.yaml, &self.refused) {
+            let settings = &self.rules.seeds;
+            let is_refused = |key: &str| self.refused.contains(&key);
+            match front_matter::parse(self.matter, settings, &is_refused) {
                 Ok(fields) => return Ok(fields),
                 Err(refusal) => {
-                    // A field in front matter that is no YAML is not to blame.
-                    let refusal = front_matter::parse(self.yaml, front_matter::KEYS).err().unwrap_or(refusal);
+                    // A field in front matter that cannot be read as a whole is not to blame.
+                    let all = front_matter::parse(self.matter, settings, &|_| true);
+                    let refusal = all.err().unwrap_or(refusal);
                     let place = refusal.at.map(|at| self.place(at));
                     self.fault(place, refusal.reason, refusal.help);
                     let field = refusal.field.filter(|field| !self.refused.contains(field)).ok_or(Lost)?;
@@ -97,9 +97,10 @@ impl<'a> Check<'a> {
     }
 
     /// Every fault is told before any of them costs the record.
-    fn record(&mut self, fields: FrontMatter, body: Option<&Body>) -> Result<Record, Lost> {
+    fn record(&mut self, mut fields: FrontMatter, body: Option<&Body>) -> Result<Record, Lost> {
         let title = self.title(fields.title.as_ref());
-        let topics = self.topics(fields.topics);
+        let named = self.named_topics(&mut fields);
+        let topics = self.topics(&named);
         let published = self.published(fields.published_at.as_ref());
         let expires = self.decisive_date(fields.expires_at.as_ref());
         let hidden = self.hidden(
@@ -113,6 +114,9 @@ impl<'a> Check<'a> {
 
         let (web_url, original_url) =
             (self.page(fields.web_url.as_ref()), self.page(fields.original_url.as_ref()));
+        let has_address = fields.web_url.is_some() || fields.original_url.is_some();
+        let permalink = if has_address { None } else { self.permalink(&fields, &named) };
+        self.base = permalink.as_deref().and_then(|link| self.base_of_pictures(link));
         let provider = fields.provider.map(|provider| provider.value);
         let (provider, authors) = self.provider(provider);
         let images = self.images(fields.images);
@@ -137,7 +141,7 @@ impl<'a> Check<'a> {
         let id = id.unwrap_or_else(|| self.tag(published));
         let (link, via) = match (web_url, original_url) {
             (Some(link), via) => (Some(link.clone()), via.filter(|via| *via != link)),
-            (None, link) => (link, None),
+            (None, link) => (link.or(permalink), None),
         };
         let base = link.as_deref().and_then(|link| Url::parse(link).ok());
         let base = base.as_ref().unwrap_or(&self.rules.url);
@@ -231,59 +235,12 @@ impl<'a> Check<'a> {
                 self.fault(place, format!("`{}` has no text", given.key), None);
             }
             None if self.refused.contains(&"title") || self.refused.contains(&"name") => {}
-            None => self.fault(
-                Some(self.opening()),
-                "a seed needs a `title`".to_owned(),
-                Some("add `title: …` to its front matter"),
-            ),
+            None => {
+                let help = format!("add `title{} …` to its front matter", self.sign());
+                self.fault(Some(self.opening()), "a seed needs a `title`".to_owned(), Some(&help));
+            }
         }
         Err(Lost)
-    }
-
-    fn topics(&mut self, topics: Option<Given<Names>>) -> Result<Vec<Topic>, Lost> {
-        let Some(Given { value: Names(names), .. }) = topics else {
-            if !self.refused.contains(&"topics") {
-                let help = "add `topics: …`: a name, or a list of names";
-                self.fault(
-                    Some(self.opening()),
-                    "a seed needs `topics`, or it would be in no topic's feed".to_owned(),
-                    Some(help),
-                );
-            }
-            return Err(Lost);
-        };
-        let mut topics: Vec<Topic> = Vec::with_capacity(names.len());
-        let mut faulty = false;
-        if names.len() > MOST_TOPICS {
-            let place = self.place_of(&[Step::Key("topics"), Step::Index(MOST_TOPICS)]);
-            self.fault(
-                place,
-                format!("the topics from here on are left out: {MOST_TOPICS} are the most"),
-                None,
-            );
-        }
-        for (index, name) in names.iter().enumerate().take(MOST_TOPICS) {
-            let name = plain(name.as_deref().unwrap_or_default());
-            match slug::topic_slug(&name) {
-                Ok(slug) if topics.iter().any(|topic| *topic.slug == *slug) => {}
-                Ok(slug) => topics.push(Topic { slug: slug.into(), name: name.into() }),
-                Err(reason) => {
-                    faulty = true;
-                    let place = self
-                        .place_of(&[Step::Key("topics"), Step::Index(index)])
-                        .or_else(|| self.place_of(&[Step::Key("topics")]));
-                    self.fault(place, format!("this topic is left out: {reason}"), None);
-                }
-            }
-        }
-        if topics.is_empty() {
-            if !faulty {
-                let place = self.place_of(&[Step::Key("topics")]);
-                self.fault(place, "`topics` names no topic".to_owned(), None);
-            }
-            return Err(Lost);
-        }
-        Ok(topics)
     }
 
     /// A date without which the record might be shown when it must not be.
@@ -293,13 +250,14 @@ impl<'a> Check<'a> {
     }
 
     fn published(&mut self, date: Option<&Given<String>>) -> Result<Option<Timestamp>, Lost> {
-        let published = self.decisive_date(date)?.or_else(|| time::in_file_name(self.path));
+        let published = self.decisive_date(date)?.or_else(|| time::beginning(stem(self.path)));
         if published.is_none() && self.rules.strict {
-            let help = "add `publishedDateTime: …`, or begin the file name with its date";
+            let sign = self.sign();
+            let help = format!("add `publishedDateTime{sign} …`, or begin the file name with its date");
             self.fault(
                 Some(self.opening()),
                 "undated: nobody knows when this was published".to_owned(),
-                Some(help),
+                Some(&help),
             );
         }
         Ok(published)
@@ -354,7 +312,8 @@ impl<'a> Check<'a> {
         if removed?.unwrap_or(false) || deleted?.unwrap_or(false) {
             return Ok(Some(Hidden::Removed));
         }
-        Ok((draft || !published).then_some(Hidden::Unpublished))
+        let in_drafts = self.path.split('/').any(|folder| folder == DRAFTS);
+        Ok((draft || in_drafts || !published).then_some(Hidden::Unpublished))
     }
 
     fn flag(&mut self, flag: Option<&Given<String>>) -> Result<Option<bool>, Lost> {
@@ -384,14 +343,9 @@ impl<'a> Check<'a> {
 
     /// RFC 4151: the publication's host, the day of publication and the file's stem.
     fn tag(&self, published: Option<Timestamp>) -> String {
-        let name = self.path.rsplit('/').next().unwrap_or(self.path);
-        let mut stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-        if stem == "index" {
-            stem = self.path.rsplit('/').nth(1).unwrap_or(stem);
-        }
         let host = self.rules.url.host_str().unwrap_or_default().trim_matches(['[', ']']);
         let day = published.map_or_else(|| "1970-01-01".to_owned(), |at| at.format("%Y-%m-%d").to_string());
-        format!("tag:{host},{day}:{}", utf8_percent_encode(stem, TAG_ESCAPES))
+        format!("tag:{host},{day}:{}", utf8_percent_encode(stem(self.path), TAG_ESCAPES))
     }
 
     /// An address of the record itself. The fault costs it, or the record, if the id depends on it.
@@ -457,7 +411,7 @@ impl<'a> Check<'a> {
                 (false, None) => continue,
             };
             // What follows the key may be anything, a misspelt `secured` among it.
-            let at = if self.has_enough() { None } else { yaml::key_at(self.yaml, &[Step::Key(key)]) };
+            let at = if self.has_enough() { None } else { self.matter.key_at(&[Step::Key(key)]) };
             let place = at.map(|at| {
                 let mut place = self.place(at).marking(key.chars().count());
                 place.excerpt = place.excerpt.chars().take(place.marked.end).collect();
@@ -474,7 +428,7 @@ impl<'a> Check<'a> {
         if self.has_enough() {
             return None;
         }
-        let place = yaml::value_at(self.yaml, path).map(|at| self.place(at))?;
+        let place = self.matter.value_at(path).map(|at| self.place(at))?;
         let shown: Vec<char> = place.excerpt.chars().collect();
         let (before, value) = shown.split_at(place.marked.start.min(shown.len()));
         let width = match value.first() {
@@ -494,8 +448,16 @@ impl<'a> Check<'a> {
     /// Where the text of the body begins.
     fn place_of_body(&self, body: &Body) -> Place {
         let blank = body.text.lines().take_while(|line| line.trim().is_empty()).count();
-        let line = self.lines_before + self.yaml.lines().count() + blank + 2;
+        let line = self.matter.lines_before + self.matter.text.lines().count() + blank + 2;
         Place::in_text(&front_matter::without_secured(self.text), Position { line, column: 1 })
+    }
+
+    /// What stands between a key and its value, as help has it.
+    fn sign(&self) -> &'static str {
+        match self.matter.notation {
+            Notation::Yaml => ":",
+            Notation::Toml => " =",
+        }
     }
 
     /// The place of what is missing: where the front matter opens.
@@ -504,14 +466,14 @@ impl<'a> Check<'a> {
     }
 
     fn place(&self, at: Position) -> Place {
-        let at = Position { line: at.line + self.lines_before, ..at };
+        let at = Position { line: at.line + self.matter.lines_before, ..at };
         Place::in_text(self.showable(), at)
     }
 
     /// The front matter as it may be shown, with what stands before and after it on its lines.
     fn showable(&self) -> &str {
         self.showable.get_or_init(|| {
-            let lines = self.lines_before + self.yaml.lines().count() + 1;
+            let lines = self.matter.lines_before + self.matter.text.lines().count() + 1;
             let end = self.text.split_inclusive('\n').take(lines).map(str::len).sum();
             front_matter::without_secured(&self.text[..end])
         })
@@ -543,9 +505,13 @@ const DECISIVE: &[&str] = &[
     "topics",
     "id",
     "publishedDateTime",
+    "publishDate",
+    "publishdate",
     "date",
     "expiryDateTime",
     "expires",
+    "expiryDate",
+    "expirydate",
     "published",
     "draft",
     "removed",
@@ -553,8 +519,27 @@ const DECISIVE: &[&str] = &[
 ];
 
 /// Fields that keep a record from being shown, or from being shown yet.
-const HIDING: &[&str] =
-    &["publishedDateTime", "expiryDateTime", "expires", "published", "draft", "removed", "deleted"];
+const HIDING: &[&str] = &[
+    "publishedDateTime",
+    "publishDate",
+    "publishdate",
+    "expiryDateTime",
+    "expires",
+    "expiryDate",
+    "expirydate",
+    "published",
+    "draft",
+    "removed",
+    "deleted",
+];
+
+/// What a seed is called: its file's name without the ending, or its folder's if that is `index`.
+pub(super) fn stem(path: &str) -> &str {
+    let mut parts = path.rsplit('/');
+    let name = parts.next().unwrap_or(path);
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    if stem == "index" { parts.next().unwrap_or(stem) } else { stem }
+}
 
 fn some_text(text: &str) -> Option<String> {
     Some(plain(text)).filter(|text| !text.is_empty())

@@ -5,9 +5,12 @@ use std::collections::HashSet;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
-use crate::yaml::{self, Names, Position, Unrepeated};
+use crate::config::{SeedSettings, TopicField};
+use crate::toml;
+use crate::yaml::{self, Names, Position, Step, Unrepeated};
 
 /// Largest front matter that is parsed, in bytes. YAML can be made to cost time that grows with
 /// the square of its length and memory that grows with its aliases; below this size neither can
@@ -31,6 +34,83 @@ pub(super) fn is_too_deep(yaml: &str) -> bool {
     })
 }
 
+/// How front matter is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Notation {
+    /// Between `---` lines, or all of a file.
+    Yaml,
+    /// Between `+++` lines.
+    Toml,
+}
+
+impl Notation {
+    const ALL: [Self; 2] = [Self::Yaml, Self::Toml];
+
+    /// The line before and after it.
+    pub(super) fn fence(self) -> &'static str {
+        match self {
+            Self::Yaml => "---",
+            Self::Toml => "+++",
+        }
+    }
+
+    /// The line before and after it, in words.
+    pub(super) fn fence_in_words(self) -> &'static str {
+        match self {
+            Self::Yaml => "a line of three hyphens",
+            Self::Toml => "a line of three plus signs",
+        }
+    }
+
+    /// What stands between a key and its value.
+    pub(super) fn sign(self) -> char {
+        match self {
+            Self::Yaml => ':',
+            Self::Toml => '=',
+        }
+    }
+
+    /// That of front matter which opens with a line.
+    fn opened_by(line: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|notation| notation.is_fence(line))
+    }
+
+    fn is_fence(self, line: &str) -> bool {
+        line.trim_end() == self.fence()
+    }
+}
+
+/// Front matter as it stands in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Matter<'a> {
+    pub(super) text: &'a str,
+    pub(super) notation: Notation,
+    /// Lines of the file before it.
+    pub(super) lines_before: usize,
+}
+
+impl<'a> Matter<'a> {
+    fn yaml(text: &'a str) -> Self {
+        Self { text, notation: Notation::Yaml, lines_before: 0 }
+    }
+
+    /// Where the value at the end of a path begins, counted from the start of the front matter.
+    pub(super) fn value_at(&self, path: &[Step<'_>]) -> Option<Position> {
+        match self.notation {
+            Notation::Yaml => yaml::value_at(self.text, path),
+            Notation::Toml => toml::value_at(self.text, path),
+        }
+    }
+
+    /// Where the key at the end of a path stands, counted likewise.
+    pub(super) fn key_at(&self, path: &[Step<'_>]) -> Option<Position> {
+        match self.notation {
+            Notation::Yaml => yaml::key_at(self.text, path),
+            Notation::Toml => toml::key_at(self.text, path),
+        }
+    }
+}
+
 /// A file cut into front matter and body.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Cut<'a> {
@@ -39,42 +119,40 @@ pub(super) enum Cut<'a> {
     /// Nothing yet, or only the beginning of an opening line: perhaps a seed that is being written.
     Blank,
     /// Front matter that opens and never closes.
-    Unclosed,
-    /// Front matter, the number of lines before it, and what follows it.
-    Whole { yaml: &'a str, lines_before: usize, body: &'a str },
+    Unclosed(Notation),
+    /// Front matter, and what follows it.
+    Whole { matter: Matter<'a>, body: &'a str },
 }
 
-/// Cuts a file at the `---` lines round its front matter.
+/// Cuts a file at the lines round its front matter.
 pub(super) fn cut(text: &str, all_yaml: bool) -> Cut<'_> {
-    if text.trim().is_empty() || (!all_yaml && "--".starts_with(text.trim_end())) {
+    let is_beginning = || ["--", "++"].iter().any(|fence| fence.starts_with(text.trim_end()));
+    if text.trim().is_empty() || (!all_yaml && is_beginning()) {
         return Cut::Blank;
     }
+    let whole = Cut::Whole { matter: Matter::yaml(text), body: "" };
     match fenced(text) {
+        Cut::Whole { matter, .. } if all_yaml && matter.notation != Notation::Yaml => whole,
         // More than one document: the parser says so, in its place.
-        Cut::Whole { body, .. } if all_yaml && !body.trim().is_empty() => {
-            Cut::Whole { yaml: text, lines_before: 0, body: "" }
-        }
-        Cut::NotASeed | Cut::Unclosed if all_yaml => Cut::Whole { yaml: text, lines_before: 0, body: "" },
+        Cut::Whole { body, .. } if all_yaml && !body.trim().is_empty() => whole,
+        Cut::NotASeed | Cut::Unclosed(_) if all_yaml => whole,
         cut => cut,
     }
 }
 
 fn fenced(text: &str) -> Cut<'_> {
     let mut lines = text.split_inclusive('\n');
-    let Some(opening) = lines.next().filter(|line| is_fence(line)) else { return Cut::NotASeed };
+    let opening = lines.next().unwrap_or_default();
+    let Some(notation) = Notation::opened_by(opening) else { return Cut::NotASeed };
     let mut end = opening.len();
     for line in lines {
-        if is_fence(line) {
-            let (yaml, body) = (&text[opening.len()..end], &text[end + line.len()..]);
-            return Cut::Whole { yaml, lines_before: 1, body };
+        if notation.is_fence(line) {
+            let (text, body) = (&text[opening.len()..end], &text[end + line.len()..]);
+            return Cut::Whole { matter: Matter { text, notation, lines_before: 1 }, body };
         }
         end += line.len();
     }
-    Cut::Unclosed
-}
-
-fn is_fence(line: &str) -> bool {
-    line.trim_end() == "---"
+    Cut::Unclosed(notation)
 }
 
 /// A value and the key it stood under: a field may have several names.
@@ -94,6 +172,10 @@ macro_rules! front_matter {
             pub(super) known: Vec<&'static str>,
             /// Keys that mean nothing here, in their order.
             pub(super) unknown: Vec<String>,
+            /// Topics of fields that the configuration names, each by its place there.
+            pub(super) more_topics: Vec<(usize, Names)>,
+            /// Where the record is said to be, apart from its link.
+            pub(super) whereabouts: Whereabouts,
         }
 
         /// The names of every field, the preferred one first.
@@ -131,15 +213,15 @@ front_matter! {
     title: String = "title", "name";
     excerpt: String = "excerpt", "description", "summary", "bio";
     featured_content: String = "featuredContent";
-    published_at: String = "publishedDateTime", "date";
-    updated_at: String = "updatedDateTime", "lastmod", "last_modified_at";
-    expires_at: String = "expiryDateTime", "expires";
+    published_at: String = "publishedDateTime", "publishDate", "publishdate", "date";
+    updated_at: String = "updatedDateTime", "lastmod", "last_modified_at", "updated";
+    expires_at: String = "expiryDateTime", "expires", "expiryDate", "expirydate";
     web_url: String = "webUrl";
     original_url: String = "originalUrl";
     id: String = "id";
     topics: Names = "topics";
     provider: Provider = "provider";
-    images: Vec<Image> = "images";
+    images: Vec<Picture> = "images";
     related: Vec<Related> = "related";
     language: String = "language", "lang";
     kind: String = "type";
@@ -153,6 +235,17 @@ front_matter! {
     removed: String = "removed";
     deleted: String = "deleted";
 }
+
+/// What other publishers make a page's address of. It is read where there is a `permalink`.
+#[derive(Debug, Default)]
+pub(super) struct Whereabouts {
+    pub(super) slug: Option<String>,
+    /// A path from the root of the site.
+    pub(super) path: Option<String>,
+}
+
+/// Who says where a page is: anything that begins file names, Hugo, Jekyll, Zola.
+const WHEREABOUTS: &[&str] = &["slug", "url", "permalink", "path"];
 
 /// Who published something elsewhere.
 #[derive(Debug, Default, Deserialize)]
@@ -179,6 +272,34 @@ pub(super) struct Image {
     pub(super) title: Option<String>,
 }
 
+/// A picture, or no more than its address.
+#[derive(Debug)]
+pub(super) struct Picture(pub(super) Image);
+
+impl<'de> Deserialize<'de> for Picture {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(PictureVisitor)
+    }
+}
+
+struct PictureVisitor;
+
+impl<'de> Visitor<'de> for PictureVisitor {
+    type Value = Picture;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a mapping with a `url`")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, url: &str) -> Result<Picture, E> {
+        Ok(Picture(Image { url: Some(url.to_owned()), ..Image::default() }))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Picture, A::Error> {
+        Image::deserialize(MapAccessDeserializer::new(map)).map(Picture)
+    }
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase", expecting = "a mapping with a `title` and a `webUrl`")]
 pub(super) struct Related {
@@ -198,10 +319,10 @@ pub(super) struct Action {
 
 /// What the parser refused.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(super) struct Refusal<'k> {
     /// The field it was in; none if the front matter as a whole cannot be read.
-    pub(super) field: Option<&'static str>,
-    /// Where, counted from the start of the YAML.
+    pub(super) field: Option<&'k str>,
+    /// Where, counted from the start of the front matter.
     pub(super) at: Option<Position>,
     /// What is wrong.
     pub(super) reason: String,
@@ -213,18 +334,25 @@ pub(super) struct Refusal {
 ///
 /// The parser cannot go on after a value of another type than the field's, so the caller notes
 /// the refusal and reads again without that field.
-pub(super) fn parse(yaml: &str, skip: &[&'static str]) -> Result<FrontMatter, Refusal> {
-    if yaml::is_empty(yaml) {
+pub(super) fn parse<'k>(
+    matter: Matter<'_>,
+    settings: &'k SeedSettings,
+    skip: &dyn Fn(&str) -> bool,
+) -> Result<FrontMatter, Refusal<'k>> {
+    if yaml::is_empty(matter.text) {
         return Ok(FrontMatter::default());
     }
     let reading = Cell::new(None);
-    let fields = Fields { skip, reading: &reading };
-    fields
-        .deserialize(serde_yaml::Deserializer::from_str(yaml))
-        .map_err(|error| refusal(yaml, &error, reading.get()))
+    let fields = Fields { settings, skip, reading: &reading };
+    match matter.notation {
+        Notation::Yaml => fields
+            .deserialize(serde_yaml::Deserializer::from_str(matter.text))
+            .map_err(|error| refusal(matter.text, &error, reading.get())),
+        Notation::Toml => toml::read(matter.text, fields).map_err(|error| toml_refusal(error, reading.get())),
+    }
 }
 
-fn refusal(yaml: &str, error: &serde_yaml::Error, field: Option<&'static str>) -> Refusal {
+fn refusal<'k>(yaml: &str, error: &serde_yaml::Error, field: Option<&'k str>) -> Refusal<'k> {
     let reason = yaml::reason(error);
     let at = yaml::position(yaml, error);
     if reason.contains("duplicate field") || reason.contains(yaml::REPEATED) {
@@ -247,12 +375,32 @@ fn refusal(yaml: &str, error: &serde_yaml::Error, field: Option<&'static str>) -
     Refusal { field: None, at, reason: format!("this is not valid YAML: {reason}"), help }
 }
 
-struct Fields<'a> {
-    skip: &'a [&'static str],
-    reading: &'a Cell<Option<&'static str>>,
+fn toml_refusal(error: toml::Error, field: Option<&str>) -> Refusal<'_> {
+    let toml::Error { at, reason, is_syntax } = error;
+    if reason == "duplicate key" {
+        return Refusal { field: None, at, reason: yaml::REPEATED.to_owned(), help: None };
+    }
+    let mismatch = yaml::type_mismatch(&reason, "front matter").filter(|_| !is_syntax);
+    match mismatch {
+        Some(reason) => Refusal { field, at, reason, help: None },
+        None => {
+            let help = [
+                ("must be quoted", "put text in quotes"),
+                ("key with no value", "write `key = value`, or YAML between lines of three hyphens"),
+            ];
+            let help = help.iter().find(|(slip, _)| reason.contains(slip)).map(|(_, help)| *help);
+            Refusal { field: None, at, reason: format!("this is not valid TOML: {reason}"), help }
+        }
+    }
 }
 
-impl<'de> DeserializeSeed<'de> for Fields<'_> {
+struct Fields<'a, 'k> {
+    settings: &'k SeedSettings,
+    skip: &'a dyn Fn(&str) -> bool,
+    reading: &'a Cell<Option<&'k str>>,
+}
+
+impl<'de> DeserializeSeed<'de> for Fields<'_, '_> {
     type Value = FrontMatter;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<FrontMatter, D::Error> {
@@ -260,7 +408,7 @@ impl<'de> DeserializeSeed<'de> for Fields<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Fields<'_> {
+impl<'de> Visitor<'de> for Fields<'_, '_> {
     type Value = FrontMatter;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -269,28 +417,164 @@ impl<'de> Visitor<'de> for Fields<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FrontMatter, A::Error> {
         let mut fields = FrontMatter::default();
+        let mut configured: Vec<&str> = Vec::new();
         while let Some(key) = map.next_key::<String>()? {
-            let Some(&known) = KEYS.iter().find(|&&known| known == key) else {
+            if let Some(&known) = KEYS.iter().find(|&&known| known == key) {
+                if fields.known.contains(&known) {
+                    return Err(A::Error::custom(yaml::REPEATED));
+                }
+                fields.known.push(known);
+                if (self.skip)(known) {
+                    map.next_value::<Unrepeated>()?;
+                    continue;
+                }
+                self.reading.set(Some(known));
+                fields.take(known, &mut map)?;
+            } else if let Some(known) = configured_key(&key, self.settings) {
+                if configured.contains(&known) {
+                    return Err(A::Error::custom(yaml::REPEATED));
+                }
+                configured.push(known);
+                if (self.skip)(known) {
+                    map.next_value::<Unrepeated>()?;
+                    continue;
+                }
+                self.reading.set(Some(known));
+                fields.take_configured(known, self.settings, &mut map)?;
+            } else {
                 if fields.unknown.contains(&key) {
                     return Err(A::Error::custom(yaml::REPEATED));
                 }
                 fields.unknown.push(key);
                 map.next_value::<Unrepeated>()?;
-                continue;
-            };
-            if fields.known.contains(&known) {
-                return Err(A::Error::custom(yaml::REPEATED));
             }
-            fields.known.push(known);
-            if self.skip.contains(&known) {
-                map.next_value::<Unrepeated>()?;
-                continue;
-            }
-            self.reading.set(Some(known));
-            fields.take(known, &mut map)?;
             self.reading.set(None);
         }
         Ok(fields)
+    }
+}
+
+/// A key that means something by configuration.
+fn configured_key<'k>(key: &str, settings: &'k SeedSettings) -> Option<&'k str> {
+    let of_topics = settings.topic_fields.iter().map(|field| &*field.key).find(|&known| known == key);
+    let of_places = || WHEREABOUTS.iter().copied().find(|&known| known == key);
+    of_topics.or_else(|| settings.permalink.as_ref().and_then(|_| of_places()))
+}
+
+impl FrontMatter {
+    fn take_configured<'de, A: MapAccess<'de>>(
+        &mut self,
+        key: &str,
+        settings: &SeedSettings,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        let mut below: Vec<_> =
+            settings.topic_fields.iter().enumerate().filter(|(_, field)| field.key == key).collect();
+        match below.pop() {
+            Some((place, field)) if field.within.is_none() => {
+                let names = map.next_value_seed(TopicNames { words: settings.topic_words })?;
+                self.more_topics.extend(names.map(|names| (place, names)));
+            }
+            Some(last) => {
+                below.push(last);
+                let within =
+                    Within { fields: &below, words: settings.topic_words, found: &mut self.more_topics };
+                map.next_value_seed(within)?;
+            }
+            None => {
+                let text: Option<String> = map.next_value()?;
+                let text = text.filter(|text| !text.trim().is_empty());
+                let place =
+                    if key == "slug" { &mut self.whereabouts.slug } else { &mut self.whereabouts.path };
+                *place = text.or(place.take());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The topics that a field names, if it names any: a list of names, or one name, or words.
+struct TopicNames {
+    words: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for TopicNames {
+    type Value = Option<Names>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<Names>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for TopicNames {
+    type Value = Option<Names>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of names, or one name")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Option<Names>, E> {
+        let names: Vec<_> = match (self.words, text.contains(',')) {
+            (true, true) => text.split(',').collect(),
+            (true, false) => text.split_whitespace().collect(),
+            (false, _) => vec![text],
+        };
+        Ok(Some(Names(names.into_iter().map(|name| Some(name.to_owned())).collect())))
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<Option<Names>, E> {
+        Ok(None)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Option<Names>, A::Error> {
+        Names::deserialize(SeqAccessDeserializer::new(items)).map(Some)
+    }
+}
+
+/// Topics in fields of a mapping.
+struct Within<'a, 'k> {
+    fields: &'a [(usize, &'k TopicField)],
+    words: bool,
+    found: &'a mut Vec<(usize, Names)>,
+}
+
+impl<'de> DeserializeSeed<'de> for Within<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Within<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a mapping")
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut keys = HashSet::new();
+        while let Some(key) = map.next_key::<String>()? {
+            let field = self.fields.iter().find(|(_, field)| field.within.as_deref() == Some(&key));
+            match field {
+                Some((place, _)) => {
+                    let names = map.next_value_seed(TopicNames { words: self.words })?;
+                    self.found.extend(names.map(|names| (*place, names)));
+                }
+                None => {
+                    map.next_value::<Unrepeated>()?;
+                }
+            }
+            if !keys.insert(key) {
+                return Err(A::Error::custom(yaml::REPEATED));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -309,11 +593,12 @@ pub(super) fn meant(unknown: &str, given: &[&str]) -> Option<&'static str> {
 /// next line that begins with a known key. Where a key may be spelled so that the word cannot be
 /// seen, all is hidden.
 pub(super) fn without_secured(text: &str) -> String {
-    let mut hiding = text.lines().any(may_hide_a_key);
+    let notation = text.lines().next().and_then(Notation::opened_by).unwrap_or(Notation::Yaml);
+    let mut hiding = text.lines().any(|line| may_hide_a_key(line, notation));
     let everything = hiding;
     let mut shown = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
-        hiding = everything || (hiding && !is_fence(line) && !begins_with_known_key(line));
+        hiding = everything || (hiding && !notation.is_fence(line) && !begins_with_known_key(line));
         let secured = line.to_ascii_lowercase().find(SECURED);
         match secured.filter(|_| !hiding) {
             Some(start) => {
@@ -329,10 +614,15 @@ pub(super) fn without_secured(text: &str) -> String {
 }
 
 /// Whether a key of a line may be spelled with escapes, or stand after a question mark.
-fn may_hide_a_key(line: &str) -> bool {
+fn may_hide_a_key(line: &str, notation: Notation) -> bool {
+    let follows_a_key: &[char] = match notation {
+        Notation::Yaml => &[':'],
+        Notation::Toml => &['=', '.', ']'],
+    };
     let quoted: Vec<_> = line.split('"').collect();
-    let escaped =
-        quoted.windows(2).any(|pair| pair[0].contains('\\') && pair[1].trim_start().starts_with(':'));
+    let escaped = quoted
+        .windows(2)
+        .any(|pair| pair[0].contains('\\') && pair[1].trim_start().starts_with(follows_a_key));
     escaped || line.trim_start_matches([' ', '-', '[', '{', ',']).starts_with("? ")
 }
 
@@ -361,38 +651,71 @@ pub(super) fn has_aliases(yaml: &str) -> bool {
 
 /// Whether what has no opening line looks like front matter all the same: a slip in its first line
 /// must not withdraw an entry without a word.
-pub(super) fn lacks_only_its_fence(text: &str) -> bool {
-    let before = text.lines().take(100).take_while(|line| !is_fence(line));
-    let has_fence = text.lines().take(100).any(is_fence);
-    let keys = before.filter(|line| ["title:", "name:", "topics:"].iter().any(|key| line.starts_with(key)));
-    has_fence && keys.count() > 0 || text.trim_start().starts_with("---\n") && !text.starts_with("---")
+pub(super) fn lacks_only_its_fence(text: &str) -> Option<Notation> {
+    Notation::ALL.into_iter().find(|notation| {
+        let is_key = |line: &&str| {
+            let key = line.split(notation.sign()).next().filter(|key| key.len() < line.len());
+            let key = key.map(|key| if notation == &Notation::Toml { key.trim_end() } else { key });
+            key.is_some_and(|key| ["title", "name", "topics"].contains(&key))
+        };
+        let before = text.lines().take(100).take_while(|line| !notation.is_fence(line));
+        let has_fence = text.lines().take(100).any(|line| notation.is_fence(line));
+        let keys = before.filter(is_key);
+        let fence = notation.fence();
+        let is_late = || {
+            text.trim_start().strip_prefix(fence).is_some_and(|rest| rest.starts_with('\n'))
+                && !text.starts_with(fence)
+        };
+        has_fence && keys.count() > 0 || is_late()
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
 
     #[test]
     fn files_are_cut_at_their_fences() {
-        let whole = |yaml, lines_before, body| Cut::Whole { yaml, lines_before, body };
+        let whole = |text, lines_before, body| Cut::Whole {
+            matter: Matter { text, notation: Notation::Yaml, lines_before },
+            body,
+        };
+        let toml = |text, body| Cut::Whole {
+            matter: Matter { text, notation: Notation::Toml, lines_before: 1 },
+            body,
+        };
         for (text, all_yaml, expected) in [
             ("---\na: 1\n---\nbody\n", false, whole("a: 1\n", 1, "body\n")),
             ("---  \r\na: 1\r\n--- \r\nbody", false, whole("a: 1\r\n", 1, "body")),
             ("---\na: 1\n---", false, whole("a: 1\n", 1, "")),
             ("---\n---\n", false, whole("", 1, "")),
-            ("---\na: 1\n", false, Cut::Unclosed),
+            ("---\na: 1\n", false, Cut::Unclosed(Notation::Yaml)),
+            ("---\na: 1\n+++\n", false, Cut::Unclosed(Notation::Yaml)),
             ("# Heading\n", false, Cut::NotASeed),
             ("----\na\n----\n", false, Cut::NotASeed),
             ("", false, Cut::Blank),
             ("--", false, Cut::Blank),
-            ("---", false, Cut::Unclosed),
+            ("---", false, Cut::Unclosed(Notation::Yaml)),
             ("a: 1\n", true, whole("a: 1\n", 0, "")),
             ("---\na: 1\n", true, whole("---\na: 1\n", 0, "")),
             ("---\na: 1\n---\n", true, whole("a: 1\n", 1, "")),
             (" \n", true, Cut::Blank),
+            ("+++\na = 1\n+++ \r\nbody\n", false, toml("a = 1\n", "body\n")),
+            ("+++\na = \"\"\"\n---\n\"\"\"\n+++", false, toml("a = \"\"\"\n---\n\"\"\"\n", "")),
+            ("+++\na = 1\n", false, Cut::Unclosed(Notation::Toml)),
+            ("+++\na = 1\n+++\n", true, whole("+++\na = 1\n+++\n", 0, "")),
+            ("++", false, Cut::Blank),
+            ("+++ b/file\n+++\n", false, Cut::NotASeed),
         ] {
             assert_eq!(cut(text, all_yaml), expected, "{text:?}");
         }
+    }
+
+    fn parse<'k>(yaml: &str, skip: &[&str]) -> Result<FrontMatter, Refusal<'k>> {
+        static DEFAULTS: LazyLock<SeedSettings> = LazyLock::new(SeedSettings::default);
+        super::parse(Matter::yaml(yaml), &DEFAULTS, &|key| skip.contains(&key))
     }
 
     #[test]
@@ -460,6 +783,12 @@ mod tests {
             "secured:\n- a: \"TOP\n- b: TOP\nheat: 2\n",
             "provider: {name: [x], secured:\nTOP: x}\nheat: 2\n",
             "a: \"unclosed\nsecured: \"TOP;TOP==\"\n---\nheat: 2\n",
+            "a: 1\nsecured: |\n+++\nTOP\n---\nheat: 2\n",
+            "+++\na = 1\nsecured = \"TOP\"\nb = \"TOP\"\n+++\nheat: 2\n",
+            "+++\n[a.secured]\nb = \"\"\"\nTOP\n---\nTOP\"\"\"\n+++\nheat: 2\n",
+            "+++\na = {\"sec\\u0075red\" = \"TOP?\"}\nheat: 2\n",
+            "+++\n[\"sec\\u0075red\"]\nx = \"TOP?\"\nheat: 2\n",
+            "+++\n\"sec\\u0075red\" . x = \"TOP?\"\nheat: 2\n",
         ] {
             let shown = without_secured(text);
             assert!(!shown.contains("TOP"), "{shown}");
@@ -487,11 +816,14 @@ mod tests {
             "x---\ntitle: A\n---\n",
             "\n---\ntitle: A\n---\n",
             " title: x\ntopics: a\n---\nb",
+            "++\ntitle = 'A'\n+++\n",
+            "\n+++\ntitle = 'A'\n+++\n",
         ] {
-            assert!(lacks_only_its_fence(text), "{text}");
+            assert!(lacks_only_its_fence(text).is_some(), "{text}");
         }
-        for text in ["# Heading\n\n---\n\ntext\n", "title: A\n", "text\n---\ntitle: A\n"] {
-            assert!(!lacks_only_its_fence(text), "{text}");
+        for text in ["# Heading\n\n---\n\ntext\n", "title: A\n", "text\n---\ntitle: A\n", "title = 1\n---\n"]
+        {
+            assert!(lacks_only_its_fence(text).is_none(), "{text}");
         }
     }
 }

@@ -18,11 +18,11 @@ use std::sync::Arc;
 
 use url::Url;
 
-use crate::config::Config;
+use crate::config::{Config, SeedSettings};
 use crate::fault::{Fault, Place, Severity};
-use crate::yaml::{self, Position, Step};
+use crate::yaml::{Position, Step};
 use check::Check;
-use front_matter::Cut;
+use front_matter::{Cut, Notation};
 
 pub use content::Content;
 pub use media::{Embed, Source, media_type};
@@ -41,6 +41,8 @@ pub struct Rules {
     pub strict: bool,
     /// Hosts whose frames may be shown.
     pub frame_hosts: Vec<String>,
+    /// Which fields say what, where that can be chosen.
+    pub seeds: SeedSettings,
 }
 
 impl Rules {
@@ -51,6 +53,7 @@ impl Rules {
             largest: config.max_seed_size,
             strict,
             frame_hosts: config.frame_hosts.clone(),
+            seeds: config.seed_settings.clone(),
         }
     }
 }
@@ -61,7 +64,7 @@ impl Rules {
     pub(crate) fn sample() -> Self {
         let frame_hosts = vec!["www.youtube.com".to_owned()];
         let url = Url::parse("https://a.example/").unwrap();
-        Self { url, largest: 1 << 20, strict: false, frame_hosts }
+        Self { url, largest: 1 << 20, strict: false, frame_hosts, seeds: SeedSettings::default() }
     }
 }
 
@@ -91,10 +94,10 @@ pub enum Change {
 }
 
 /// Whether a file with this name can be a seed: one of the endings, not hidden, not an editor's
-/// temporary file.
+/// temporary file, not what says something of its whole folder.
 pub fn is_seed_name(name: &str) -> bool {
     let temporary = name.starts_with(['.', '#']) || name.ends_with(['~', '#']);
-    !temporary && Form::of(name).is_some()
+    !temporary && !name.starts_with("_index.") && Form::of(name).is_some()
 }
 
 /// What follows the front matter.
@@ -153,28 +156,30 @@ pub fn read(rules: &Rules, path: &Arc<str>, bytes: &[u8]) -> Reading {
     match front_matter::cut(text, form == Form::Yaml) {
         Cut::NotASeed => no_seed(path, text),
         Cut::Blank => Reading::Blank,
-        Cut::Unclosed => {
+        Cut::Unclosed(notation) => {
             let reason = "front matter opens here and never closes".to_owned();
-            lost(path, opening(), reason, Some("end it with a line of three hyphens"))
+            lost(path, opening(), reason, Some(&format!("end it with {}", notation.fence_in_words())))
         }
-        Cut::Whole { yaml, .. } if yaml.len() > front_matter::LARGEST => {
+        Cut::Whole { matter, .. } if matter.text.len() > front_matter::LARGEST => {
             let reason = format!("front matter is larger than {} bytes", front_matter::LARGEST);
             lost(path, opening(), reason, Some("long text belongs in the body"))
         }
-        Cut::Whole { yaml, .. } if front_matter::is_too_deep(yaml) => {
+        Cut::Whole { matter, .. } if front_matter::is_too_deep(matter.text) => {
             let reason = format!("`[` and `{{` open more than {} deep", front_matter::DEEPEST);
             lost(path, opening(), reason, Some("close them, or put such text into the body"))
         }
-        Cut::Whole { yaml, .. } if front_matter::has_aliases(yaml) => {
+        Cut::Whole { matter, .. }
+            if matter.notation == Notation::Yaml && front_matter::has_aliases(matter.text) =>
+        {
             let reason = "anchors and aliases (`&name`, `*name`) are not read".to_owned();
             lost(path, opening(), reason, Some("write the value where it belongs, or in quotes"))
         }
-        Cut::Whole { yaml, lines_before, body } => {
+        Cut::Whole { matter, body } => {
             let body = match form {
                 Form::Text(markup) if !body.trim().is_empty() => Some(Body { markup, text: body.to_owned() }),
                 Form::Text(_) | Form::Yaml => None,
             };
-            Check::new(rules, path, text, yaml, lines_before).seed(body.as_ref())
+            Check::new(rules, path, text, matter).seed(body.as_ref())
         }
     }
 }
@@ -182,12 +187,12 @@ pub fn read(rules: &Rules, path: &Arc<str>, bytes: &[u8]) -> Reading {
 /// Where a field of a seed stands in it, with what is said there.
 pub fn place_of(rules: &Rules, path: &Arc<str>, bytes: &[u8], field: &str) -> Option<Place> {
     let text = text(rules, path, Form::of(path)?, bytes).ok()?;
-    let Cut::Whole { yaml, lines_before, .. } = front_matter::cut(text, Form::of(path)? == Form::Yaml) else {
+    let Cut::Whole { matter, .. } = front_matter::cut(text, Form::of(path)? == Form::Yaml) else {
         return None;
     };
-    let at = yaml::key_at(yaml, &[Step::Key(field)])?;
+    let at = matter.key_at(&[Step::Key(field)])?;
     let text = front_matter::without_secured(text);
-    Some(Place::in_text(&text, Position { line: at.line + lines_before, ..at }))
+    Some(Place::in_text(&text, Position { line: at.line + matter.lines_before, ..at }))
 }
 
 /// Whether a text stands in a file, whatever else the file is. What is `secured` does not count.
@@ -198,12 +203,11 @@ pub fn mentions(bytes: &[u8], text: &str) -> bool {
 
 /// What has no front matter is passed over, unless it lacks no more than its opening line.
 fn no_seed(path: &Arc<str>, text: &str) -> Reading {
-    if !front_matter::lacks_only_its_fence(text) {
-        return Reading::NotASeed;
-    }
+    let Some(notation) = front_matter::lacks_only_its_fence(text) else { return Reading::NotASeed };
     let place = Place::in_text(&front_matter::without_secured(text), Position { line: 1, column: 1 });
-    let reason = "front matter begins with a line of three hyphens, the first of the file".to_owned();
-    lost(path, Some(place), reason, Some("write `---` there, and nothing before it"))
+    let reason = format!("front matter begins with {}, the first of the file", notation.fence_in_words());
+    let help = format!("write `{}` there, and nothing before it", notation.fence());
+    lost(path, Some(place), reason, Some(&help))
 }
 
 /// The text of what may be a seed, without its byte order mark.
@@ -215,7 +219,8 @@ fn text<'a>(rules: &Rules, path: &Arc<str>, form: Form, bytes: &'a [u8]) -> Resu
     let utf16 = bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]);
     let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes);
     // Whatever else it is, a picture or a novel, it is none of our business.
-    let may_be_fenced = b"---".starts_with(&bytes[..bytes.len().min(3)]);
+    let beginning = &bytes[..bytes.len().min(3)];
+    let may_be_fenced = b"---".starts_with(beginning) || b"+++".starts_with(beginning);
     if form != Form::Yaml && !utf16 && !may_be_fenced && !bytes.iter().all(u8::is_ascii_whitespace) {
         let beginning = String::from_utf8_lossy(&bytes[..bytes.len().min(front_matter::LARGEST)]);
         return Err(Box::new(no_seed(path, &beginning)));

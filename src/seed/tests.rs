@@ -9,6 +9,7 @@ fn rules() -> Rules {
         largest: 1 << 20,
         strict: false,
         frame_hosts: vec!["www.youtube.com".to_owned()],
+        seeds: SeedSettings::default(),
     }
 }
 
@@ -38,9 +39,20 @@ fn names_that_can_be_seeds() {
     for name in ["a.md", "a.MARKDOWN", "a.html", "a.htm", "a.txt", "a.yaml", "a.yml", "a.b.md"] {
         assert!(is_seed_name(name), "{name}");
     }
-    for name in
-        [".a.md", "a.md~", "#a.md#", ".#a.md", "a.md.swp", "a.md.tmp", "a", "a.rs", "4913", ".a.md.swp"]
-    {
+    for name in [
+        "_index.md",
+        "_index.fr.md",
+        ".a.md",
+        "a.md~",
+        "#a.md#",
+        ".#a.md",
+        "a.md.swp",
+        "a.md.tmp",
+        "a",
+        "a.rs",
+        "4913",
+        ".a.md.swp",
+    ] {
         assert!(!is_seed_name(name), "{name}");
     }
 }
@@ -195,6 +207,256 @@ fn what_hides_a_record() {
         ("published: ~\n", None),
     ] {
         assert_eq!(record(&format!("title: A\ntopics: t\n{yaml}")).hidden, expected, "{yaml}");
+    }
+}
+
+#[test]
+fn folders_of_drafts_hide_what_is_in_them() {
+    let hidden = |path| seed(path, "---\ntitle: A\ntopics: t\npublished: true\n---\n").0.unwrap().hidden;
+    assert_eq!(hidden("blog/_drafts/a.md"), Some(Hidden::Unpublished));
+    assert_eq!(hidden("_drafts/a.md"), Some(Hidden::Unpublished));
+    assert_eq!(hidden("drafts/_drafts.md"), None);
+}
+
+#[test]
+fn dates_of_other_publishers_are_read() {
+    let dates = |yaml: &str| {
+        let record = record(&format!("title: A\ntopics: t\n{yaml}"));
+        [record.published, record.updated, record.expires].map(|at| at.map(|at| at.format("%F").to_string()))
+    };
+    let expected = ["2024-02-01", "2024-03-01", "2024-04-01"].map(|date| Some(date.to_owned()));
+    assert_eq!(
+        dates("date: 2024-01-01\npublishDate: 2024-02-01\nupdated: 2024-03-01\nexpiryDate: 2024-04-01\n"),
+        expected
+    );
+    assert_eq!(
+        dates("publishdate: 2024-02-01\nlastmod: 2024-03-01\nupdated: 2020-01-01\nexpirydate: 2024-04-01\n"),
+        expected
+    );
+    for (yaml, path, day) in [
+        ("", "x/2024-02-03-a/index.md", Some(3)),
+        ("", "2024-02-03-x/a.md", None),
+        ("date: ~\n", "2024-02-03-a.md", Some(3)),
+    ] {
+        let (record, _) = seed(path, &format!("---\ntitle: A\ntopics: t\n{yaml}---\n"));
+        assert_eq!(record.unwrap().published.map(|at| chrono::Datelike::day(&at)), day, "{path}");
+    }
+}
+
+#[test]
+fn a_picture_may_be_no_more_than_its_address() {
+    let record = record("title: A\ntopics: t\nimages: [/a.png, {url: b.png, width: 3}]\n");
+    let urls: Vec<_> = record.images.iter().map(|image| (&*image.url, image.width)).collect();
+    assert_eq!(
+        urls,
+        [("https://feeds.example.org/a.png", None), ("https://feeds.example.org/b.png", Some(3))]
+    );
+}
+
+/// Rules of a configuration.
+fn configured(yaml: &str) -> Rules {
+    Rules { url: rules().url, ..Rules::new(&Config::sample(yaml), false) }
+}
+
+#[test]
+fn topics_are_taken_from_fields_that_are_named() {
+    let fields = "topic_fields: [tags, categories, taxonomies.tags, category]\n";
+    let words = "topic_fields: [tags, categories]\ntopic_words: true\n";
+    let all = "topic_fields: [tags]\ndefault_topic: R&amp;D\n";
+    for (configuration, yaml, expected) in [
+        (fields, "tags: [B, a]\ntopics: [T]\ncategories: C d\n", Ok(&["T", "B", "a", "C d"][..])),
+        (fields, "taxonomies:\n  other: 1\n  tags: [x]\ncategory: y\ntags: [X]\n", Ok(&["X", "y"])),
+        (fields, "tags:\ntaxonomies: {}\ncategories: ['', ~, x]\n", Ok(&["x"])),
+        (words, "tags: a b  c\ncategories: d e, f\n", Ok(&["a", "b", "c", "d e", "f"])),
+        (words, "topics: a b\ntags: [c d]\n", Ok(&["a b", "c d"])),
+        (all, "", Ok(&["R&D"])),
+        (all, "topics: []\ntags: ''\n", Ok(&["R&D"])),
+        (all, "tags: x\n", Ok(&["x"])),
+        (
+            fields,
+            "tags: []\n",
+            Err(
+                "1:1 [---] a seed needs one of `topics`, `tags`, `categories`, `taxonomies.tags`, `category`, or it would be in no topic's feed (add one, or set `default_topic` for all that have none)",
+            ),
+        ),
+        (
+            fields,
+            "tags: {a: b}\n",
+            Err("3:7 [{a: b}] `tags` should be a list of names, or one name, but is a mapping"),
+        ),
+        (fields, "taxonomies: x\n", Err("3:13 [x] `taxonomies` should be a mapping, but is text")),
+        (
+            fields,
+            "taxonomies:\n  tags: [a, [b]]\n",
+            Err("4:13 [[b]]] `taxonomies.tags[1]` should be text, but is a list"),
+        ),
+        (fields, "taxonomies:\n  x: 1\n  x: 2\n", Err("5:3 [x: 2] this key stands here twice")),
+        (fields, "tags: a\ntags: b\n", Err("4:1 [tags: b] this key stands here twice")),
+        (
+            all,
+            "tags: ['!']\n",
+            Err("3:8 ['!'] this topic is left out: a name needs a letter or a digit to have an address"),
+        ),
+        (
+            "",
+            "tags: a\n",
+            Err(
+                "1:1 [---] a seed needs `topics`, or it would be in no topic's feed (add `topics: …`: a name, or a list of names)",
+            ),
+        ),
+    ] {
+        let (rules, text) = (configured(configuration), format!("---\ntitle: A\n{yaml}---\n"));
+        match expected {
+            Ok(names) => {
+                let reading = read(&rules, &"a.md".into(), text.as_bytes());
+                let Reading::Seed { record: Some(record), faults } = reading else { panic!("{reading:?}") };
+                let found: Vec<_> = record.topics.iter().map(|topic| &*topic.name).collect();
+                assert_eq!((found.as_slice(), faults.len()), (names, 0), "{yaml}");
+            }
+            Err(told) => {
+                assert_eq!(
+                    verdict("a.md", text.as_bytes(), &rules),
+                    (false, vec![told.to_owned()]),
+                    "{yaml}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_field_costs_no_topics_of_another() {
+    let rules = configured("topic_fields: [tags, taxonomies.tags]\n");
+    let text = "---\ntitle: A\ntags: {}\ntaxonomies: {tags: x}\n---\n";
+    let (survived, told) = verdict("a.md", text.as_bytes(), &rules);
+    assert_eq!((survived, told.len()), (true, 1), "{told:?}");
+    let most = format!("---\ntitle: A\ntopics: [{}]\ntags: [x, y]\n---\n", "a, ".repeat(49));
+    let (survived, told) = verdict("a.md", most.as_bytes(), &rules);
+    let expected = "4:11 [y] the topics from here on are left out: 50 are the most";
+    assert_eq!((survived, told), (true, vec![expected.to_owned()]));
+}
+
+#[test]
+fn fields_with_a_use_of_their_own_are_those_that_configuration_refuses() {
+    let others = front_matter::KEYS.iter().filter(|key| !["topics", "type", "category"].contains(key));
+    assert!(others.eq(crate::config::FIELDS_IN_USE));
+}
+
+#[test]
+fn links_are_made_of_names_and_dates() {
+    let dated = "topic_fields: [categories]\npermalink: https://b.example/{categories}/{year}/{month}/{day}/{name}.html\n";
+    let pretty = "permalink: https://b.example/{folder}/{stem}/\n";
+    for (configuration, path, yaml, expected) in [
+        (dated, "2024-02-03-a.md", "", Some("https://b.example/2024/02/03/a.html")),
+        (
+            dated,
+            "2024-02-03-a b.md",
+            "date: 2024-02-04 23:00:00 -0800\ncategories: [X, Y z]\n",
+            Some("https://b.example/x/y%20z/2024/02/04/a%20b.html"),
+        ),
+        (dated, "a.md", "", None),
+        (pretty, "posts/2024-02-03-a.md", "", Some("https://b.example/posts/2024-02-03-a/")),
+        (pretty, "blog/_posts/ä/b/index.md", "", Some("https://b.example/blog/%C3%A4/b/")),
+        (pretty, "a.md", "slug: ../b?\n", Some("https://b.example/..%2Fb%3F/")),
+        (pretty, "a.md", "url: /b/c.html\nslug: d\n", Some("https://b.example/b/c.html")),
+        (pretty, "a.md", "permalink: /:title/\n", Some("https://b.example/a/")),
+        (pretty, "a.md", "permalink: pretty\n", Some("https://b.example/a/")),
+        (pretty, "a.md", "path: //c.example/x\n", Some("https://b.example/c.example/x")),
+        (pretty, "a.md", "webUrl: https://c.example/\nurl: /b/\n", Some("https://c.example/")),
+        ("", "a.md", "url: /b/\nslug: [x]\n", None),
+    ] {
+        let text = format!("---\ntitle: A\ntopics: t\n{yaml}---\n");
+        let reading = read(&configured(configuration), &path.into(), text.as_bytes());
+        let Reading::Seed { record: Some(record), faults } = reading else { panic!("{reading:?}") };
+        assert_eq!((record.record().link.as_deref(), faults.len()), (expected, 0), "{path} {yaml}");
+    }
+}
+
+#[test]
+fn what_is_relative_is_relative_to_the_page_and_pictures_to_its_folder_or_site() {
+    let rules = configured("permalink: https://b.example/{folder}/{stem}/\n");
+    let text = b"---\ntitle: A\ntopics: t\nimages: [a.png]\n---\n![](b.png)\n";
+    for (path, picture) in
+        [("x/y/index.md", "https://b.example/x/y/a.png"), ("x/y.md", "https://b.example/a.png")]
+    {
+        let reading = read(&rules, &path.into(), text);
+        let Reading::Seed { record: Some(record), .. } = reading else { panic!("{reading:?}") };
+        let record = record.record();
+        assert_eq!(record.images[0].url, picture);
+        assert!(record.content.full().contains("https://b.example/x/y/b.png"));
+    }
+}
+
+#[test]
+fn toml_says_what_yaml_says() {
+    let yaml = "title: A\ntopics: [x, y]\ndate: 2024-02-03T04:05:06Z\nquality: 2.0\ndraft: true\n\
+                provider: {name: P, authors: [{name: J}]}\nimages: [{url: /a.png, width: 3}, b.png]\nextra: {a: 1}\n";
+    let toml = "title = 'A'\ntopics = ['x', 'y']\ndate = 2024-02-03 04:05:06Z\nquality = 2.0\ndraft = true\n\
+                [provider]\nname = 'P'\n[[provider.authors]]\nname = 'J'\n[[images]]\nurl = '/a.png'\nwidth = 3\n\
+                [[images]]\nurl = 'b.png'\n[extra]\na = 1\n";
+    let (record, faults) = seed("a.md", &format!("+++\n{toml}+++\nBody\n"));
+    assert!(faults.is_empty(), "{faults:?}");
+    assert_eq!(record, seed("a.md", &format!("---\n{yaml}---\nBody\n")).0);
+}
+
+#[test]
+fn faults_in_toml_say_what_where_and_what_to_do() {
+    let cases: &[(&str, bool, &[&str])] = &[
+        (
+            "+++\ntitle = 'A'\n",
+            false,
+            &["1:1 [+++] front matter opens here and never closes (end it with a line of three plus signs)"],
+        ),
+        (
+            "++\ntitle = 'A'\n+++\n",
+            false,
+            &[
+                "1:1 [++] front matter begins with a line of three plus signs, the first of the file (write `+++` there, and nothing before it)",
+            ],
+        ),
+        (
+            "+++\ntitel = 'A'\n+++\n",
+            false,
+            &[
+                "1:1 [+++] a seed needs a `title` (add `title = …` to its front matter)",
+                "1:1 [+++] a seed needs `topics`, or it would be in no topic's feed (add `topics = …`: a name, or a list of names)",
+                "warning 2:1 [titel] `titel` is not a field of a seed (did you mean `title`?)",
+            ],
+        ),
+        (
+            "+++\ntitle = 'A'\ntopics = 't'\ndate = 2024-01-01T10:00:00\nquality = 'high'\n[[images]]\nurl = 'data:x'\n+++\n",
+            true,
+            &[
+                "warning 4:8 [2024-01-01T10:00:00] `date` has no offset, so it is taken as UTC (add `Z` or an offset such as `+02:00`)",
+                "5:11 ['high'] `quality` is left out: it is not a number",
+                "7:7 ['data:x'] this image is left out: its `url` is not an http or https address",
+            ],
+        ),
+        (
+            "+++\ntitle = ['A']\ntopics = {}\ndraft = 'maybe'\n+++\n",
+            false,
+            &[
+                "2:9 [['A']] `title` should be text, but is a list",
+                "3:10 [{}] `topics` should be a list of names, or one name, but is a mapping",
+                "4:9 ['maybe'] `draft` should be true or false",
+            ],
+        ),
+        ("+++\ntitle = 'A'\ntitle = 'B'\n+++\n", false, &["3:1 [title = 'B'] this key stands here twice"]),
+        (
+            "+++\ntitle: A\n+++\n",
+            false,
+            &[
+                "2:8 [A] this is not valid TOML: key with no value, expected `=` (write `key = value`, or YAML between lines of three hyphens)",
+            ],
+        ),
+    ];
+    for (text, survives, expected) in cases {
+        let (survived, told) = verdict("a.md", text.as_bytes(), &rules());
+        assert_eq!(
+            (told, survived),
+            (expected.iter().map(ToString::to_string).collect(), *survives),
+            "{text}"
+        );
     }
 }
 
@@ -454,6 +716,18 @@ fn secured_text_is_in_no_record_and_no_fault() {
     ] {
         for rules in [rules(), Rules { strict: true, ..rules() }] {
             let reading = read(&rules, &"a.md".into(), format!("---\n{yaml}---\n").as_bytes());
+            assert!(!format!("{reading:?}").contains("SECRET"), "{reading:#?}");
+        }
+    }
+    for toml in [
+        "title = 'A'\ntopics = 't'\nsecured = 'TOPSECRET'\n",
+        "title = 'A'\ntopics = 't'\nsecured = TOPSECRET\nquality = 'x'\n",
+        "title = ['A']\n[secured]\na = 'TOPSECRET'\nb = TOPSECRET\n",
+        "title = 'A'\n\"sec\\u0075red\" = [1, 'TOPSECRET'\n",
+        "title = 'A'\nsecurd = 'TOPSECRET'\n[x.secured]\nx = 'TOPSECRET'\nx = 'TOPSECRET'\n",
+    ] {
+        for rules in [Rules { strict: true, ..rules() }, configured("topic_fields: [x.y]\n")] {
+            let reading = read(&rules, &"a.md".into(), format!("+++\n{toml}+++\n").as_bytes());
             assert!(!format!("{reading:?}").contains("SECRET"), "{reading:#?}");
         }
     }

@@ -127,11 +127,25 @@ fn without_offset(text: &str) -> Option<Timestamp> {
         .map(|at| at.and_utc())
 }
 
-/// The date that begins a file name: `2024-03-26-a-name.md`.
-pub(super) fn in_file_name(path: &str) -> Option<Timestamp> {
-    let name = path.rsplit('/').next()?;
+/// The date that begins a name: `2024-03-26-a-name`.
+pub(super) fn beginning(name: &str) -> Option<Timestamp> {
     let date = name.get(..10).filter(|_| name.as_bytes().get(10) == Some(&b'-'))?;
     parse(date).map(|dated| dated.at)
+}
+
+/// A name without the date that begins it.
+pub(super) fn without_date(name: &str) -> &str {
+    match beginning(name) {
+        Some(_) if name.len() > 11 => &name[11..],
+        _ => name,
+    }
+}
+
+/// The day that a date or a name begins with, as written: what it is elsewhere, few addresses tell.
+pub(super) fn day(text: &str) -> Option<NaiveDate> {
+    let is_of_a_name = beginning(text).is_some();
+    let end = text.find([' ', 'T', 't']).unwrap_or(text.len());
+    NaiveDate::parse_from_str(if is_of_a_name { text.get(..10)? } else { &text[..end] }, "%Y-%m-%d").ok()
 }
 
 #[cfg(test)]
@@ -174,17 +188,19 @@ mod tests {
 
     #[test]
     fn dates_in_file_names() {
-        let date = |path| in_file_name(path).map(|at| at.format("%F").to_string());
-        assert_eq!(date("news/2024-03-26-a.md").as_deref(), Some("2024-03-26"));
-        for path in [
-            "2024-03-26.md",
-            "a-2024-03-26-b.md",
-            "2024-99-26-b.md",
-            "2024/x.md",
-            "0000-01-01-x.md",
-            "机器学习-x.md",
-        ] {
-            assert_eq!(date(path), None, "{path}");
+        let date = |name| beginning(name).map(|at| at.format("%F").to_string());
+        assert_eq!(date("2024-03-26-a").as_deref(), Some("2024-03-26"));
+        assert_eq!(without_date("2024-03-26-a"), "a");
+        for name in ["2024-03-26", "a-2024-03-26-b", "2024-99-26-b", "x", "0000-01-01-x", "机器学习-x"] {
+            assert_eq!((date(name), without_date(name)), (None, name));
         }
+    }
+
+    #[test]
+    fn days_are_those_that_are_written() {
+        for text in ["2024-03-26", "2024-03-26T23:59:59-08:00", "2024-03-26 00:00 +0200", "2024-03-26-a T"] {
+            assert_eq!(day(text).map(|day| day.to_string()).as_deref(), Some("2024-03-26"), "{text}");
+        }
+        assert_eq!(day("a name"), None);
     }
 }

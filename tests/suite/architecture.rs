@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 /// Modules that see bytes and values only: no disk, no socket, no clock.
 const PURE: &[&str] = &[
-    "text", "slug", "yaml", "fault", "criteria", "seed", "entries", "catalog", "feed", "render", "edition",
-    "archive", "report",
+    "text", "slug", "yaml", "toml", "fault", "criteria", "seed", "entries", "catalog", "feed", "render",
+    "edition", "archive", "report",
 ];
 const IMPURE: &[&str] = &[
     "tokio",

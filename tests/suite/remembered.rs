@@ -96,3 +96,27 @@ fn what_is_remembered_and_damaged_is_read_anew() {
         }
     }
 }
+
+#[test]
+fn what_was_read_under_another_configuration_is_read_anew() {
+    let work = sown();
+    work.write("tagged.md", "---\ntitle: Tagged\ndate: 2024-01-01\ntags: [Moss]\n---\n");
+    build(&work, "before", &[]);
+    eventually("seeds that nobody writes to are remembered", || {
+        build(&work, "before", &[]);
+        has(&cached(&work).unwrap(), "Number 19") && has(&cached(&work).unwrap(), "tagged.md")
+    });
+    for (name, arguments) in [
+        ("fields", &["--topic-fields", "tags"][..]),
+        ("topic", &["--default-topic", "Posts"]),
+        ("permalink", &["--permalink", "https://example.org/{name}/"]),
+        ("all", &["--topic-fields", "tags", "--topic-words", "true", "--default-topic", "Posts"]),
+        ("none", &[]),
+    ] {
+        let warm = build(&work, &format!("warm {name}"), arguments);
+        let cold = build(&work, &format!("cold {name}"), &[arguments, &["--no-cache"]].concat());
+        same(&warm, &cold);
+        let has_tagged = cold.contains_key("topics/moss.atom") || cold.contains_key("topics/posts.atom");
+        assert_eq!(has_tagged, !matches!(name, "none" | "permalink"), "{name}");
+    }
+}

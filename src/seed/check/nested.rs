@@ -10,10 +10,10 @@ impl Check<'_> {
     /// An address of something that is left out without it.
     fn asset(&mut self, url: Option<&str>, what: &str, path: &[Step<'_>]) -> Option<String> {
         let given = url.map(str::trim).filter(|url| !url.is_empty());
-        let url = given.and_then(|url| link::web(url, &self.rules.url));
+        let url = given.and_then(|url| link::web(url, self.base.as_ref().unwrap_or(&self.rules.url)));
         if url.is_none() {
             let within = [path, &[Step::Key("url")]].concat();
-            let place = self.place_of(if given.is_some() { &within } else { path });
+            let place = given.and_then(|_| self.place_of(&within)).or_else(|| self.place_of(path));
             let reason = format!("this {what} is left out: its `url` is not an http or https address");
             let none = format!("this {what} is left out: it has no `url`");
             self.fault(place, if given.is_some() { reason } else { none }, None);
@@ -47,10 +47,10 @@ impl Check<'_> {
         (name_of(&provider).map(|name| Provider { name, site, image }), authors)
     }
 
-    pub(super) fn images(&mut self, images: Option<Given<Vec<front_matter::Image>>>) -> Vec<Image> {
+    pub(super) fn images(&mut self, images: Option<Given<Vec<front_matter::Picture>>>) -> Vec<Image> {
         let given = images.map(|images| images.value).unwrap_or_default();
         let mut images = Vec::with_capacity(given.len());
-        for (index, image) in given.into_iter().enumerate() {
+        for (index, front_matter::Picture(image)) in given.into_iter().enumerate() {
             let path = [Step::Key("images"), Step::Index(index)];
             let Some(url) = self.asset(image.url.as_deref(), "image", &path) else { continue };
             let width = self.pixels(image.width.as_deref(), index, "width");
