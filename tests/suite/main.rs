@@ -13,6 +13,7 @@ mod hostile;
 mod kill;
 mod live;
 mod machine;
+mod moving;
 mod packaging;
 mod pages;
 mod records;
