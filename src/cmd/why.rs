@@ -277,6 +277,9 @@ impl Why<'_> {
             })
         };
         match held {
+            Held::Unpublished if seed::is_in_drafts(&record.path) => {
+                "unpublished by its folder `_drafts`".to_owned()
+            }
             Held::Unpublished => format!("unpublished{}{}", switch(&["draft", "published"]), changed()),
             Held::Removed => format!("removed{}{}", switch(&["removed", "deleted"]), changed()),
             Held::Scheduled => {

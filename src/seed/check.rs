@@ -15,7 +15,7 @@ use super::content::{self, Parts, Refused};
 use super::front_matter::{self, FrontMatter, Given, Matter, Notation};
 use super::record::{Hidden, Record};
 use super::time::{self, Timestamp};
-use super::{Body, Markup, Packed, Reading, Rules, link};
+use super::{Body, Markup, Packed, Reading, Rules, is_in_drafts, link};
 use crate::criteria::is_language_tag;
 use crate::fault::{Fault, Place, Severity};
 use crate::text::{count, plain};
@@ -23,9 +23,6 @@ use crate::yaml::{Position, Step};
 
 /// Characters that a tag URI's specific part may have as they are (RFC 4151 §2.1).
 const TAG_ESCAPES: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// Folder in which nothing is published.
-const DRAFTS: &str = "_drafts";
 
 /// Most faults of one seed that are told one by one.
 pub(super) const MOST_FAULTS: usize = 20;
@@ -312,8 +309,7 @@ impl<'a> Check<'a> {
         if removed?.unwrap_or(false) || deleted?.unwrap_or(false) {
             return Ok(Some(Hidden::Removed));
         }
-        let in_drafts = self.path.split('/').any(|folder| folder == DRAFTS);
-        Ok((draft || in_drafts || !published).then_some(Hidden::Unpublished))
+        Ok((draft || is_in_drafts(self.path) || !published).then_some(Hidden::Unpublished))
     }
 
     fn flag(&mut self, flag: Option<&Given<String>>) -> Result<Option<bool>, Lost> {
@@ -448,7 +444,8 @@ impl<'a> Check<'a> {
     /// Where the text of the body begins.
     fn place_of_body(&self, body: &Body) -> Place {
         let blank = body.text.lines().take_while(|line| line.trim().is_empty()).count();
-        let line = self.matter.lines_before + self.matter.text.lines().count() + blank + 2;
+        // As many lines stand after front matter as before it.
+        let line = 2 * self.matter.lines_before + self.matter.text.lines().count() + blank + 1;
         Place::in_text(&front_matter::without_secured(self.text), Position { line, column: 1 })
     }
 

@@ -37,7 +37,7 @@ pub(super) fn is_too_deep(yaml: &str) -> bool {
 /// How front matter is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Notation {
-    /// Between `---` lines, or all of a file.
+    /// Between `---` lines, or all of a file. JSON is YAML, too, and needs no lines around it.
     Yaml,
     /// Between `+++` lines.
     Toml,
@@ -132,7 +132,7 @@ pub(super) fn cut(text: &str, all_yaml: bool) -> Cut<'_> {
     }
     let whole = Cut::Whole { matter: Matter::yaml(text), body: "" };
     match fenced(text) {
-        Cut::Whole { matter, .. } if all_yaml && matter.notation != Notation::Yaml => whole,
+        Cut::Whole { .. } if all_yaml && !text.starts_with(Notation::Yaml.fence()) => whole,
         // More than one document: the parser says so, in its place.
         Cut::Whole { body, .. } if all_yaml && !body.trim().is_empty() => whole,
         Cut::NotASeed | Cut::Unclosed(_) if all_yaml => whole,
@@ -143,6 +143,9 @@ pub(super) fn cut(text: &str, all_yaml: bool) -> Cut<'_> {
 fn fenced(text: &str) -> Cut<'_> {
     let mut lines = text.split_inclusive('\n');
     let opening = lines.next().unwrap_or_default();
+    if opening.trim_end() == "{" {
+        return in_braces(text);
+    }
     let Some(notation) = Notation::opened_by(opening) else { return Cut::NotASeed };
     let mut end = opening.len();
     for line in lines {
@@ -153,6 +156,18 @@ fn fenced(text: &str) -> Cut<'_> {
         end += line.len();
     }
     Cut::Unclosed(notation)
+}
+
+/// JSON from a line that is a brace to the next that is one. Without that it is something else.
+fn in_braces(text: &str) -> Cut<'_> {
+    let mut end = 0;
+    for line in text.split_inclusive('\n') {
+        end += line.len();
+        if line.trim_end() == "}" {
+            return Cut::Whole { matter: Matter::yaml(&text[..end]), body: &text[end..] };
+        }
+    }
+    Cut::NotASeed
 }
 
 /// A value and the key it stood under: a field may have several names.
@@ -708,6 +723,11 @@ mod tests {
             ("+++\na = 1\n+++\n", true, whole("+++\na = 1\n+++\n", 0, "")),
             ("++", false, Cut::Blank),
             ("+++ b/file\n+++\n", false, Cut::NotASeed),
+            ("{\n\"a\": {\n }\n}\nbody", false, whole("{\n\"a\": {\n }\n}\n", 0, "body")),
+            ("{\r\n}", false, whole("{\r\n}", 0, "")),
+            ("{\na: 1\n", false, Cut::NotASeed),
+            ("{a: 1}\n", false, Cut::NotASeed),
+            ("{\na: 1\n}\n\n", true, whole("{\na: 1\n}\n\n", 0, "")),
         ] {
             assert_eq!(cut(text, all_yaml), expected, "{text:?}");
         }

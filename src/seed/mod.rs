@@ -100,6 +100,11 @@ pub fn is_seed_name(name: &str) -> bool {
     !temporary && !name.starts_with("_index.") && Form::of(name).is_some()
 }
 
+/// Whether a seed lies in a folder `_drafts`, so that it is not published.
+pub fn is_in_drafts(path: &str) -> bool {
+    path.rsplit('/').skip(1).any(|folder| folder == "_drafts")
+}
+
 /// What follows the front matter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Body {
@@ -220,7 +225,10 @@ fn text<'a>(rules: &Rules, path: &Arc<str>, form: Form, bytes: &'a [u8]) -> Resu
     let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes);
     // Whatever else it is, a picture or a novel, it is none of our business.
     let beginning = &bytes[..bytes.len().min(3)];
-    let may_be_fenced = b"---".starts_with(beginning) || b"+++".starts_with(beginning);
+    let may_be_fenced = b"---".starts_with(beginning)
+        || b"+++".starts_with(beginning)
+        || beginning.starts_with(b"{\n")
+        || beginning == b"{\r\n";
     if form != Form::Yaml && !utf16 && !may_be_fenced && !bytes.iter().all(u8::is_ascii_whitespace) {
         let beginning = String::from_utf8_lossy(&bytes[..bytes.len().min(front_matter::LARGEST)]);
         return Err(Box::new(no_seed(path, &beginning)));

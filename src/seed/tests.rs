@@ -400,6 +400,31 @@ fn toml_says_what_yaml_says() {
 }
 
 #[test]
+fn json_is_read_as_yaml_is() {
+    let text = "{\n  \"title\": \"A \\u00e4 \\/\",\n\t\"topics\": [\"t\"],\n  \"draft\": true\n}\n\nBody\n";
+    let (record, faults) = seed("a.md", text);
+    let record = record.unwrap_or_else(|| panic!("{faults:?}"));
+    assert_eq!((&*record.title, record.hidden, faults.len()), ("A ä /", Some(Hidden::Unpublished), 0));
+    assert_eq!(record.content.full(), "<p>Body</p>");
+    for (text, expected) in [
+        ("{\n  \"title\": [1], \"topics\": \"t\"\n}\n", "2:12 [[1]] `title` should be text, but is a list"),
+        (
+            "{\n  \"title\": \"A\"\n}\n",
+            "1:1 [{] a seed needs `topics`, or it would be in no topic's feed (add `topics: …`: a name, or a list of names)",
+        ),
+        (
+            "{\n}\nnot JSON at all: {\n}\n\u{FFFE}",
+            "1:1 [{] a seed needs a `title` (add `title: …` to its front matter)",
+        ),
+    ] {
+        assert_eq!(verdict("a.md", text.as_bytes(), &rules()).1[0], expected, "{text}");
+    }
+    let deep = "<b>".repeat(2000);
+    let (_, faults) = seed("a.html", &format!("{{\n\"title\": \"A\",\"topics\": \"t\"\n}}\n\n{deep}"));
+    assert!(faults[0].to_string().starts_with("a.html:5:1: the body is left out"), "{}", faults[0]);
+}
+
+#[test]
 fn faults_in_toml_say_what_where_and_what_to_do() {
     let cases: &[(&str, bool, &[&str])] = &[
         (
