@@ -407,7 +407,10 @@ fn json_is_read_as_yaml_is() {
     assert_eq!((&*record.title, record.hidden, faults.len()), ("A ä /", Some(Hidden::Unpublished), 0));
     assert_eq!(record.content.full(), "<p>Body</p>");
     for (text, expected) in [
-        ("{\n  \"title\": [1], \"topics\": \"t\"\n}\n", "2:12 [[1]] `title` should be text, but is a list"),
+        (
+            "{\n  \"title\": [1],\n  \"topics\": \"t\"\n}\n",
+            "2:12 [[1],] `title` should be text, but is a list",
+        ),
         (
             "{\n  \"title\": \"A\"\n}\n",
             "1:1 [{] a seed needs `topics`, or it would be in no topic's feed (add `topics: …`: a name, or a list of names)",
