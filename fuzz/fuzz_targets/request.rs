@@ -49,7 +49,7 @@ static DOORS: LazyLock<[PathBuf; 2]> = LazyLock::new(|| {
             let public = vec![Listener::bind(&public, &[]).await.expect("a socket")];
             let admin = Some(Listener::bind(&admin, &[]).await.expect("a socket"));
             open.send(()).expect("somebody waits");
-            serve::serve(Doors { public, admin }, current, status, &config, std::future::pending()).await;
+            serve::serve(Doors { public, admin }.open(), current, status, &config, std::future::pending()).await;
         });
     });
     opened.recv().expect("doors that open");
