@@ -57,8 +57,8 @@ struct Seed {
     faults: Vec<Fault>,
 }
 
-/// What is known of a file, and what it holds if it is a seed.
-type Recalled = (Arc<str>, Known, Option<Change>);
+/// What is known of files, and what those of them hold that are seeds.
+type Recalled = (Vec<(Arc<str>, Known)>, Vec<(Arc<str>, Change)>);
 
 /// Where what was read of a seed directory is remembered: in the service's cache directory if there
 /// is one, else in the user's; none if there is neither.
@@ -76,17 +76,10 @@ fn fingerprint(rules: &Rules) -> u128 {
     xxh3_128(format!("{} {rules:?}", env!("CARGO_PKG_VERSION")).as_bytes())
 }
 
-/// Takes up what is remembered of seeds: the scan knows the files, and what they hold is given back.
-/// None if nothing is remembered that can be trusted.
-fn recall(file: &Path, rules: &Rules, scan: &mut Scan) -> Option<Vec<(Arc<str>, Change)>> {
-    let parts = parts(file, rules)?;
-    let recalled: Option<Vec<_>> = parts.par_iter().map(|part| recall_part(file, part)).collect();
-    let recalled = recalled?.into_iter().flatten();
-    let (known, changes): (Vec<_>, Vec<_>) = recalled
-        .map(|(path, known, change)| ((path.clone(), known), change.map(|change| (path, change))))
-        .unzip();
-    scan.recall(known);
-    Some(changes.into_iter().flatten().collect())
+/// What is remembered of seeds, in the parts of the file. None if nothing is remembered that can be
+/// trusted.
+fn recall(file: &Path, rules: &Rules) -> Option<Vec<Recalled>> {
+    parts(file, rules)?.par_iter().map(|part| recall_part(file, part)).collect()
 }
 
 /// The parts of a file: what it ends with, the length and the hash of that last.
@@ -104,7 +97,7 @@ fn parts(file: &Path, rules: &Rules) -> Option<Vec<Part>> {
     (xxh3_128(&parts).to_le_bytes() == hash).then(|| postcard::from_bytes(&parts).ok()).flatten()
 }
 
-fn recall_part(file: &Path, part: &Part) -> Option<Vec<Recalled>> {
+fn recall_part(file: &Path, part: &Part) -> Option<Recalled> {
     let mut file = File::open(file).ok()?;
     let seeds = read(&mut file, SeekFrom::Start(part.at), part.seeds)?;
     // The records hold on to parts of this.
@@ -115,7 +108,8 @@ fn recall_part(file: &Path, part: &Part) -> Option<Vec<Recalled>> {
     let seeds: Vec<Remembered> = postcard::from_bytes(&seeds).ok()?;
     // Names of this part alone: counters that all cores write to are slow.
     let names = Names::default();
-    let recalled = seeds.into_iter().map(|Remembered { path, known, seed }| {
+    let (mut files, mut changes) = (Vec::with_capacity(seeds.len()), Vec::with_capacity(seeds.len()));
+    for Remembered { path, known, seed } in seeds {
         let change = seed.map(|Seed { record, faults }| {
             let record = record.map(|(record, length)| {
                 let mut record = record.with_rest(texts.split_to(length.min(texts.len())));
@@ -124,9 +118,10 @@ fn recall_part(file: &Path, part: &Part) -> Option<Vec<Recalled>> {
             });
             Change::Read(Reading::Seed { record, faults })
         });
-        (path, known, change)
-    });
-    Some(recalled.collect())
+        files.push((path.clone(), known));
+        changes.extend(change.map(|change| (path, change)));
+    }
+    Some((files, changes))
 }
 
 /// As many bytes of a file as are asked for. None if it does not have them.
@@ -171,10 +166,16 @@ pub fn read_all(
 ) -> Result<Taken, ScanError> {
     let _shown = progress::show(scan.progress());
     let rules = scan.rules().clone();
-    let recalled = cache.and_then(|file| recall(file, &rules, scan)).unwrap_or_default();
-    let remembered = recalled.len();
+    let recalled = cache.and_then(|file| recall(file, &rules)).unwrap_or_default();
+    let (files, seeds): (Vec<_>, Vec<_>) = recalled.into_iter().unzip();
+    let remembered = seeds.iter().map(Vec::len).sum::<usize>();
     // What nearly never is much is looked for while the rest is taken in.
-    let (changes, _) = rayon::join(|| scan.look(&Hint::everywhere()), || catalog.apply(recalled, now));
+    let look = || {
+        scan.recall(files.into_iter().flatten());
+        scan.look(&Hint::everywhere())
+    };
+    let take_in = || catalog.apply(seeds.into_iter().flatten().collect::<Vec<_>>(), now);
+    let (changes, _) = rayon::join(look, take_in);
     let changes = changes?;
     let is_no_seed = |change: &Change| matches!(change, Change::Read(Reading::NotASeed));
     let no_seeds = changes.iter().filter(|(_, change)| is_no_seed(change));
@@ -323,13 +324,13 @@ mod tests {
         }
         Memory::of(&scan, &catalog).write(&store, &rules).unwrap();
 
-        let mut scan = Scan::new(root, None, rules.clone());
-        let recalled = recall(&store, &rules, &mut scan).unwrap();
-        let mut again = Catalog::new(false, Arc::default());
-        again.apply(recalled, "2025-01-01T00:00:00Z".parse().unwrap());
+        let (mut scan, mut again) =
+            (Scan::new(root, None, rules.clone()), Catalog::new(false, Arc::default()));
+        let now = "2025-01-01T00:00:00Z".parse().unwrap();
+        let taken = read_all(&mut scan, &mut again, Some(&store), now).unwrap();
+        assert_eq!((taken.remembered, taken.read), (2, 0));
         assert!(again.records().eq(catalog.records()) && again.faults().eq(catalog.faults()));
         assert_eq!(again.census(), catalog.census());
-        assert!(scan.look(&Hint::everywhere()).unwrap().is_empty());
     }
 
     #[test]
@@ -355,8 +356,7 @@ mod tests {
         let store = directory.path().join("x.seeds");
         let (scan, catalog) = read(directory.path(), &rules);
         Memory::of(&scan, &catalog).write(&store, &rules).unwrap();
-        let recalled =
-            |rules: &Rules| recall(&store, rules, &mut Scan::new(directory.path(), None, rules.clone()));
+        let recalled = |rules: &Rules| recall(&store, rules);
         assert!(recalled(&rules).is_some());
         assert!(recalled(&Rules { strict: true, ..rules.clone() }).is_none(), "other rules");
         for damage in [&b"sower"[..], b"", b"sower\0\0\x01", b"something else altogether, and longer"] {
