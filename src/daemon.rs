@@ -194,7 +194,7 @@ impl Daemon {
         configs: Receiver<Config>,
     ) -> Result<Self, ScanError> {
         let (began, mut scan) = (Instant::now(), scan(config));
-        let mut watch = Watch::new(scan.root(), config.watch);
+        let watch = Watch::new(scan.root(), config.watch);
         scan.check_root()?;
         let mut catalog = Catalog::new(config.unpublished, config.topics.clone());
         let (taken, emptied) = match store::read_all(&mut scan, &mut catalog, cache.as_deref(), Utc::now()) {
@@ -205,8 +205,7 @@ impl Daemon {
         };
         tell_read(&scan, &catalog, &taken, began);
         let status = Arc::new(Status::new(catalog));
-        watch.took(began.elapsed());
-        note_look(&status, &watch, emptied.as_ref());
+        note_look(&status, &watch, emptied.as_ref().or(scan.doubt()));
         let publisher = Publisher::new(config.clone());
         let (mirroring, watchdog) = (Mirroring::begin(status.clone()), Watchdog::asked_for());
         let mut daemon =
@@ -238,7 +237,9 @@ impl Daemon {
         } else {
             self.reload(&hint);
         }
-        if self.scan.unremembered() > MOST_UNREMEMBERED {
+        // A disk that hangs while it is written holds up nobody.
+        let is_free = self.remembering.as_ref().is_none_or(JoinHandle::is_finished);
+        if self.scan.unremembered() > MOST_UNREMEMBERED && is_free {
             self.remember();
         }
         self.watchdog.alive();
@@ -353,10 +354,10 @@ impl Daemon {
         }
         let began = Instant::now();
         let looked = self.scan.look(hint);
-        if hint.everywhere {
+        if hint.everywhere && looked.as_ref().is_ok_and(Vec::is_empty) {
             self.watch.took(began.elapsed());
         }
-        note_look(&self.status, &self.watch, looked.as_ref().err());
+        note_look(&self.status, &self.watch, looked.as_ref().err().or(self.scan.doubt()));
         looked.unwrap_or_default()
     }
 

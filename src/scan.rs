@@ -50,7 +50,25 @@ pub enum ScanError {
         /// How long that is not yet believed.
         left: Duration,
     },
+    /// Half of what was there, or more, is gone at once.
+    #[error(
+        "{gone} of the {had} files of the seed directory {} are gone at once: is a disk not mounted? \
+         If they stay away for {} s, their entries are withdrawn", path.display(), left.as_secs()
+    )]
+    Missing {
+        /// The directory.
+        path: PathBuf,
+        /// How many files it had.
+        had: usize,
+        /// How many of them are gone.
+        gone: usize,
+        /// How long that is not yet believed.
+        left: Duration,
+    },
 }
+
+/// Fewer files that are gone are somebody's tidying, and believed.
+const MANY: usize = 10;
 
 /// The seed directory, as it was at the last look.
 #[derive(Debug)]
@@ -66,8 +84,10 @@ pub struct Scan {
     unremembered: usize,
     /// How long it is not believed that all is gone.
     grace: Duration,
-    /// Since when all is gone.
+    /// Since when all is gone, or much of it.
     emptied: Option<Instant>,
+    /// What the last look saw and did not believe yet.
+    doubt: Option<ScanError>,
 }
 
 /// What is known of one file.
@@ -100,16 +120,18 @@ impl Stamp {
         }
     }
 
-    fn settled(self) -> Option<Self> {
+    /// None if a change after that instant, before which it was taken, might leave it the same.
+    fn settled(self, at: SystemTime) -> Option<Self> {
+        #[cfg(not(unix))]
         let changed = self.modified?;
-        // Whoever sets a file's date back leaves a mark here.
+        // A file's date may be set to any other, and that leaves a mark here.
         #[cfg(unix)]
         let changed = {
             let (_, _, seconds, nanoseconds) = self.inode;
             let since = Duration::new(u64::try_from(seconds).ok()?, u32::try_from(nanoseconds).ok()?);
-            changed.max(SystemTime::UNIX_EPOCH + since)
+            SystemTime::UNIX_EPOCH + since
         };
-        let age = SystemTime::now().duration_since(changed).ok()?;
+        let age = at.duration_since(changed).ok()?;
         (age > SETTLED).then_some(self)
     }
 }
@@ -149,10 +171,11 @@ impl Scan {
             unremembered: 0,
             grace: Duration::ZERO,
             emptied: None,
+            doubt: None,
         }
     }
 
-    /// The same, which does not believe for a while that all files are gone at once.
+    /// The same, which does not believe for a while that all files are gone at once, or half of them.
     pub fn with_grace(self, grace: Duration) -> Self {
         Self { grace, ..self }
     }
@@ -167,6 +190,7 @@ impl Scan {
     /// # Errors
     ///
     /// The directory itself cannot be read, or is empty all of a sudden. Nothing is forgotten then.
+    /// If only [much is gone](Self::doubt), what is there is taken in, and the rest is not forgotten.
     pub fn look(&mut self, hint: &Hint) -> Result<Vec<(Arc<str>, Change)>, ScanError> {
         let root_was = self.identity()?;
         let root = BTreeSet::from([self.root.clone()]);
@@ -193,7 +217,7 @@ impl Scan {
             return Err(self.unreadable(cause));
         }
         looked.par_sort_by(|(a, _), (b, _)| a.cmp(b));
-        let gone = self.gone(places, &looked, &unsure);
+        let mut gone = self.gone(places, &looked, &unsure);
 
         // What was not found while the directory itself went away is not gone.
         if self.identity()? != root_was {
@@ -202,16 +226,32 @@ impl Scan {
 
         let nothing_there = looked.iter().all(|(_, looked)| matches!(looked, Looked::Missing));
         // Whoever deletes the only file means it, and who deletes each file by its name.
-        let is_named = |path: &Arc<str>| hint.paths.contains(&self.root.join(&**path));
+        let root = self.root.clone();
+        let is_named = |path: &Arc<str>| hint.paths.contains(&root.join(&**path));
         let is_meant = gone.len() < 2 || gone.iter().all(is_named);
-        if gone.len() == self.known.len() && nothing_there && !is_meant {
-            let since = *self.emptied.get_or_insert_with(Instant::now);
-            let left = self.grace.saturating_sub(since.elapsed());
-            if !left.is_zero() {
-                return Err(ScanError::Emptied { path: self.root.clone(), had: gone.len(), left });
-            }
+        if gone.len() == self.known.len()
+            && nothing_there
+            && !is_meant
+            && let Some(left) = self.still_doubted()
+        {
+            return Err(ScanError::Emptied { path: self.root.clone(), had: gone.len(), left });
         }
-        self.emptied = None;
+        self.doubt = None;
+        let is_new = |(path, looked): &&(Arc<str>, Looked)| {
+            matches!(looked, Looked::Read(..)) && !self.known.contains_key(path)
+        };
+        // Folders are renamed: what came stands for what went.
+        let unnamed = gone.iter().filter(|path| !is_named(path)).count();
+        let lost = unnamed.saturating_sub(looked.iter().filter(is_new).count());
+        let had = self.known.len();
+        if lost >= MANY && lost * 2 >= had {
+            if let Some(left) = self.still_doubted() {
+                self.doubt = Some(ScanError::Missing { path: self.root.clone(), had, gone: unnamed, left });
+                gone.retain(is_named);
+            }
+        } else if hint.everywhere {
+            self.emptied = None;
+        }
 
         let mut changes = Vec::new();
         for path in gone {
@@ -233,6 +273,17 @@ impl Scan {
             self.names.forget_unused();
         }
         Ok(changes)
+    }
+
+    /// How long it is not believed yet that much is gone. None if it is.
+    fn still_doubted(&mut self) -> Option<Duration> {
+        let since = *self.emptied.get_or_insert_with(Instant::now);
+        Some(self.grace.saturating_sub(since.elapsed())).filter(|left| !left.is_zero())
+    }
+
+    /// That much was gone at the last look, if that is not believed yet.
+    pub fn doubt(&self) -> Option<&ScanError> {
+        self.doubt.as_ref()
     }
 
     /// Expects seeds that were there before, though nothing is known of them: they are read when they
@@ -338,7 +389,10 @@ impl Scan {
         for record in &mut read {
             record.share(&self.names);
         }
-        Packed::hold_together(&mut read);
+        // Later each may be replaced by itself, and one that stays would keep the memory of all.
+        if self.known.is_empty() {
+            Packed::hold_together(&mut read);
+        }
         self.progress.looked(files);
         looked
     }
@@ -405,7 +459,7 @@ impl Scan {
     /// Takes in what a file holds, if that is new.
     fn read(&self, path: &Arc<str>, content: Content, before: Option<&Known>) -> Looked {
         let (stamp, hash) = match &content {
-            Content::Bytes(bytes, stamp) => (stamp.clone().settled(), xxh3_128(bytes)),
+            Content::Bytes(bytes, stamp) => (stamp.clone(), xxh3_128(bytes)),
             Content::Unreadable(reason) => (None, xxh3_128(reason.as_bytes())),
             Content::Missing => return Looked::Missing,
         };
@@ -424,7 +478,7 @@ impl Scan {
 
 /// What a file turned out to hold.
 enum Content {
-    Bytes(Vec<u8>, Stamp),
+    Bytes(Vec<u8>, Option<Stamp>),
     Unreadable(String),
     Missing,
 }
@@ -434,11 +488,11 @@ enum Content {
 fn content(file: &Path, largest: u64) -> io::Result<Content> {
     let read = || {
         let file = fs::File::open(file)?;
-        let meta = file.metadata()?;
+        let (now, meta) = (SystemTime::now(), file.metadata()?);
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(usize::try_from(meta.len().min(largest)).unwrap_or_default() + 1)?;
         file.take(largest + 1).read_to_end(&mut bytes)?;
-        Ok(Content::Bytes(bytes, Stamp::of(&meta)))
+        Ok(Content::Bytes(bytes, Stamp::of(&meta).settled(now)))
     };
     read().or_else(|error: io::Error| match error {
         error if is_missing(&error) => Ok(Content::Missing),
@@ -639,6 +693,58 @@ mod tests {
         fs::remove_file(root.join("a.md")).unwrap();
         fs::remove_file(root.join("b.md")).unwrap();
         assert_eq!(told(&mut patient, &at(root, &["a.md", "b.md"])), ["-a.md", "-b.md"], "by name");
+    }
+
+    #[test]
+    fn that_much_is_gone_is_believed_after_a_while() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        let mut patient = scan(root, None).with_grace(Duration::from_secs(600));
+        let mut scan = scan(root, None);
+        let everywhere = Hint::everywhere();
+        for number in 10..40 {
+            write(root, &format!("{}/{number}.md", if number < 35 { "disk" } else { "here" }), SEED);
+        }
+        for scan in [&mut patient, &mut scan] {
+            assert_eq!(told(scan, &everywhere).len(), 30);
+        }
+        fs::rename(root.join("disk"), root.join(".disk")).unwrap();
+        write(root, "disk/10.md", SEED);
+        write(root, "new.md", SEED);
+        assert_eq!(told(&mut patient, &everywhere), ["+new.md"]);
+        let doubt = patient.doubt().unwrap().to_string();
+        assert!(doubt.contains("24 of the 30 files of the seed directory "), "{doubt}");
+        write(root, "here/36.md", "---\n");
+        assert_eq!(told(&mut patient, &at(root, &["here/36.md"])), ["!here/36.md"]);
+        assert_eq!(told(&mut scan, &everywhere).len(), 26, "a command does as it is told");
+        fs::remove_dir_all(root.join("disk")).unwrap();
+        fs::rename(root.join(".disk"), root.join("disk")).unwrap();
+        assert_eq!((told(&mut patient, &everywhere).len(), patient.doubt().is_none()), (0, true));
+        fs::rename(root.join("disk"), root.join("renamed")).unwrap();
+        assert_eq!((told(&mut patient, &everywhere).len(), patient.doubt().is_none()), (50, true));
+        patient.grace = Duration::ZERO;
+        fs::rename(root.join("renamed"), root.join(".renamed")).unwrap();
+        assert_eq!((told(&mut patient, &everywhere).len(), patient.doubt().is_none()), (25, true));
+    }
+
+    #[test]
+    fn a_date_that_was_set_says_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let (root, began) = (directory.path(), Instant::now());
+        write(root, "a.md", SEED);
+        let year = Duration::from_secs(365 * 24 * 60 * 60);
+        fs::File::options()
+            .write(true)
+            .open(root.join("a.md"))
+            .unwrap()
+            .set_modified(SystemTime::now() + year)
+            .unwrap();
+        let mut scan = scan(root, None);
+        while scan.remembered().count() == 0 {
+            assert!(began.elapsed() < Duration::from_secs(20), "it settles");
+            std::thread::sleep(Duration::from_millis(50));
+            scan.look(&Hint::everywhere()).unwrap();
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -71,9 +71,14 @@ pub fn place(seeds: &Path) -> Option<PathBuf> {
     Some(directory.join(format!("{:032x}.seeds", xxh3_128(seeds.as_os_str().as_encoded_bytes()))))
 }
 
-/// What reading depends on: with other rules, or by another release, everything is read anew.
+/// What reading depends on: with other rules, or by another build, everything is read anew.
 fn fingerprint(rules: &Rules) -> u128 {
-    xxh3_128(format!("{} {rules:?}", env!("CARGO_PKG_VERSION")).as_bytes())
+    /// That of the running program: what is made of a seed depends on all that it was built of.
+    static PROGRAM: LazyLock<u128> = LazyLock::new(|| {
+        let program = std::env::current_exe().and_then(fs::read);
+        program.map_or_else(|_| xxh3_128(env!("CARGO_PKG_VERSION").as_bytes()), |bytes| xxh3_128(&bytes))
+    });
+    xxh3_128(format!("{:x} {rules:?}", *PROGRAM).as_bytes())
 }
 
 /// What is remembered of seeds, in the parts of the file. None if nothing is remembered that can be
@@ -230,8 +235,8 @@ impl Memory {
         let (mut at, mut parts) = (MAGIC.len() as u64 + 16, Vec::new());
         // As many parts at once as there are cores, so that it takes little memory.
         for some in self.0.chunks(PART * rayon::current_num_threads()) {
-            let some: Vec<_> = some.par_chunks(PART).map(part).collect();
-            for (seeds, texts) in some {
+            let some: Result<Vec<_>, _> = some.par_chunks(PART).map(part).collect();
+            for (seeds, texts) in some.map_err(io::Error::other)? {
                 out.write_all(&seeds)?;
                 out.write_all(&texts)?;
                 parts.push(Part { at, seeds: seeds.len(), texts: texts.len(), hash: hash(&seeds, &texts) });
@@ -262,7 +267,7 @@ fn clear_away(file: &Path) {
 }
 
 /// What is remembered of seeds, and the texts of their records.
-fn part(seeds: &[(Arc<str>, Known, Option<Held>)]) -> (Vec<u8>, Vec<u8>) {
+fn part(seeds: &[(Arc<str>, Known, Option<Held>)]) -> postcard::Result<(Vec<u8>, Vec<u8>)> {
     let mut texts = Vec::new();
     let seeds: Vec<_> = seeds
         .iter()
@@ -278,7 +283,7 @@ fn part(seeds: &[(Arc<str>, Known, Option<Held>)]) -> (Vec<u8>, Vec<u8>) {
         })
         .collect();
     // Tuples are written as structures are.
-    (postcard::to_stdvec(&seeds).unwrap_or_default(), texts)
+    Ok((postcard::to_stdvec(&seeds)?, texts))
 }
 
 /// What is unpublished is remembered, too, and nobody else's business.

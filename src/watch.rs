@@ -33,8 +33,10 @@ const SECOND_LOOK: Duration = Duration::from_secs(1);
 const RESCAN: Duration = Duration::from_secs(30);
 /// How often everything is looked at if nothing is heard.
 const POLL: Duration = Duration::from_secs(2);
-/// Looking everywhere takes no more than one part in so many of the time.
+/// Looking everywhere takes no more than one part in so many of the time,
 const SPARING: u32 = 10;
+/// but is never put off for longer than this: who asks whether all is well takes it for broken.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How often it is tried to hear something again.
 const LISTEN: Duration = Duration::from_secs(60);
 /// How often the root's identity is compared, and the longest sleep.
@@ -171,15 +173,15 @@ impl Watch {
         Stopper(self.heard.clone())
     }
 
-    /// Takes note of how long a look everywhere took.
+    /// Takes note of how long a look everywhere took that found nothing to read.
     pub fn took(&mut self, cost: Duration) {
         self.cost = cost;
     }
 
-    /// Whether no events are heard though they should be, so that the directory is read through
-    /// instead.
+    /// Whether no events are heard though they should be, or not of every folder, so that the directory
+    /// is read through instead.
     pub fn is_deaf(&self) -> bool {
-        self.deaf
+        self.deaf || self.heard.lock().reach != Reach::Everything
     }
 
     /// Has everything looked at a little later: a look failed, and what it was told is lost.
@@ -231,13 +233,18 @@ impl Watch {
             }
             self.heard.lock().look_everywhere(now);
         }
-        if self.heard.lock().everywhere {
-            let pause = if self.watcher.is_some() { RESCAN } else { POLL };
-            self.next_rescan = now + pause.max(self.cost * SPARING);
-        }
+        let (reach, everywhere) = {
+            let events = self.heard.lock();
+            (events.reach, events.everywhere)
+        };
+        let pause = if self.watcher.is_some() && reach == Reach::Everything { RESCAN } else { POLL };
+        let next = now + pause.max(self.cost * SPARING).min(LONGEST_PAUSE);
+        self.next_rescan = if everywhere { next } else { next.min(self.next_rescan) };
     }
 
     fn listen(&mut self) {
+        // The one before holds what the system has to give.
+        self.watcher = None;
         self.heard.lock().reach = Reach::Everything;
         self.next_listen = Instant::now() + LISTEN;
         if self.watching == Watching::Poll {
@@ -283,8 +290,15 @@ impl Events {
         let event = match event {
             Ok(event) if !event.need_rescan() => event,
             Ok(_) => return self.look_everywhere(now),
-            Err(_) => {
-                self.reach = Reach::Parts;
+            Err(error) => {
+                if std::mem::replace(&mut self.reach, Reach::Parts) == Reach::Everything {
+                    warn!(
+                        "some folders of the seed directory cannot be watched ({}); it is read through every {} s instead{}",
+                        error.to_string().trim_end_matches('.'),
+                        POLL.as_secs(),
+                        remedy(&error),
+                    );
+                }
                 return self.look_everywhere(now);
             }
         };
@@ -345,7 +359,15 @@ impl Events {
     }
 
     fn take(&mut self, now: Instant) -> Hint {
-        self.open.retain(|_, written| *written + UNFINISHED > now);
+        // Of what was never closed, the event may have been lost.
+        let paths = &mut self.paths;
+        self.open.retain(|path, written| {
+            let is_open = *written + UNFINISHED > now;
+            if !is_open {
+                paths.insert(path.clone());
+            }
+            is_open
+        });
         let second_look = self.second_look.take_if(|due| *due <= now).is_some();
         if second_look {
             self.second_look = self.last_folder.map(|heard| heard + SECOND_LOOK).filter(|due| *due > now);
@@ -492,6 +514,34 @@ mod tests {
                 assert!(events.take(start + SECOND_LOOK).everywhere);
             }
         }
+    }
+
+    #[test]
+    fn a_file_whose_closing_was_lost_is_looked_at_all_the_same() {
+        let (start, mut events) = (Instant::now(), Events::default());
+        events.hear(Ok(event(EventKind::Create(CreateKind::File), "a.md")), start);
+        events.hear(Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan)), start);
+        let hint = events.take(start + QUIET);
+        assert!(hint.everywhere && hint.unfinished.contains(Path::new("a.md")));
+        assert_eq!(events.due(start), Some(start + UNFINISHED));
+        let hint = events.take(start + UNFINISHED);
+        assert!(hint.paths.contains(Path::new("a.md")) && hint.unfinished.is_empty());
+    }
+
+    #[test]
+    fn what_is_not_heard_of_is_read_through_often() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut watch = Watch::new(directory.path(), Watching::Events);
+        assert!(!watch.is_deaf());
+        watch.took(Duration::from_secs(3600));
+        let now = Instant::now() + TICK;
+        watch.tick(now);
+        assert!(watch.next_rescan <= now + LONGEST_PAUSE);
+        watch.took(Duration::ZERO);
+        watch.heard.lock().hear(Err(notify::Error::new(notify::ErrorKind::MaxFilesWatch)), now);
+        watch.heard.lock().everywhere = false;
+        watch.tick(now + TICK);
+        assert!(watch.is_deaf() && watch.next_rescan <= now + TICK + POLL);
     }
 
     #[test]

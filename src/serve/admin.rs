@@ -87,9 +87,10 @@ impl Admin {
 fn ready(site: &Site) -> (StatusCode, &'static str, String) {
     let troubles = site.status.condition().troubles();
     if troubles.is_empty() {
+        // In this order, since the edition may be a later one than that which has what the look found.
+        let look = site.status.condition().served;
         let edition = site.current.load();
         let (number, hash) = (edition.number, edition.hash());
-        let look = site.status.condition().served;
         let text = format!("ready: edition {number} ({hash:032x}) serves what look {look} found\n");
         return (StatusCode::OK, TEXT, text);
     }
