@@ -1,9 +1,7 @@
 //! Keeping the mirror in step, on a thread of its own: no reader waits for a disk.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -23,46 +21,75 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What keeps the mirror in step.
 #[derive(Debug)]
 pub struct Mirroring {
-    editions: Option<Sender<(Arc<Edition>, Work)>>,
-    sent: Arc<AtomicU64>,
-    stopping: Arc<AtomicBool>,
+    next: Arc<Next>,
     status: Arc<Status>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// The edition to follow next: one at most, however long a disk hangs.
+#[derive(Debug, Default)]
+struct Next {
+    slot: Mutex<Slot>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    /// With what is new since the one that was taken last.
+    edition: Option<(Arc<Edition>, Work)>,
+    /// Whether there will be no other.
+    ended: bool,
+}
+
+impl Next {
+    fn lock(&self) -> MutexGuard<'_, Slot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, edition: Arc<Edition>, mut work: Work) {
+        let mut slot = self.lock();
+        if let Some((_, before)) = slot.edition.take() {
+            work.extend(before);
+        }
+        slot.edition = Some((edition, work));
+        self.changed.notify_all();
+    }
+
+    fn end(&self) {
+        self.lock().ended = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits until there is an edition, or no other to come, or for so long.
+    fn wait(&self, patience: Duration) -> MutexGuard<'_, Slot> {
+        let nothing = |slot: &mut Slot| slot.edition.is_none() && !slot.ended;
+        let waited = self.changed.wait_timeout_while(self.lock(), patience, nothing);
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
 }
 
 impl Mirroring {
     /// Begins, with nothing to do yet. What becomes of it is told to `status`.
     pub fn begin(status: Arc<Status>) -> Self {
-        let (editions, coming) = channel();
-        let (sent, stopping) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-        let keeper = Keeper {
-            coming,
-            sent: sent.clone(),
-            stopping: stopping.clone(),
-            status: status.clone(),
-            mirror: None,
-            taken: 0,
-        };
+        let next = Arc::<Next>::default();
+        let keeper = Keeper { next: next.clone(), status: status.clone(), mirror: None };
         let thread = std::thread::spawn(move || keeper.keep());
-        Self { editions: Some(editions), sent, stopping, status, thread: Some(thread) }
+        Self { next, status, thread: Some(thread) }
     }
 
     /// Has the files follow an edition, of which this is new since the last.
     pub fn follow(&self, edition: Arc<Edition>, work: Work) {
-        self.sent.fetch_add(1, Ordering::Release);
-        self.status.condition().behind.get_or_insert_with(Instant::now);
-        if let Some(editions) = &self.editions {
-            // Nobody is there to follow only if the thread broke, which has been told.
-            let _ = editions.send((edition, work));
-        }
+        // Both at once, so that nobody finds the mirror in step in between.
+        let mut condition = self.status.condition();
+        self.next.put(edition, work);
+        condition.behind.get_or_insert_with(Instant::now);
     }
 }
 
 impl Drop for Mirroring {
     /// Waits until the files have what was published last.
     fn drop(&mut self) {
-        self.stopping.store(true, Ordering::Release);
-        self.editions = None;
+        self.next.end();
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             error!("keeping the feeds directory in step broke down, which is a fault of sower's own");
         }
@@ -70,11 +97,7 @@ impl Drop for Mirroring {
 }
 
 struct Keeper {
-    coming: Receiver<(Arc<Edition>, Work)>,
-    /// How many editions were sent, and how many were taken.
-    sent: Arc<AtomicU64>,
-    taken: u64,
-    stopping: Arc<AtomicBool>,
+    next: Arc<Next>,
     status: Arc<Status>,
     mirror: Option<Mirror>,
 }
@@ -83,15 +106,9 @@ impl Keeper {
     fn keep(mut self) {
         // One thread, since the others answer readers; where there can be no more threads, theirs.
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().ok();
-        let Ok((mut edition, mut work)) = self.coming.recv() else { return };
-        self.taken += 1;
+        let Some((mut edition, mut work)) = self.next.wait(Duration::MAX).edition.take() else { return };
         let mut patience = AGAIN;
         loop {
-            while let Ok((later, more)) = self.coming.try_recv() {
-                self.taken += 1;
-                work.extend(more);
-                edition = later;
-            }
             let began = Instant::now();
             let mut update = || self.update(&edition, &mut work);
             let failed = match &pool {
@@ -103,17 +120,17 @@ impl Keeper {
                 patience = AGAIN;
             }
             let wait = if failed { patience } else { LOOK_THROUGH };
-            match self.coming.recv_timeout(wait) {
-                Ok((later, more)) => {
-                    self.taken += 1;
+            let mut slot = self.next.wait(wait);
+            match slot.edition.take() {
+                Some((later, more)) => {
                     work.extend(more);
                     edition = later;
                 }
-                Err(RecvTimeoutError::Timeout) => {
+                None if slot.ended => return,
+                None => {
                     work.everything |= wait == LOOK_THROUGH;
                     patience = (patience * 2).min(LOOK_THROUGH);
                 }
-                Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
@@ -126,8 +143,8 @@ impl Keeper {
         }
         let began = Instant::now();
         let interrupted = || {
-            let late = self.stopping.load(Ordering::Acquire) && began.elapsed() > PATIENCE;
-            late || self.sent.load(Ordering::Acquire) != self.taken
+            let slot = self.next.lock();
+            slot.edition.is_some() || (slot.ended && began.elapsed() > PATIENCE)
         };
         let updated = match &mut self.mirror {
             Some(mirror) => mirror.update(edition, work, &interrupted).map(drop),
@@ -143,7 +160,7 @@ impl Keeper {
             Some(failed) if trouble != condition.mirror => error!("{failed}"),
             _ => {}
         }
-        if *work == Work::default() && self.sent.load(Ordering::Acquire) == self.taken {
+        if *work == Work::default() && self.next.lock().edition.is_none() {
             condition.behind = None;
         }
         condition.mirror = trouble;

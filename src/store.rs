@@ -6,7 +6,7 @@
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -73,12 +73,10 @@ pub fn place(seeds: &Path) -> Option<PathBuf> {
 
 /// What reading depends on: with other rules, or by another build, everything is read anew.
 fn fingerprint(rules: &Rules) -> u128 {
-    /// That of the running program: what is made of a seed depends on all that it was built of.
-    static PROGRAM: LazyLock<u128> = LazyLock::new(|| {
-        let program = std::env::current_exe().and_then(fs::read);
-        program.map_or_else(|_| xxh3_128(env!("CARGO_PKG_VERSION").as_bytes()), |bytes| xxh3_128(&bytes))
-    });
-    xxh3_128(format!("{:x} {rules:?}", *PROGRAM).as_bytes())
+    // What is made of a seed depends on all that the program was built of.
+    let program = std::env::current_exe().and_then(fs::metadata);
+    let program = program.map(|program| (program.len(), program.modified().ok())).ok();
+    xxh3_128(format!("{} {program:?} {rules:?}", env!("CARGO_PKG_VERSION")).as_bytes())
 }
 
 /// What is remembered of seeds, in the parts of the file. None if nothing is remembered that can be
