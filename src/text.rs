@@ -21,7 +21,10 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     let kept = |c: char| allowed_in_xml(c) && !discouraged_in_xml(c);
     // The end of a line to some, and a sign of a wrong encoding to others.
     let next_line = |c: char| c == '\u{85}';
-    if text.chars().all(|c| kept(c) && !next_line(c)) {
+    // Nearly all text, looked at sixteen bytes at a time: no way out of the loop.
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~' | b'\n');
+    let all_plain = text.as_bytes().iter().fold(true, |all, byte| all & is_plain(byte));
+    if all_plain || text.chars().all(|c| kept(c) && !next_line(c)) {
         Cow::Borrowed(text)
     } else {
         let kept = text.chars().filter(|&c| kept(c));

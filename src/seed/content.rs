@@ -8,11 +8,11 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use ammonia::{Builder, UrlRelative};
-use pulldown_cmark::{Options, Parser, html};
 use url::Url;
 
 use super::Markup;
 use super::link;
+use super::markdown;
 use super::media::{self, Embed};
 use super::nesting::is_too_deep;
 use super::record::{Action, Image, Related};
@@ -140,13 +140,6 @@ fn escaped(text: &str) -> Cow<'_, str> {
     htmlize::escape_attribute(text)
 }
 
-fn from_markdown(text: &str) -> String {
-    let options = Options::ENABLE_TABLES | Options::ENABLE_FOOTNOTES | Options::ENABLE_STRIKETHROUGH;
-    let mut rendered = String::with_capacity(text.len() * 2);
-    html::push_html(&mut rendered, Parser::new_ext(text, options));
-    rendered
-}
-
 /// A part of the content as HTML that is harmless, with frames from these hosts alone.
 pub(super) fn sanitised(
     markup: Markup,
@@ -154,9 +147,14 @@ pub(super) fn sanitised(
     base: &Url,
     frame_hosts: &[String],
 ) -> Result<String, Refused> {
+    if markup == Markup::Markdown
+        && let Some(html) = markdown::sanitised(text, base)
+    {
+        return Ok(cleaned(html));
+    }
     let text = &*match markup {
         Markup::Html => Cow::Borrowed(text),
-        Markup::Markdown => Cow::Owned(from_markdown(text)),
+        Markup::Markdown => Cow::Owned(markdown::unsanitised(text)),
     };
     if is_too_deep(text) {
         return Err(Refused::TooDeep);
@@ -190,12 +188,16 @@ pub(super) fn sanitised(
         .attribute_filter(move |element, attribute, value| {
             attribute_of(element, attribute, value, &base, &frame_hosts)
         });
-    let html = pruned(&builder.clean(text).to_string());
-    // Entities may stand for characters that XML forbids.
-    Ok(match clean(html.trim()) {
+    Ok(cleaned(pruned(&builder.clean(text).to_string())))
+}
+
+/// HTML without the characters that XML forbids, for which entities may stand, and without white space
+/// around it.
+pub(super) fn cleaned(html: String) -> String {
+    match clean(html.trim()) {
         Cow::Borrowed(same) if same.len() == html.len() => html,
         cleaned => cleaned.into_owned(),
-    })
+    }
 }
 
 /// What an attribute may say, if it may be there at all.

@@ -8,6 +8,7 @@ mod check;
 mod content;
 mod front_matter;
 mod link;
+mod markdown;
 mod media;
 mod nesting;
 mod packed;
