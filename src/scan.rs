@@ -408,21 +408,19 @@ impl Scan {
         let before = self.known.get_key_value(&path);
         let path = before.map_or(path, |(path, _)| path.clone());
         let before = before.map(|(_, known)| known);
+        let is_same = |known: &Known| {
+            let stamp = known.stamp.as_ref();
+            stamp.is_some_and(|stamp| fs::metadata(&file).is_ok_and(|meta| Stamp::of(&meta) == *stamp))
+        };
         let read = match unreadable {
             Some(reason) => Content::Unreadable(reason),
-            None => match fs::metadata(&file) {
-                Err(error) if is_missing(&error) => Content::Missing,
-                Err(error) => Content::Unreadable(error.to_string()),
-                Ok(meta) => {
-                    let changed = before.and_then(|known| known.stamp.as_ref()) != Some(&Stamp::of(&meta));
-                    if !(changed || hint.paths.contains(&file)) || hint.unfinished.contains(&file) {
-                        return Some((path, Looked::Same));
-                    }
-                    match content(&file, self.rules.largest) {
-                        Ok(content) => content,
-                        Err(exhausted) => return Some((path, Looked::Exhausted(exhausted))),
-                    }
-                }
+            None if hint.unfinished.contains(&file) && file.exists() => return Some((path, Looked::Same)),
+            None if !hint.paths.contains(&file) && before.is_some_and(is_same) => {
+                return Some((path, Looked::Same));
+            }
+            None => match content(&file, self.rules.largest) {
+                Ok(content) => content,
+                Err(exhausted) => return Some((path, Looked::Exhausted(exhausted))),
             },
         };
         let looked = self.read(&path, read, before);

@@ -24,9 +24,10 @@ pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
             if config.unpublished { "a preview is not for the usual directory" } else { "`feeds` is off" };
         bail!("there is nowhere to build to, since {why}; name a directory with `--feeds`");
     };
-    let Harvest { scan, catalog, .. } = read_all(config, false, cache.as_deref())?;
+    let harvest = read_all(config, false, cache.as_deref())?;
+    let Harvest { scan, catalog, .. } = &*harvest;
     let mut publisher = Publisher::new(Arc::new(config.clone()));
-    let published = publisher.publish(&catalog, &Touched::default(), SystemTime::now());
+    let published = publisher.publish(catalog, &Touched::default(), SystemTime::now());
 
     let mut stderr = std::io::stderr().lock();
     let styled = is_styled(&std::io::stderr());
@@ -54,7 +55,7 @@ pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     )?;
     if let Some(cache) = cache {
         // That it cannot be remembered is no failure: the next start takes longer.
-        let _ = Memory::of(&scan, &catalog).write(&cache, scan.rules());
+        let _ = Memory::of(scan, catalog).write(&cache, scan.rules());
     }
     Ok(ExitCode::from(u8::from(census.faults > 0 || !published.failed.is_empty())))
 }

@@ -7,6 +7,7 @@ mod serve;
 mod why;
 
 use std::io::IsTerminal;
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -50,11 +51,13 @@ struct Harvest {
     passed_over: Vec<Arc<str>>,
 }
 
-fn read_all(config: &Config, strict: bool, cache: Option<&Path>) -> anyhow::Result<Harvest> {
+/// Reads every seed. What was read stays until the process ends, as it soon will: the system takes memory
+/// back in one go.
+fn read_all(config: &Config, strict: bool, cache: Option<&Path>) -> anyhow::Result<ManuallyDrop<Harvest>> {
     let mut scan = Scan::new(&config.seeds, config.feeds.as_deref(), Rules::new(config, strict));
     let mut catalog = Catalog::new(config.unpublished, config.topics.clone());
     let taken = store::read_all(&mut scan, &mut catalog, cache, Utc::now())?;
-    Ok(Harvest { scan, catalog, passed_over: taken.passed_over })
+    Ok(ManuallyDrop::new(Harvest { scan, catalog, passed_over: taken.passed_over }))
 }
 
 /// Where what is read is remembered for the next start.

@@ -22,7 +22,10 @@ pub(super) fn web(text: &str, base: &Url) -> Option<String> {
 pub(super) fn in_content(text: &str, base: &Url) -> Option<String> {
     let url =
         base.join(text.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https" | "mailto"))?;
-    Some(uri(url.as_str()).into_owned())
+    Some(match uri(url.as_str()) {
+        Cow::Borrowed(_) => url.into(),
+        Cow::Owned(encoded) => encoded,
+    })
 }
 
 /// An address that must stand for itself: absolute, or from the root of the publication.
@@ -58,7 +61,10 @@ fn uri(text: &str) -> Cow<'_, str> {
         // §3.2.2: they stand around the number of a host, and nowhere else.
         b'[' | b']' => at < path,
         b'#' => at == fragment,
-        _ => byte.is_ascii_alphanumeric() || b"-._~:/?@!$&'()*+,;=".contains(&byte),
+        _ => {
+            matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'&'..=b';')
+                || matches!(byte, b'=' | b'?' | b'@' | b'_' | b'~' | b'!' | b'$')
+        }
     };
     if text.bytes().enumerate().all(|(at, byte)| allowed(at, byte)) {
         return Cow::Borrowed(text);

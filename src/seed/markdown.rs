@@ -130,21 +130,22 @@ impl Writer<'_> {
         Some(())
     }
 
-    /// Where an address leads; nowhere if it is none that a reader may open. None if parsers might read
-    /// it in more than one way.
-    fn address(&mut self, address: &str) -> Option<Option<String>> {
+    /// Whether parsers can read an address in one way alone. There may be only so many of them.
+    fn is_clear(&mut self, address: &str) -> bool {
         self.addresses += 1;
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/?#@!$&'()*+,;=%".contains(&byte);
         let has_scheme = address.find([':', '/', '?', '#']).is_some_and(|at| address[at..].starts_with(':'));
-        let is_clear = link::is_web(address) || address.starts_with("mailto:") || !has_scheme;
-        if self.addresses > MANY || !address.bytes().all(is_plain) || !is_clear {
-            return None;
-        }
-        Some(link::in_content(address, self.base))
+        let is_known = link::is_web(address) || address.starts_with("mailto:") || !has_scheme;
+        self.addresses <= MANY && address.bytes().all(is_plain) && is_known
     }
 
     fn image(&mut self, address: &str, alternative: &str, title: &str) -> Option<()> {
-        let Some(address) = self.address(address)?.filter(|address| link::is_web(address)) else {
+        if !self.is_clear(address) {
+            return None;
+        }
+        let address = link::in_content(address, self.base).filter(|address| link::is_web(address));
+        // It is none without a source, and what follows stands where it would have stood.
+        let Some(address) = address else {
             self.begins_line = false;
             return Some(());
         };
@@ -159,14 +160,14 @@ impl Writer<'_> {
     }
 
     fn link(&mut self, address: &str, title: &str) -> Option<()> {
-        if std::mem::replace(&mut self.in_link, true) {
+        if std::mem::replace(&mut self.in_link, true) || !self.is_clear(address) {
             return None;
         }
-        // Elements have no ids here, so that there is nothing in the page to lead to.
-        let leads_nowhere = address.starts_with('#');
-        let address = self.address(address)?;
         self.put("<a");
-        if let Some(address) = address.filter(|_| !leads_nowhere) {
+        // Elements have no ids here, so that there is nothing in the page to lead to.
+        if !address.starts_with('#')
+            && let Some(address) = link::in_content(address, self.base)
+        {
             self.attribute("href", &address)?;
         }
         if !title.is_empty() {
