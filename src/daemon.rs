@@ -1,10 +1,10 @@
 //! The daemon: watch, look, publish, serve, until it is told to stop.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -45,21 +45,21 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 ///
-/// The seed directory cannot be read at the start, or reading breaks down. That the directory
-/// cannot be read later is logged, and what was read of it is served on.
+/// Reading breaks down. That the directory cannot be read is logged; what was read of it is served on,
+/// and if nothing was, it is waited for.
 pub async fn run(
     config: Config,
     doors: Doors,
     cache: Option<PathBuf>,
     configs: Receiver<Config>,
     shutdown: impl Future<Output = ()>,
-) -> Result<(), RunError> {
+) -> Result<(), Broken> {
     let config = Arc::new(config);
     let (opening, served) = (doors.open(), config.clone());
     let mut shutdown = pin!(shutdown);
-    let begun = on_a_thread(move || Daemon::begin(&config, cache, configs));
+    let begun = on_a_thread(move || Daemon::begin(config, cache, configs));
     let daemon = tokio::select! {
-        begun = begun => begun.ok_or(RunError::Broken)??,
+        begun = begun => begun.ok_or(Broken)?,
         () = &mut shutdown => return Ok(()),
     };
     let (current, status, stopper) =
@@ -80,7 +80,7 @@ pub async fn run(
         Some(ended) => ended,
         None => reloads.await,
     }
-    .ok_or(RunError::Broken)
+    .ok_or(Broken)
 }
 
 /// Runs something that blocks beside the runtime, which does not wait for it when it ends. None
@@ -93,19 +93,13 @@ async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
     result.await.ok()
 }
 
-/// Why a daemon cannot go on.
+/// Reading or publishing broke. Serving on would serve what is old, without a word.
 #[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The seed directory cannot be read at the start.
-    #[error(transparent)]
-    Scan(#[from] ScanError),
-    /// Reading or publishing broke. Serving on would serve what is old, without a word.
-    #[error(
-        "reading the seeds broke down, as stands above; start sower again, and report that, unless the system \
-         refused it memory or threads"
-    )]
-    Broken,
-}
+#[error(
+    "reading the seeds broke down, as stands above; start sower again, and report that, unless the system \
+     refused it memory or threads"
+)]
+pub struct Broken;
 
 /// Everything between the seeds and the edition that is served.
 struct Daemon {
@@ -185,35 +179,73 @@ fn note_look(status: &Status, watch: &Watch, failed: Option<&ScanError>) {
     watch.look_again();
 }
 
-impl Daemon {
-    /// Reads every seed and publishes the first edition. The watch begins first, so that nothing
-    /// is missed between the two.
-    fn begin(
-        config: &Arc<Config>,
-        cache: Option<PathBuf>,
-        configs: Receiver<Config>,
-    ) -> Result<Self, ScanError> {
-        let (began, mut scan) = (Instant::now(), scan(config));
+/// What was read first, and the watch over it.
+struct First {
+    watch: Watch,
+    scan: Scan,
+    catalog: Catalog,
+    taken: Taken,
+    /// Why nothing was read but what is remembered.
+    failed: Option<ScanError>,
+}
+
+impl First {
+    /// The watch begins before anything is read, so that nothing is missed between the two. Fails if the
+    /// directory cannot be read and nothing is remembered of it.
+    fn read(config: &Config, cache: Option<&Path>) -> Result<Self, ScanError> {
+        let mut scan = scan(config);
         let watch = Watch::new(scan.root(), config.watch);
-        scan.check_root()?;
         let mut catalog = Catalog::new(config.unpublished, config.topics.clone());
-        let (taken, emptied) = match store::read_all(&mut scan, &mut catalog, cache.as_deref(), Utc::now()) {
+        let read = store::read_all(&mut scan, &mut catalog, cache, Utc::now());
+        let (taken, failed) = match read {
             Ok(taken) => (taken, None),
-            // What is remembered of it is served meanwhile.
-            Err(emptied @ ScanError::Emptied { .. }) => (Taken::default(), Some(emptied)),
-            Err(unreadable) => return Err(unreadable),
+            Err(failed @ ScanError::Unreadable { .. }) if catalog.records().next().is_none() => {
+                return Err(failed);
+            }
+            Err(failed) => (Taken::default(), Some(failed)),
         };
+        Ok(Self { watch, scan, catalog, taken, failed })
+    }
+}
+
+impl Daemon {
+    /// Reads every seed and publishes the first edition, once there is something to read: a disk may be
+    /// mounted later than the system starts, and a copy made later than its container.
+    fn begin(mut config: Arc<Config>, cache: Option<PathBuf>, configs: Receiver<Config>) -> Self {
+        let (mut watchdog, mut told) = (Watchdog::asked_for(), String::new());
+        let (began, first) = loop {
+            let began = Instant::now();
+            match First::read(&config, cache.as_deref()) {
+                Ok(first) => break (began, first),
+                Err(unreadable) => {
+                    let telling = format!("{unreadable}; it is waited for");
+                    if telling != told {
+                        error!("{telling}");
+                        told = telling;
+                    }
+                    // Whoever starts it is kept waiting for no disk.
+                    service::ready();
+                    watchdog.alive();
+                }
+            }
+            match configs.recv_timeout(LONGEST_WAIT) {
+                Ok(reread) => config = Arc::new(reread),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => std::thread::sleep(LONGEST_WAIT),
+            }
+        };
+        let First { watch, scan, catalog, taken, failed } = first;
         tell_read(&scan, &catalog, &taken, began);
         let status = Arc::new(Status::new(catalog));
-        note_look(&status, &watch, emptied.as_ref().or(scan.doubt()));
+        note_look(&status, &watch, failed.as_ref().or(scan.doubt()));
         let publisher = Publisher::new(config.clone());
-        let (mirroring, watchdog) = (Mirroring::begin(status.clone()), Watchdog::asked_for());
+        let mirroring = Mirroring::begin(status.clone());
         let mut daemon =
             Self { watch, scan, status, publisher, mirroring, configs, watchdog, cache, remembering: None };
-        daemon.tell_where(config);
+        daemon.tell_where(&config);
         let published = daemon.publish(&Touched::default());
         daemon.conclude(published);
-        Ok(daemon)
+        daemon
     }
 
     /// Follows the seed directory and the clock until the watch is stopped.

@@ -324,15 +324,6 @@ impl Scan {
         &self.rules
     }
 
-    /// Whether the directory can be read at all.
-    ///
-    /// # Errors
-    ///
-    /// It cannot.
-    pub fn check_root(&self) -> Result<(), ScanError> {
-        self.identity().map(drop)
-    }
-
     /// What tells the directory from another at the same path.
     fn identity(&self) -> Result<Identity, ScanError> {
         fs::read_dir(&self.root).and_then(|_| identity(&self.root)).map_err(|cause| self.unreadable(cause))

@@ -49,7 +49,7 @@ impl Answers for Admin {
         let (status, media_type, text) = match (request.uri().path(), self.site.get()) {
             ("/healthz", _) => (StatusCode::OK, TEXT, "ok\n".to_owned()),
             (_, None) => {
-                let text = "The seeds are being read for the first time\n";
+                let text = "The seeds were not read yet\n";
                 (StatusCode::SERVICE_UNAVAILABLE, TEXT, text.to_owned())
             }
             ("/", Some(site)) => beside(site, Format::Html.media_type(), operator::page).await,

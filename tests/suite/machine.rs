@@ -324,15 +324,52 @@ fn seeds_that_cannot_be_read_for_a_while_stay_and_are_followed_after() {
     assert!(log.contains("a.md: this cannot be read: Permission denied"), "{log}");
 
     fs::set_permissions(&root, Permissions::from_mode(0o000)).unwrap();
-    let mut never = Served::start_under(obedient, &work, &[], &[]);
-    assert_eq!(never.child.wait().unwrap().code(), Some(1));
-    let mut told = String::new();
-    never.child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
-    assert!(
-        told.contains("cannot be read: Permission denied (os error 13); `--seeds` names another"),
-        "{told}"
-    );
+    let served = Served::start_under(obedient, &work, &["--no-cache"], &[]);
+    eventually("it answers", || served.admin.exists());
+    assert_eq!(Connection::to_socket(&served.admin).request("GET", "/readyz", &[]).status, 503);
     fs::set_permissions(&root, Permissions::from_mode(0o755)).unwrap();
+    shows(&served, &["A, changed", "C, changed", "D, changed"]);
+    let (_, log) = served.stop();
+    let told = "cannot be read: Permission denied (os error 13); `--seeds` names another; it is waited for";
+    assert!(log.matches(told).count() <= 1, "{log}");
+}
+
+#[test]
+fn a_disk_that_is_mounted_late_is_waited_for_and_what_is_remembered_of_it_is_served() {
+    let work = Workspace::new();
+    work.write("a.md", dated("A", "One"));
+    let age = || Utc::now().timestamp() - fs::metadata(work.seed("a.md")).unwrap().ctime();
+    eventually("what was written may be remembered", || age() > 3);
+    let root = work.seeds();
+    let away = root.with_extension("away");
+    fs::rename(&root, &away).unwrap();
+    let cache = work.path().join("cache");
+    let variables = [("XDG_CACHE_HOME", cache.to_str().unwrap())];
+    let start = || Served::start_under(&[], &work, &[], &variables);
+    let served = start();
+    eventually("it answers", || served.admin.exists());
+    let ready = Connection::to_socket(&served.admin).request("GET", "/readyz", &[]);
+    assert_eq!((ready.status, text(&ready).as_str()), (503, "The seeds were not read yet\n"));
+    assert_eq!(Connection::to_socket(&served.admin).request("GET", "/healthz", &[]).status, 200);
+    fs::rename(&away, &root).unwrap();
+    work.write("b.md", dated("B", "One"));
+    shows(&served, &["A", "B"]);
+    let (_, log) = served.stop();
+    assert_eq!(
+        log.matches("No such file or directory (os error 2); `--seeds` names another; it is waited for")
+            .count(),
+        1,
+        "{log}"
+    );
+
+    fs::rename(&root, &away).unwrap();
+    let served = start();
+    says(&served, "seeds cannot be read: No such file or directory");
+    shows(&served, &["A"]);
+    fs::rename(&away, &root).unwrap();
+    shows(&served, &["A", "B"]);
+    is_ready(&served);
+    served.stop();
 }
 
 /// What a shell runs in its own place, under a limit.

@@ -16,7 +16,7 @@ use chrono::Utc;
 use feed_rs::model::Feed;
 use sower::args::Settings;
 use sower::config::Config;
-use sower::daemon::RunError;
+use sower::daemon::Broken;
 use sower::render::encoded;
 use sower::serve::Doors;
 use tempfile::TempDir;
@@ -238,7 +238,7 @@ pub(crate) struct Daemon {
     address: SocketAddr,
     configs: Sender<Config>,
     stop: Option<oneshot::Sender<()>>,
-    running: Option<JoinHandle<Result<(), RunError>>>,
+    running: Option<JoinHandle<Result<(), Broken>>>,
 }
 
 impl Daemon {
