@@ -280,7 +280,9 @@ impl Why<'_> {
             Held::Unpublished if seed::is_in_drafts(&record.path) => {
                 "unpublished by its folder `_drafts`".to_owned()
             }
-            Held::Unpublished => format!("unpublished{}{}", switch(&["draft", "published"]), changed()),
+            Held::Unpublished => {
+                format!("unpublished{}{}", switch(&["draft", "headless", "published"]), changed())
+            }
             Held::Removed => format!("removed{}{}", switch(&["removed", "deleted"]), changed()),
             Held::Scheduled => {
                 format!("scheduled until {}", record.published.map_or_else(String::new, shown))

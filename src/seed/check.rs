@@ -4,6 +4,7 @@ mod nested;
 mod permalink;
 mod topics;
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::Duration;
@@ -100,12 +101,7 @@ impl<'a> Check<'a> {
         let topics = self.topics(&named);
         let published = self.published(fields.published_at.as_ref());
         let expires = self.decisive_date(fields.expires_at.as_ref());
-        let hidden = self.hidden(
-            fields.published.as_ref(),
-            fields.draft.as_ref(),
-            fields.removed.as_ref(),
-            fields.deleted.as_ref(),
-        );
+        let hidden = self.hidden(&fields);
         let id = self.explicit_id(fields.id.as_ref());
         let updated = self.updated(fields.updated_at.as_ref(), published.as_ref().ok().copied().flatten());
 
@@ -141,6 +137,8 @@ impl<'a> Check<'a> {
             (None, link) => (link.or(permalink), None),
         };
         let base = link.as_deref().and_then(|link| Url::parse(link).ok());
+        // The pictures of a folder stand in its text, too.
+        let base = if self.is_index() { self.base.clone().or(base) } else { base };
         let base = base.as_ref().unwrap_or(&self.rules.url);
         let embed = fields.featured_content.as_ref().map(|embed| {
             let place = |check: &Self| check.place_of(&[Step::Key(embed.key)]);
@@ -247,7 +245,7 @@ impl<'a> Check<'a> {
     }
 
     fn published(&mut self, date: Option<&Given<String>>) -> Result<Option<Timestamp>, Lost> {
-        let published = self.decisive_date(date)?.or_else(|| time::beginning(stem(self.path)));
+        let published = self.decisive_date(date)?.or_else(|| time::beginning(&stem(self.path)));
         if published.is_none() && self.rules.strict {
             let sign = self.sign();
             let help = format!("add `publishedDateTime{sign} …`, or begin the file name with its date");
@@ -296,20 +294,17 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn hidden(
-        &mut self,
-        published: Option<&Given<String>>,
-        draft: Option<&Given<String>>,
-        removed: Option<&Given<String>>,
-        deleted: Option<&Given<String>>,
-    ) -> Result<Option<Hidden>, Lost> {
-        let (published, draft) = (self.flag(published), self.flag(draft));
-        let (removed, deleted) = (self.flag(removed), self.flag(deleted));
-        let (published, draft) = (published?.unwrap_or(true), draft?.unwrap_or(false));
-        if removed?.unwrap_or(false) || deleted?.unwrap_or(false) {
+    fn hidden(&mut self, fields: &FrontMatter) -> Result<Option<Hidden>, Lost> {
+        let published = self.flag(fields.published.as_ref());
+        let [draft, headless, removed, deleted] =
+            [&fields.draft, &fields.headless, &fields.removed, &fields.deleted]
+                .map(|flag| Ok(self.flag(flag.as_ref())?.unwrap_or(false)));
+        let (published, draft, headless) = (published?.unwrap_or(true), draft?, headless?);
+        if removed? || deleted? {
             return Ok(Some(Hidden::Removed));
         }
-        Ok((draft || is_in_drafts(self.path) || !published).then_some(Hidden::Unpublished))
+        let unpublished = draft || headless || is_in_drafts(self.path) || !published;
+        Ok(unpublished.then_some(Hidden::Unpublished))
     }
 
     fn flag(&mut self, flag: Option<&Given<String>>) -> Result<Option<bool>, Lost> {
@@ -332,6 +327,17 @@ impl<'a> Check<'a> {
             return Ok(Some(id.to_owned()));
         }
         let place = self.place_of(&[Step::Key(given.key)]);
+        // Others number what they hold, and nobody means that to be an address.
+        if !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()) {
+            let help = "an absolute URI would be what the entry is known by for ever";
+            self.push(
+                Severity::Warning,
+                place,
+                "`id` is a number and means nothing here".to_owned(),
+                Some(help),
+            );
+            return Ok(None);
+        }
         let help = "write an address, `urn:uuid:…` or `tag:example.org,2024:…`, or leave it out";
         self.fault(place, "`id` should be an absolute URI".to_owned(), Some(help));
         Err(Lost)
@@ -341,7 +347,7 @@ impl<'a> Check<'a> {
     fn tag(&self, published: Option<Timestamp>) -> String {
         let host = self.rules.url.host_str().unwrap_or_default().trim_matches(['[', ']']);
         let day = published.map_or_else(|| "1970-01-01".to_owned(), |at| at.format("%Y-%m-%d").to_string());
-        format!("tag:{host},{day}:{}", utf8_percent_encode(stem(self.path), TAG_ESCAPES))
+        format!("tag:{host},{day}:{}", utf8_percent_encode(&stem(self.path), TAG_ESCAPES))
     }
 
     /// An address of the record itself. The fault costs it, or the record, if the id depends on it.
@@ -504,13 +510,18 @@ const DECISIVE: &[&str] = &[
     "publishedDateTime",
     "publishDate",
     "publishdate",
+    "pubDate",
+    "pubdate",
     "date",
     "expiryDateTime",
     "expires",
     "expiryDate",
     "expirydate",
+    "unpublishDate",
+    "unpublishdate",
     "published",
     "draft",
+    "headless",
     "removed",
     "deleted",
 ];
@@ -520,22 +531,32 @@ const HIDING: &[&str] = &[
     "publishedDateTime",
     "publishDate",
     "publishdate",
+    "pubDate",
+    "pubdate",
     "expiryDateTime",
     "expires",
     "expiryDate",
     "expirydate",
+    "unpublishDate",
+    "unpublishdate",
     "published",
     "draft",
+    "headless",
     "removed",
     "deleted",
 ];
 
-/// What a seed is called: its file's name without the ending, or its folder's if that is `index`.
-pub(super) fn stem(path: &str) -> &str {
+/// What a seed is called: its file's name without the ending, or its folder's if that is `index`. One in
+/// a language (`index.fr.md`) is called as it would be beside its folder (`folder.fr.md`).
+pub(super) fn stem(path: &str) -> Cow<'_, str> {
     let mut parts = path.rsplit('/');
     let name = parts.next().unwrap_or(path);
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-    if stem == "index" { parts.next().unwrap_or(stem) } else { stem }
+    match (parts.next(), stem.strip_prefix("index")) {
+        (Some(folder), Some("")) => folder.into(),
+        (Some(folder), Some(language)) if language.starts_with('.') => format!("{folder}{language}").into(),
+        _ => stem.into(),
+    }
 }
 
 fn some_text(text: &str) -> Option<String> {

@@ -1,5 +1,6 @@
 //! The front matter of a seed: where it stands in the file, and its fields as they were typed.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt;
@@ -170,6 +171,32 @@ fn in_braces(text: &str) -> Cut<'_> {
     Cut::NotASeed
 }
 
+/// JSON in which no character is written as two escapes, as JSON writes those beyond the first 65,536:
+/// YAML knows no such pairs (RFC 8259 §7). What follows the JSON stays as it is.
+pub(super) fn without_pairs(text: &str) -> Cow<'_, str> {
+    if !text.starts_with('{') || !text.contains("\\u") {
+        return Cow::Borrowed(text);
+    }
+    let Cut::Whole { matter, body } = in_braces(text) else { return Cow::Borrowed(text) };
+    let unit = |text: &str| u16::from_str_radix(text.strip_prefix("\\u")?.get(..4)?, 16).ok();
+    let (mut joined, mut rest) = (String::with_capacity(text.len()), matter.text);
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        joined.push_str(before);
+        let pair = unit(escape).zip(escape.get(6..).and_then(unit));
+        let decoded = pair.and_then(|(high, low)| String::from_utf16(&[high, low]).ok());
+        let character = decoded.filter(|text| text.chars().count() == 1);
+        // A backslash belongs to what follows it, another backslash too.
+        let length = match &character {
+            Some(_) => 12,
+            None => 1 + escape[1..].chars().next().map_or(0, char::len_utf8),
+        };
+        joined.push_str(character.as_deref().unwrap_or(&escape[..length]));
+        rest = &escape[length..];
+    }
+    Cow::Owned(joined + rest + body)
+}
+
 /// A value and the key it stood under: a field may have several names.
 #[derive(Debug, Clone)]
 pub(super) struct Given<T> {
@@ -228,9 +255,9 @@ front_matter! {
     title: String = "title", "name";
     excerpt: String = "excerpt", "description", "summary", "bio";
     featured_content: String = "featuredContent";
-    published_at: String = "publishedDateTime", "publishDate", "publishdate", "date";
-    updated_at: String = "updatedDateTime", "lastmod", "last_modified_at", "updated";
-    expires_at: String = "expiryDateTime", "expires", "expiryDate", "expirydate";
+    published_at: String = "publishedDateTime", "publishDate", "publishdate", "pubDate", "pubdate", "date";
+    updated_at: String = "updatedDateTime", "lastmod", "last_modified_at", "updated", "modified";
+    expires_at: String = "expiryDateTime", "expires", "expiryDate", "expirydate", "unpublishDate", "unpublishdate";
     web_url: String = "webUrl";
     original_url: String = "originalUrl";
     id: String = "id";
@@ -247,6 +274,7 @@ front_matter! {
     actions: Vec<Action> = "actions";
     published: String = "published";
     draft: String = "draft";
+    headless: String = "headless";
     removed: String = "removed";
     deleted: String = "deleted";
 }
@@ -256,7 +284,7 @@ front_matter! {
 pub(super) struct Whereabouts {
     pub(super) slug: Option<String>,
     /// A path from the root of the site.
-    pub(super) path: Option<String>,
+    pub(super) path: Option<Given<String>>,
 }
 
 /// Who says where a page is: anything that begins file names, Hugo, Jekyll, Zola.
@@ -499,9 +527,15 @@ impl FrontMatter {
             None => {
                 let text: Option<String> = map.next_value()?;
                 let text = text.filter(|text| !text.trim().is_empty());
-                let place =
-                    if key == "slug" { &mut self.whereabouts.slug } else { &mut self.whereabouts.path };
-                *place = text.or(place.take());
+                let whereabouts = &mut self.whereabouts;
+                match WHEREABOUTS.iter().find(|&&known| known == key) {
+                    Some(&"slug") => whereabouts.slug = text.or(whereabouts.slug.take()),
+                    Some(key) => {
+                        let given = text.map(|value| Given { key, value });
+                        whereabouts.path = given.or(whereabouts.path.take());
+                    }
+                    None => {}
+                }
             }
         }
         Ok(())
@@ -593,8 +627,12 @@ impl<'de> Visitor<'de> for Within<'_, '_> {
     }
 }
 
-/// The known key that an unknown one was most likely meant to be: one of a field that is not given.
+/// The known key that an unknown one was most likely meant to be: the same in other letters, or one of a
+/// field that is not given.
 pub(super) fn meant(unknown: &str, given: &[&str]) -> Option<&'static str> {
+    if let Some(same) = KEYS.iter().find(|key| key.eq_ignore_ascii_case(unknown)) {
+        return Some(same);
+    }
     let longest = KEYS.iter().map(|key| key.len()).max().unwrap_or_default() + 2;
     let free = FIELDS.iter().filter(|names| names.iter().all(|name| !given.contains(name)));
     let free: Vec<&'static str> = free.copied().flatten().copied().collect();

@@ -158,6 +158,7 @@ pub fn read(rules: &Rules, path: &Arc<str>, bytes: &[u8]) -> Reading {
         Ok(text) => text,
         Err(reading) => return *reading,
     };
+    let text = &*front_matter::without_pairs(text);
     let opening = || Some(Place::in_text(text, Position { line: 1, column: 1 }).marking(3));
     match front_matter::cut(text, form == Form::Yaml) {
         Cut::NotASeed => no_seed(path, text),

@@ -359,9 +359,12 @@ fn links_are_made_of_names_and_dates() {
         (pretty, "blog/_posts/ä/b/index.md", "", Some("https://b.example/blog/%C3%A4/b/")),
         (pretty, "a.md", "slug: ../b?\n", Some("https://b.example/..%2Fb%3F/")),
         (pretty, "a.md", "url: /b/c.html\nslug: d\n", Some("https://b.example/b/c.html")),
-        (pretty, "a.md", "permalink: /:title/\n", Some("https://b.example/a/")),
+        (pretty, "a.md", "url: b\n", Some("https://b.example/b")),
+        (pretty, "a.md", "path: b\n", Some("https://b.example/b/")),
+        (pretty, "b/index.fr.md", "", Some("https://b.example/b.fr/")),
+        (dated, "2024-2-3_a/index.fr.md", "", Some("https://b.example/2024/02/03/a.fr.html")),
         (pretty, "a.md", "permalink: pretty\n", Some("https://b.example/a/")),
-        (pretty, "a.md", "path: //c.example/x\n", Some("https://b.example/c.example/x")),
+        (pretty, "a.md", "path: //c.example/x\n", Some("https://b.example/c.example/x/")),
         (pretty, "a.md", "webUrl: https://c.example/\nurl: /b/\n", Some("https://c.example/")),
         ("", "a.md", "url: /b/\nslug: [x]\n", None),
     ] {
@@ -376,15 +379,52 @@ fn links_are_made_of_names_and_dates() {
 fn what_is_relative_is_relative_to_the_page_and_pictures_to_its_folder_or_site() {
     let rules = configured("permalink: https://b.example/{folder}/{stem}/\n");
     let text = b"---\ntitle: A\ntopics: t\nimages: [a.png]\n---\n![](b.png)\n";
-    for (path, picture) in
-        [("x/y/index.md", "https://b.example/x/y/a.png"), ("x/y.md", "https://b.example/a.png")]
-    {
-        let reading = read(&rules, &path.into(), text);
+    let text = String::from_utf8_lossy(text);
+    for (path, url, pictures) in [
+        ("x/y/index.md", "", ["https://b.example/x/y/a.png", "https://b.example/x/y/b.png"]),
+        ("x/y/index.md", "url: z\n", ["https://b.example/z/a.png", "https://b.example/z/b.png"]),
+        ("x/y/index.md", "url: z/i.html\n", ["https://b.example/z/a.png", "https://b.example/z/b.png"]),
+        ("x/y.md", "", ["https://b.example/a.png", "https://b.example/x/y/b.png"]),
+    ] {
+        let text = text.replacen("---\n", &format!("---\n{url}"), 1);
+        let reading = read(&rules, &path.into(), text.as_bytes());
         let Reading::Seed { record: Some(record), .. } = reading else { panic!("{reading:?}") };
         let record = record.record();
-        assert_eq!(record.images[0].url, picture);
-        assert!(record.content.full().contains("https://b.example/x/y/b.png"));
+        assert_eq!(record.images[0].url, pictures[0], "{path} {url}");
+        assert!(record.content.full().contains(pictures[1]), "{path} {url}");
     }
+}
+
+#[test]
+fn an_address_that_is_a_pattern_is_told() {
+    let rules = configured("permalink: https://b.example/{stem}/\n");
+    let text = b"---\ntitle: A\ntopics: t\npermalink: /:year/:title/\n---\n";
+    let (survived, told) = verdict("a.md", text, &rules);
+    let expected = "warning 4:12 [/:year/:title/] `permalink` is a pattern, which is not followed (write the \
+                    address itself; the link is made by the `permalink` of sower.yaml)";
+    assert_eq!((survived, told), (true, vec![expected.to_owned()]));
+}
+
+#[test]
+fn what_others_hide_is_hidden_whatever_its_key_is_spelled_like() {
+    let hidden = |yaml: &str| record(&format!("title: A\ntopics: t\ndate: 2024-01-01\n{yaml}"));
+    assert_eq!(hidden("headless: true\n").hidden, Some(Hidden::Unpublished));
+    assert!(hidden("unpublishdate: 2024-01-02\n").expires.is_some());
+    let at = hidden("pubdate: 2099-01-02\n").published.unwrap();
+    assert_eq!(at.format("%F").to_string(), "2099-01-02");
+    for key in ["PublishDate", "publishDATE", "ExpiryDate", "Draft", "HEADLESS"] {
+        let text = format!(
+            "---\ntitle: A\ntopics: t\ndate: 2024-01-01\nexpires: 2099-01-01\ndraft: false\n{key}: x\n---\n"
+        );
+        assert!(seed("a.md", &text).0.is_none(), "{key}");
+    }
+}
+
+#[test]
+fn a_number_is_no_id_and_costs_nothing() {
+    let (record, faults) = seed("2024-01-02-a.md", "---\ntitle: A\ntopics: t\nid: 42\n---\n");
+    assert_eq!((&*record.unwrap().id, faults.len()), ("tag:feeds.example.org,2024-01-02:2024-01-02-a", 1));
+    assert_eq!(faults[0].severity, Severity::Warning);
 }
 
 #[test]
@@ -401,10 +441,13 @@ fn toml_says_what_yaml_says() {
 
 #[test]
 fn json_is_read_as_yaml_is() {
-    let text = "{\n  \"title\": \"A \\u00e4 \\/\",\n\t\"topics\": [\"t\"],\n  \"draft\": true\n}\n\nBody\n";
+    let text = "{\n  \"title\": \"A \\u00e4 \\/ \\uD83D\\ude00 \\\\ud83d\\\\ude00\",\n\t\"topics\": [\"t\"],\n  \"draft\": true\n}\n\nBody\n";
     let (record, faults) = seed("a.md", text);
     let record = record.unwrap_or_else(|| panic!("{faults:?}"));
-    assert_eq!((&*record.title, record.hidden, faults.len()), ("A ä /", Some(Hidden::Unpublished), 0));
+    assert_eq!(
+        (&*record.title, record.hidden, faults.len()),
+        ("A ä / 😀 \\ud83d\\ude00", Some(Hidden::Unpublished), 0)
+    );
     assert_eq!(record.content.full(), "<p>Body</p>");
     for (text, expected) in [
         (
@@ -578,10 +621,10 @@ fn faults_say_what_where_and_what_to_do() {
             &["4:12 [[x]] `published` should be text, but is a list"],
         ),
         (
-            "---\ntitle: A\ntopics: t\nid: 42\n---\n",
+            "---\ntitle: A\ntopics: t\nid: x42\n---\n",
             false,
             &[
-                "4:5 [42] `id` should be an absolute URI (write an address, `urn:uuid:…` or `tag:example.org,2024:…`, or leave it out)",
+                "4:5 [x42] `id` should be an absolute URI (write an address, `urn:uuid:…` or `tag:example.org,2024:…`, or leave it out)",
             ],
         ),
         (

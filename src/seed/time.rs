@@ -109,6 +109,12 @@ fn with_offset(text: &str) -> Option<Timestamp> {
     if let Ok(at) = DateTime::parse_from_rfc3339(text) {
         return Some(at.to_utc());
     }
+    // The name of a zone says nothing that its offset does not.
+    let is_name = |word: &str| word.len() > 1 && word.bytes().all(|byte| byte.is_ascii_uppercase());
+    let text = match text.rsplit_once(' ') {
+        Some((before, name)) if is_name(name) && has_offset(before) => before,
+        _ => text,
+    };
     for zone in ["UTC", "GMT", "Z"] {
         if let Some(local) = text.strip_suffix(zone) {
             return without_offset(local.trim_end());
@@ -120,6 +126,10 @@ fn with_offset(text: &str) -> Option<Timestamp> {
         .map(|at| at.to_utc())
 }
 
+fn has_offset(text: &str) -> bool {
+    text.rsplit_once(' ').is_some_and(|(_, offset)| offset.starts_with(['+', '-']))
+}
+
 fn without_offset(text: &str) -> Option<Timestamp> {
     ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]
         .iter()
@@ -127,25 +137,46 @@ fn without_offset(text: &str) -> Option<Timestamp> {
         .map(|at| at.and_utc())
 }
 
-/// The date that begins a name: `2024-03-26-a-name`.
+/// The date that begins a name, `2024-03-26-a-name`, or the instant (`2024-03-26T08:00:23Z_a-name`).
 pub(super) fn beginning(name: &str) -> Option<Timestamp> {
-    let date = name.get(..10).filter(|_| name.as_bytes().get(10) == Some(&b'-'))?;
-    parse(date).map(|dated| dated.at)
+    dated(name).map(|(at, ..)| at)
 }
 
 /// A name without the date that begins it.
 pub(super) fn without_date(name: &str) -> &str {
-    match beginning(name) {
-        Some(_) if name.len() > 11 => &name[11..],
-        _ => name,
-    }
+    dated(name).map(|(.., rest)| rest).filter(|rest| !rest.is_empty()).unwrap_or(name)
 }
 
 /// The day that a date or a name begins with, as written: what it is elsewhere, few addresses tell.
 pub(super) fn day(text: &str) -> Option<NaiveDate> {
-    let is_of_a_name = beginning(text).is_some();
     let end = text.find([' ', 'T', 't']).unwrap_or(text.len());
-    NaiveDate::parse_from_str(if is_of_a_name { text.get(..10)? } else { &text[..end] }, "%Y-%m-%d").ok()
+    let alone = || NaiveDate::parse_from_str(&text[..end], "%Y-%m-%d").ok();
+    dated(text).map(|(_, day, _)| day).or_else(alone)
+}
+
+/// The instant and the day that a name begins with, and what stands behind them, as Jekyll and Zola have it:
+/// a day may have one digit, and a hyphen or an underscore ends it.
+fn dated(name: &str) -> Option<(Timestamp, NaiveDate, &str)> {
+    let number = |from: usize, most: usize| -> Option<(u32, usize)> {
+        let rest = name.get(from..)?;
+        let digits = rest.bytes().take(most).take_while(u8::is_ascii_digit).count();
+        Some((rest[..digits].parse().ok()?, from + digits))
+    };
+    let sign = |at: usize| name.as_bytes().get(at).copied();
+    let (year, month_at) =
+        number(0, 4).filter(|(year, end)| *year > 0 && *end == 4 && sign(4) == Some(b'-'))?;
+    let (month, day_at) = number(month_at + 1, 2).filter(|(_, end)| sign(*end) == Some(b'-'))?;
+    let (day, end) = number(day_at + 1, 2)?;
+    let day = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)?;
+    match sign(end)? {
+        b'-' | b'_' => Some((day.and_time(NaiveTime::MIN).and_utc(), day, &name[end + 1..])),
+        b'T' => name[end..].match_indices(['-', '_']).find_map(|(at, _)| {
+            let at = end + at;
+            let instant = DateTime::parse_from_rfc3339(&name[..at]).ok()?.to_utc().with_nanosecond(0)?;
+            (1..=9999).contains(&instant.year()).then_some((instant, day, &name[at + 1..]))
+        }),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -161,6 +192,7 @@ mod tests {
             ("2024-03-26 08:00:23 +01:00", "2024-03-26T07:00:23Z", false),
             ("2001-12-14 21:59:43.10 -05", "2001-12-15T02:59:43Z", false),
             ("2024-03-26 08:00 -0800", "2024-03-26T16:00:00Z", false),
+            ("2024-03-26 08:00:23 -0700 MST", "2024-03-26T15:00:23Z", false),
             ("2024-03-26 08:00:23 UTC", "2024-03-26T08:00:23Z", false),
             ("2024-03-26T08:00:23", "2024-03-26T08:00:23Z", true),
             ("2024-03-26 08:00", "2024-03-26T08:00:00Z", true),
@@ -191,7 +223,26 @@ mod tests {
         let date = |name| beginning(name).map(|at| at.format("%F").to_string());
         assert_eq!(date("2024-03-26-a").as_deref(), Some("2024-03-26"));
         assert_eq!(without_date("2024-03-26-a"), "a");
-        for name in ["2024-03-26", "a-2024-03-26-b", "2024-99-26-b", "x", "0000-01-01-x", "机器学习-x"] {
+        for (name, expected, rest) in [
+            ("2024-03-26_a", "2024-03-26", "a"),
+            ("2024-3-6-a", "2024-03-06", "a"),
+            ("2024-03-26T23:11:12Z-a", "2024-03-26", "a"),
+            ("2024-03-26T23:11:12-05:00_a_b", "2024-03-27", "a_b"),
+            ("2024-03-26-", "2024-03-26", "2024-03-26-"),
+        ] {
+            assert_eq!((date(name).as_deref(), without_date(name)), (Some(expected), rest), "{name}");
+        }
+        for name in [
+            "2024-03-26",
+            "a-2024-03-26-b",
+            "2024-99-26-b",
+            "2024-03-261-b",
+            "24-03-26-b",
+            "2024-03-26T1-b",
+            "x",
+            "0000-01-01-x",
+            "机器学习-x",
+        ] {
             assert_eq!((date(name), without_date(name)), (None, name));
         }
     }

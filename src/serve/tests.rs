@@ -427,7 +427,7 @@ async fn the_operator_is_answered_before_there_is_anything_to_serve() {
     assert!(get("/healthz").await.starts_with("HTTP/1.1 200 "));
     for path in ["/", "/readyz", "/metrics", "/status.json"] {
         let said = get(path).await;
-        assert!(said.starts_with("HTTP/1.1 503 ") && said.contains("being read"), "{path}: {said}");
+        assert!(said.starts_with("HTTP/1.1 503 ") && said.contains("not read yet"), "{path}: {said}");
     }
     admin.show(Arc::new(site(edition())));
     assert!(get("/metrics").await.starts_with("HTTP/1.1 200 "));

@@ -158,11 +158,6 @@ fn what_goes_wrong_is_one_sentence_that_names_the_flag() {
     std::fs::write(work.path().join("file"), "").unwrap();
     for (arguments, code, words) in [
         (&["serve", "--listen", &address][..], 1, &["--listen", "in use"][..]),
-        (
-            &["serve", "--seeds", "nowhere", "--listen", "127.0.0.1:0", "--admin-listen", "off"],
-            1,
-            &["--seeds", "nowhere"],
-        ),
         (&["build", "--seeds", "nowhere"], 1, &["--seeds", "nowhere"]),
         (&["check", "--seeds", "file"], 1, &["--seeds", "file"]),
         (&["build", "--feeds", "file"], 1, &["--feeds", "file"]),

@@ -7,16 +7,25 @@ use url::Url;
 use super::topics::Named;
 use super::{Check, TAG_ESCAPES, stem};
 use crate::config::Piece;
-use crate::seed::front_matter::FrontMatter;
+use crate::fault::Severity;
+use crate::seed::front_matter::{FrontMatter, Given};
 use crate::seed::{link, time};
+use crate::yaml::Step;
 
 impl Check<'_> {
     /// The address that the configuration has for records without one. None if what it is made of
     /// is not known.
-    pub(super) fn permalink(&self, fields: &FrontMatter, named: &[Named<'_>]) -> Option<String> {
+    pub(super) fn permalink(&mut self, fields: &FrontMatter, named: &[Named<'_>]) -> Option<String> {
         let permalink = self.rules.seeds.permalink.as_ref()?;
-        if let Some(path) = fields.whereabouts.path.as_deref().and_then(whole_path) {
-            return link::web(&format!("/{path}"), permalink.site());
+        match fields.whereabouts.path.as_ref().map(|given| (given, own_path(given))) {
+            Some((_, Own::Path(path))) => return link::web(&path, permalink.site()),
+            Some((given, Own::Pattern)) => {
+                let place = self.place_of(&[Step::Key(given.key)]);
+                let reason = format!("`{}` is a pattern, which is not followed", given.key);
+                let help = "write the address itself; the link is made by the `permalink` of sower.yaml";
+                self.push(Severity::Warning, place, reason, Some(help));
+            }
+            Some((_, Own::Style)) | None => {}
         }
         let mut path = String::new();
         for piece in permalink.pieces() {
@@ -30,18 +39,26 @@ impl Check<'_> {
     }
 
     /// What the pictures of a record with a permalink are relative to: those of a folder of its own lie
-    /// there, others belong to the site.
+    /// there, whether its address says so with a slash or not; others belong to the site.
     pub(super) fn base_of_pictures(&self, link: &str) -> Option<Url> {
         let site = self.rules.seeds.permalink.as_ref()?.site();
-        if self.is_index() { Url::parse(link).ok() } else { Some(site.clone()) }
+        if !self.is_index() {
+            return Some(site.clone());
+        }
+        let mut link = Url::parse(link).ok()?;
+        let is_file = link.path().rsplit('/').next().is_some_and(|name| name.contains('.'));
+        if !is_file && !link.path().ends_with('/') {
+            link.set_path(&format!("{}/", link.path()));
+        }
+        Some(link)
     }
 
-    fn is_index(&self) -> bool {
+    pub(super) fn is_index(&self) -> bool {
         self.path.rsplit('/').next().is_some_and(|name| name.starts_with("index."))
     }
 
     fn piece(&self, piece: &Piece, fields: &FrontMatter, named: &[Named<'_>]) -> Option<String> {
-        let stem = stem(self.path);
+        let stem = &*stem(self.path);
         let day = || {
             let date = fields.published_at.as_ref().map(|given| given.value.trim());
             date.filter(|date| !date.is_empty()).map_or_else(|| time::day(stem), time::day)
@@ -76,8 +93,24 @@ fn escaped(text: &str) -> String {
     utf8_percent_encode(text, TAG_ESCAPES).to_string()
 }
 
-/// A path as a seed has it. One that is a pattern, or only the name of one, is no path.
-fn whole_path(path: &str) -> Option<&str> {
-    let path = path.trim();
-    (path.contains(['/', '.']) && !path.contains(':')).then(|| path.trim_start_matches('/'))
+/// What a seed says of its whole address.
+enum Own {
+    /// From the root of the site.
+    Path(String),
+    /// What Hugo and Jekyll make one of by rules of theirs.
+    Pattern,
+    /// The name of one of Jekyll's patterns.
+    Style,
+}
+
+fn own_path(given: &Given<String>) -> Own {
+    const STYLES: &[&str] = &["date", "pretty", "ordinal", "weekdate", "none"];
+    let path = given.value.trim().trim_start_matches('/');
+    match given.key {
+        "permalink" if STYLES.contains(&path) => Own::Style,
+        _ if path.contains(':') => Own::Pattern,
+        // Zola's pages are folders.
+        "path" => Own::Path(format!("/{}/", path.trim_end_matches('/'))),
+        _ => Own::Path(format!("/{path}")),
+    }
 }
