@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
 use chrono::{DateTime, SubsecRound, Utc};
@@ -16,8 +15,8 @@ use sower::render::Format;
 
 use crate::cold::{files, tree};
 use crate::support::{
-    Daemon, Doomed, Response, Workspace, address, all_the_while, dated, eventually, parse, seed, throughout,
-    titles, with_entries, within,
+    Daemon, Doomed, Response, Workspace, address, all_the_while, dated, eventually, parse, seed, signal,
+    throughout, titles, with_entries, within,
 };
 
 /// Waits until a new seed is served, and takes it away again: by then everything has been looked
@@ -643,8 +642,7 @@ fn no_secured_value_is_ever_seen_or_told() {
     work.write("last.md", dated("Last", "Last"));
     eventually("the last seed is mirrored", || work.feeds().join("topics/last.rss").exists());
     // Stopped and not killed, so that everything that is to be told has been told.
-    let process = serving.0.id().to_string();
-    assert!(Command::new("kill").arg(process).status().unwrap().success());
+    signal(&serving.0, "-TERM");
     let mut log = Vec::new();
     serving.0.stderr.take().unwrap().read_to_end(&mut log).unwrap();
     assert!(String::from_utf8_lossy(&log).contains("good-0.md"), "the fault is told");

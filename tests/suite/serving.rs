@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 
 use sower::args::Settings;
 
-use crate::support::{Connection, DEADLINE, Response, Workspace, all_the_while, dated, eventually, titles};
+use crate::support::{
+    Connection, DEADLINE, Response, Workspace, all_the_while, dated, eventually, signal, titles,
+};
 
 /// The real binary at Unix sockets, until it is told to stop.
 pub(crate) struct Served {
@@ -59,8 +61,7 @@ impl Served {
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let kill = Command::new("kill").args([name, &self.child.id().to_string()]).status();
-        assert!(kill.unwrap().success());
+        signal(&self.child, name);
     }
 
     /// Tells it to stop, and gives what it wrote to standard output and to the log.

@@ -467,3 +467,9 @@ impl Response {
         tag
     }
 }
+
+/// Sends a process a signal. Every shell knows how, and not every system has a program for it.
+pub(crate) fn signal(process: &Child, name: &str) {
+    let kill = Command::new("sh").args(["-c", &format!("kill {name} {}", process.id())]).status();
+    assert!(kill.unwrap().success());
+}
