@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RemoveKind};
+use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RemoveKind, RenameMode};
 use notify::{Event, EventKind, EventKindMask, RecommendedWatcher, RecursiveMode, Watcher};
 use tracing::{info, warn};
 
@@ -105,9 +105,9 @@ struct Heard {
 struct Events {
     stopped: bool,
     everywhere: bool,
-    second_look: Option<Instant>,
-    /// The last event about what may be a folder.
-    last_folder: Option<Instant>,
+    folders: Folders,
+    /// What was renamed last, and what was to be looked at before that.
+    renamed: Option<(PathBuf, Folders)>,
     paths: BTreeSet<PathBuf>,
     /// Files that were written to and not closed yet, with the time of the last write.
     open: BTreeMap<PathBuf, Instant>,
@@ -115,6 +115,22 @@ struct Events {
     reach: Reach,
     /// The first and the last event since the last hint.
     since: Option<(Instant, Instant)>,
+}
+
+/// What follows from events about what may be folders.
+#[derive(Debug, Default, Clone, Copy)]
+struct Folders {
+    /// When everything is looked at.
+    second_look: Option<Instant>,
+    /// When the last was heard.
+    last: Option<Instant>,
+}
+
+impl Folders {
+    fn note(&mut self, now: Instant) {
+        self.last = Some(now);
+        self.second_look.get_or_insert(now + SECOND_LOOK);
+    }
 }
 
 /// How far hearing reaches.
@@ -186,7 +202,7 @@ impl Watch {
 
     /// Has everything looked at a little later: a look failed, and what it was told is lost.
     pub fn look_again(&self) {
-        self.heard.lock().second_look.get_or_insert(Instant::now() + SECOND_LOOK);
+        self.heard.lock().folders.second_look.get_or_insert(Instant::now() + SECOND_LOOK);
     }
 
     /// Waits until there is somewhere to look, or for `patience` at most; then the hint may be
@@ -302,8 +318,19 @@ impl Events {
                 return self.look_everywhere(now);
             }
         };
+        if let (EventKind::Modify(ModifyKind::Name(RenameMode::Both)), [from, to]) =
+            (event.kind, &*event.paths)
+        {
+            // An atomic save: what had the other name was a file as well, whatever that may be.
+            let before = self.renamed.take().filter(|(renamed, _)| renamed == from);
+            if let Some((_, before)) = before.filter(|_| is_file(to)) {
+                self.folders = before;
+            }
+        }
         for path in event.paths {
             match event.kind {
+                // Both were told one by one.
+                EventKind::Modify(ModifyKind::Name(RenameMode::Both)) => {}
                 EventKind::Access(AccessKind::Close(AccessMode::Write))
                 | EventKind::Remove(RemoveKind::File) => {
                     self.open.remove(&path);
@@ -320,11 +347,13 @@ impl Events {
                         self.reach = Reach::More;
                     }
                 }
-                _ => {
+                kind => {
                     self.open.remove(&path);
+                    if kind == EventKind::Modify(ModifyKind::Name(RenameMode::From)) {
+                        self.renamed = Some((path.clone(), self.folders));
+                    }
                     if may_be_folder(&path) {
-                        self.last_folder = Some(now);
-                        self.second_look.get_or_insert(now + SECOND_LOOK);
+                        self.folders.note(now);
                     }
                 }
             }
@@ -351,7 +380,7 @@ impl Events {
         let ready =
             quiet.filter(|_| self.everywhere || self.paths.iter().any(|path| !self.is_open(path, now)));
         let closed = self.open.values().map(|written| *written + UNFINISHED).min();
-        ready.into_iter().chain(closed).chain(self.second_look).min()
+        ready.into_iter().chain(closed).chain(self.folders.second_look).min()
     }
 
     fn is_open(&self, path: &Path, now: Instant) -> bool {
@@ -368,15 +397,16 @@ impl Events {
             }
             is_open
         });
-        let second_look = self.second_look.take_if(|due| *due <= now).is_some();
-        if second_look {
-            self.second_look = self.last_folder.map(|heard| heard + SECOND_LOOK).filter(|due| *due > now);
+        let Folders { second_look, last } = &mut self.folders;
+        let is_due = second_look.take_if(|due| *due <= now).is_some();
+        if is_due {
+            *second_look = last.map(|heard| heard + SECOND_LOOK).filter(|due| *due > now);
         }
-        let everywhere = std::mem::take(&mut self.everywhere) || second_look;
+        let everywhere = std::mem::take(&mut self.everywhere) || is_due;
         let unfinished: BTreeSet<_> = self.open.keys().cloned().collect();
-        let (left, paths) =
-            std::mem::take(&mut self.paths).into_iter().partition(|path| unfinished.contains(path));
-        self.paths = left;
+        // What is not closed yet is heard of once more.
+        let paths = std::mem::take(&mut self.paths);
+        let paths = paths.into_iter().filter(|path| !unfinished.contains(path)).collect();
         let heard = self.since.take().map(|(first, _)| first);
         Hint { everywhere, paths, unfinished, heard }
     }
@@ -406,6 +436,11 @@ fn may_be_folder(path: &Path) -> bool {
     hidden || path.extension().is_none()
 }
 
+/// Whether a file is there, and no link.
+fn is_file(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|meta| meta.is_file())
+}
+
 /// What a directory is, if it is there: an inode is used again, so its birth counts too.
 #[cfg(unix)]
 pub(crate) fn identity(root: &Path) -> io::Result<Identity> {
@@ -422,7 +457,8 @@ pub(crate) fn identity(root: &Path) -> io::Result<Identity> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use notify::event::{DataChange, Flag, MetadataKind, RenameMode};
+    use notify::event::{DataChange, Flag, MetadataKind};
+    use proptest::prelude::*;
 
     fn event(kind: EventKind, path: &str) -> Event {
         Event::new(kind).add_path(path.into())
@@ -516,6 +552,33 @@ mod tests {
         }
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn an_atomic_save_asks_for_no_look_everywhere() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        std::fs::write(at("a.md"), "").unwrap();
+        std::fs::create_dir(at("folder")).unwrap();
+        std::os::unix::fs::symlink("folder", at("..data")).unwrap();
+        for (from, to, everywhere) in
+            [(".a.md.x1", "a.md", false), ("before", "folder", true), ("..data_tmp", "..data", true)]
+        {
+            for heard_before in [false, true] {
+                let (start, mut events) = (Instant::now(), Events::default());
+                let renamed = |mode| Event::new(EventKind::Modify(ModifyKind::Name(mode)));
+                if heard_before {
+                    events.hear(Ok(event(EventKind::Create(CreateKind::Folder), "new")), start);
+                }
+                events.hear(Ok(renamed(RenameMode::From).add_path(at(from))), start);
+                events.hear(Ok(renamed(RenameMode::To).add_path(at(to))), start);
+                events.hear(Ok(renamed(RenameMode::Both).add_path(at(from)).add_path(at(to))), start);
+                let hint = events.take(start + QUIET);
+                assert!(hint.paths.contains(&at(to)) && hint.paths.contains(&at(from)));
+                assert_eq!(events.take(start + SECOND_LOOK).everywhere, everywhere || heard_before, "{from}");
+            }
+        }
+    }
+
     #[test]
     fn a_file_whose_closing_was_lost_is_looked_at_all_the_same() {
         let (start, mut events) = (Instant::now(), Events::default());
@@ -565,6 +628,73 @@ mod tests {
             events.hear(Ok(event(CLOSED, &format!("{number}.md"))), start);
         }
         assert!(events.everywhere && events.paths.len() <= MOST_PATHS);
+    }
+
+    /// What is heard, and how many milliseconds after what was heard before.
+    fn heard() -> impl Strategy<Value = (EventKind, &'static str, u64)> {
+        let kinds = [
+            EventKind::Create(CreateKind::File),
+            EventKind::Create(CreateKind::Folder),
+            EventKind::Remove(RemoveKind::File),
+            EventKind::Remove(RemoveKind::Folder),
+            EventKind::Modify(ModifyKind::Name(RenameMode::From)),
+            EventKind::Modify(ModifyKind::Name(RenameMode::To)),
+            EventKind::Modify(ModifyKind::Metadata(MetadataKind::Any)),
+            WRITTEN,
+            CLOSED,
+        ];
+        let paths = ["a.md", "b.md", "c.md", "d.md", "e.md", "f.md", "folder", ".hidden"];
+        (
+            prop::sample::select(kinds.to_vec()),
+            prop::sample::select(paths.to_vec()),
+            prop_oneof![0..10_u64, 0..2000_u64],
+        )
+            .prop_map(|(kind, path, after)| (kind, path, after))
+    }
+
+    proptest! {
+        /// Whatever is heard, in whatever order, however often: each path is handed on, in time.
+        #[test]
+        fn nothing_that_is_heard_is_forgotten(history in prop::collection::vec(heard(), 0..60)) {
+            let (mut now, mut events) = (Instant::now(), Events::default());
+            // What is to be looked at, and by when at the latest; and when everything is.
+            let (mut expected, mut everywhere) = (BTreeMap::<PathBuf, Instant>::new(), None::<Instant>);
+            let last = (EventKind::Any, "", 10_000);
+            for (kind, path, after) in history.into_iter().chain([last]) {
+                let until = now + Duration::from_millis(after);
+                while let Some(due) = events.due(now).filter(|due| *due <= until) {
+                    now = now.max(due);
+                    let hint = events.take(now);
+                    prop_assert!(hint.everywhere || !hint.paths.is_empty(), "nobody is woken for nothing");
+                    for path in &hint.paths {
+                        prop_assert!(hint.everywhere || expected.remove(path).is_some(), "{path:?}: not heard of");
+                    }
+                    if hint.everywhere {
+                        expected.retain(|path, _| hint.unfinished.contains(path));
+                        everywhere = everywhere.filter(|due| *due > now);
+                    }
+                    for (path, due) in &expected {
+                        prop_assert!(*due >= now, "{path:?}: late by {:?}", now - *due);
+                    }
+                    prop_assert!(everywhere.is_none_or(|due| due >= now));
+                }
+                now = until;
+                if path.is_empty() {
+                    break;
+                }
+                let is_open = TELLS_CLOSE && (kind == WRITTEN || kind == EventKind::Create(CreateKind::File));
+                let patience = if is_open { UNFINISHED } else { IMPATIENCE };
+                let due = expected.entry(path.into()).or_insert(now);
+                *due = (*due).max(now + patience);
+                let is_name = matches!(kind, EventKind::Modify(ModifyKind::Name(_)));
+                let of_folder = [EventKind::Create(CreateKind::Folder), EventKind::Remove(RemoveKind::Folder)];
+                if may_be_folder(Path::new(path)) && (is_name || of_folder.contains(&kind)) {
+                    everywhere = Some(now + SECOND_LOOK);
+                }
+                events.hear(Ok(event(kind, path)), now);
+            }
+            prop_assert!(expected.is_empty() && everywhere.is_none(), "{expected:?} {everywhere:?}");
+        }
     }
 
     #[test]
