@@ -104,8 +104,9 @@ pub struct Known {
 struct Stamp {
     length: u64,
     modified: Option<SystemTime>,
+    /// Without its device, whose number may be another after each start of the system.
     #[cfg(unix)]
-    inode: (u64, u64, i64, i64),
+    inode: (u64, i64, i64),
 }
 
 impl Stamp {
@@ -116,7 +117,7 @@ impl Stamp {
             length: meta.len(),
             modified: meta.modified().ok(),
             #[cfg(unix)]
-            inode: (meta.dev(), meta.ino(), meta.ctime(), meta.ctime_nsec()),
+            inode: (meta.ino(), meta.ctime(), meta.ctime_nsec()),
         }
     }
 
@@ -127,7 +128,7 @@ impl Stamp {
         // A file's date may be set to any other, and that leaves a mark here.
         #[cfg(unix)]
         let changed = {
-            let (_, _, seconds, nanoseconds) = self.inode;
+            let (_, seconds, nanoseconds) = self.inode;
             let since = Duration::new(u64::try_from(seconds).ok()?, u32::try_from(nanoseconds).ok()?);
             SystemTime::UNIX_EPOCH + since
         };
