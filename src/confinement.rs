@@ -1,12 +1,12 @@
 //! Confinement: what a process that serves can do no more, whatever it may be made to do.
 //!
 //! Landlock has no rule that takes something away again, and each rule is tied to what is at a path
-//! when it is made, not to the path. So reading is left free: links in the seed directory may lead to
-//! somewhere else at any time, and it may be swapped, cloned or mounted anew, at any height, and what
-//! is there then must be served. Writing is allowed in the folder in which the feeds directory lies
-//! too, so that this may be removed and made again.
+//! when it is made, not to the path. So what is allowed is the folder in which a directory lies, and
+//! the folders in which what links lead to does: there it may be removed, made again, swapped and
+//! mounted anew. Links that lead elsewhere later need a restart, which whoever meets them is told.
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,10 +15,10 @@ use crate::config::Config;
 /// Whether this process is confined. That is so for the rest of its life.
 static CONFINED: AtomicBool = AtomicBool::new(false);
 
-/// What is to be said of a file that cannot be written for want of permission.
-pub fn remedy() -> &'static str {
-    if CONFINED.load(Ordering::Relaxed) {
-        "; if that place was mounted or linked there since sower started, a restart lets sower write to it"
+/// What is to be said of what cannot be read or written, if it is for want of permission.
+pub fn remedy(cause: &io::Error) -> &'static str {
+    if cause.kind() == io::ErrorKind::PermissionDenied && CONFINED.load(Ordering::Relaxed) {
+        "; if that place was mounted or linked there since sower started, a restart lets sower use it"
     } else {
         ""
     }
@@ -29,31 +29,45 @@ pub fn remedy() -> &'static str {
 pub struct Confinement {
     /// Nothing else is written to; anything is if this is None.
     writable: Option<Vec<PathBuf>>,
+    /// Nothing else is read, but of the system; anything is if this is None.
+    readable: Option<Vec<PathBuf>>,
     /// Whether the kernel can do only a part of it.
     partial: bool,
-    /// Why there is none.
+    /// Why there is none, or why anything is read.
     reason: String,
 }
 
 impl Confinement {
     /// Whether a directory can be written, as far as this is concerned.
-    pub fn allows(&self, directory: &Path) -> bool {
-        let there = existing(directory);
-        self.writable.as_ref().is_none_or(|writable| writable.iter().any(|place| there.starts_with(place)))
+    pub fn lets_write(&self, directory: &Path) -> bool {
+        self.writable.as_ref().is_none_or(|writable| lies_in(&existing(directory), writable))
     }
+
+    /// Whether a directory can be read, as far as this is concerned.
+    pub fn lets_read(&self, directory: &Path) -> bool {
+        self.readable.as_ref().is_none_or(|readable| lies_in(&existing(directory), readable))
+    }
+}
+
+fn lies_in(path: &Path, places: &[PathBuf]) -> bool {
+    places.iter().any(|place| path.starts_with(place))
 }
 
 impl fmt::Display for Confinement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(writable) = &self.writable else { return write!(f, "not confined: {}", self.reason) };
         let as_far = if self.partial { ", as far as this kernel can" } else { "" };
-        write!(f, "confined by Landlock{as_far}: no program is run, no connection is made, and ")?;
+        write!(f, "confined by Landlock{as_far}: no program is run, no connection is made, ")?;
+        let listed = |places: &[PathBuf]| {
+            places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(" and ")
+        };
+        match &self.readable {
+            Some(readable) => write!(f, "nothing is read but below {}, ", listed(readable))?,
+            None => write!(f, "anything may be read, for {}, ", self.reason)?,
+        }
         match writable.as_slice() {
-            [] => f.write_str("nothing is written"),
-            writable => {
-                let places: Vec<_> = writable.iter().map(|place| place.display().to_string()).collect();
-                write!(f, "nothing is written but below {}", places.join(" and "))
-            }
+            [] => f.write_str("and nothing is written"),
+            writable => write!(f, "and nothing is written but below {}", listed(writable)),
         }
     }
 }
@@ -67,14 +81,21 @@ pub fn confine(config: &Config, cache: Option<&Path>) -> Confinement {
         RulesetError, RulesetStatus, make_bitflags,
     };
 
-    let mut writable: Vec<_> = config.feeds.iter().flat_map(|feeds| around(feeds)).collect();
+    let mut writable: Vec<_> =
+        config.feeds.iter().flat_map(|feeds| ends(feeds)).map(|end| writable_round(&end)).collect();
     if let Some(cache) = cache.and_then(Path::parent) {
         // Only here: it cannot be made later, and what cannot be remembered is read again.
         let _ = std::fs::create_dir_all(cache);
         writable.extend(cache.canonicalize());
     }
-    writable.sort();
-    writable.dedup();
+    let writable = outermost(writable);
+    let (readable, reason) = match seeds(&config.seeds) {
+        Ok(seeds) => {
+            let places = seeds.into_iter().chain(on_the_way_to(&config.file)).chain(writable.iter().cloned());
+            (Some(outermost(places.collect())), "")
+        }
+        Err(reason) => (None, reason),
+    };
     let admin = config.serving.admin_listen.iter().map(|(address, _)| address);
     let sockets = config.serving.listen.iter().chain(admin).filter_map(|address| match address {
         Address::Unix(path) => std::path::absolute(path).ok()?.parent().map(Path::to_owned),
@@ -83,19 +104,23 @@ pub fn confine(config: &Config, cache: Option<&Path>) -> Confinement {
 
     let write = make_bitflags!(AccessFs::{WriteFile | Truncate | MakeReg | MakeDir | RemoveFile | RemoveDir});
     let listen = make_bitflags!(AccessFs::{MakeSock | RemoveFile});
+    let read = make_bitflags!(AccessFs::{ReadFile | ReadDir});
+    let reading = if readable.is_some() { read } else { BitFlags::EMPTY };
     let rules: Vec<(PathBuf, BitFlags<AccessFs>)> = writable
         .iter()
         .map(|place| (place.clone(), write))
         .chain(sockets.map(|place| (place, listen)))
+        .chain(readable.iter().flatten().map(|place| (place.clone(), read)))
+        .chain(OF_THE_SYSTEM.map(|place| (place.into(), reading & AccessFs::ReadFile)))
         .collect();
     let restrict = || -> Result<_, RulesetError> {
         let mut ruleset = Ruleset::default()
-            .handle_access(AccessFs::from_write(ABI::V5) | AccessFs::Execute)?
+            .handle_access(AccessFs::from_write(ABI::V5) | AccessFs::Execute | reading)?
             .handle_access(AccessNet::ConnectTcp)?
             .create()?;
         for (place, access) in rules {
             // What is not there cannot be allowed; whoever needs it says so.
-            if let Ok(place) = PathFd::new(place) {
+            if let (false, Ok(place)) = (access.is_empty(), PathFd::new(place)) {
                 ruleset = ruleset.add_rule(PathBeneath::new(place, access))?;
             }
         }
@@ -108,7 +133,7 @@ pub fn confine(config: &Config, cache: Option<&Path>) -> Confinement {
         Ok(status) => {
             CONFINED.store(true, Ordering::Relaxed);
             let partial = status == RulesetStatus::PartiallyEnforced;
-            Confinement { writable: Some(writable), partial, ..Confinement::default() }
+            Confinement { writable: Some(writable), readable, partial, reason: reason.to_owned() }
         }
         Err(error) => Confinement { reason: format!("Landlock refuses: {error}"), ..Confinement::default() },
     }
@@ -120,36 +145,86 @@ pub fn confine(_: &Config, _: Option<&Path>) -> Confinement {
     Confinement { reason: "this system has no Landlock".to_owned(), ..Confinement::default() }
 }
 
-/// The folders in which a directory may be removed, made again, and mounted again: where its path
-/// says it is, and where that leads to.
+/// What is read of the system: how many cores there are and may be used, and what time it is here.
 #[cfg(target_os = "linux")]
-fn around(directory: &Path) -> Vec<PathBuf> {
-    let Ok(path) = std::path::absolute(directory) else { return Vec::new() };
-    let leads_to = path.canonicalize().ok();
-    let mut places: Vec<_> =
-        [Some(path.clone()), leads_to].into_iter().flatten().map(|path| folder_of(&path)).collect();
-    places.dedup();
-    places
+const OF_THE_SYSTEM: [&str; 5] =
+    ["/proc/self", "/sys/fs/cgroup", "/sys/devices/system/cpu", "/etc/localtime", "/usr/share/zoneinfo"];
+
+/// The places that seeds are read from: round the seed directory, and round what links in it lead to.
+///
+/// # Errors
+/// Why it may come to lie in a place that nothing but the whole file system is round.
+#[cfg(target_os = "linux")]
+fn seeds(directory: &Path) -> Result<Vec<PathBuf>, &'static str> {
+    if !directory.is_dir() {
+        return Err("the seed directory is not there yet");
+    }
+    if ends(directory).iter().any(|end| folder_of(end).is_none()) {
+        return Err("the seed directory lies right in the root directory, where it may be made anew");
+    }
+    let within = walkdir::WalkDir::new(directory).follow_links(true).into_iter().flatten();
+    let links = within.filter(|entry| entry.depth() > 0 && entry.path_is_symlink());
+    let lead_to = links.filter_map(|link| link.path().canonicalize().ok());
+    Ok(lead_to.filter_map(|place| readable_round(&place)).chain(on_the_way_to(directory)).collect())
 }
 
-/// The folder in which a directory lies; if that is the root of a disk, of which there is another once
-/// it is mounted again, the folder around that. It is never the whole file system: there it is the root
-/// of the disk after all, or the directory itself.
+/// The places round a path, and round each link on the way.
 #[cfg(target_os = "linux")]
-fn folder_of(directory: &Path) -> PathBuf {
-    use std::os::unix::fs::MetadataExt;
-    let device = |path: &Path| path.metadata().map(|meta| meta.dev()).ok();
-    let folder = existing(directory.parent().unwrap_or(directory));
-    let lasts = |folder: &&Path| folder.parent().is_some_and(|above| device(above) == device(folder));
-    match folder.ancestors().find(lasts) {
-        Some(folder) => folder.to_owned(),
-        None if folder.parent().is_some() => folder,
-        None => {
-            // It cannot be made later.
-            let _ = std::fs::create_dir(directory);
-            existing(directory)
+fn on_the_way_to(path: &Path) -> Vec<PathBuf> {
+    let Ok(path) = std::path::absolute(path) else { return Vec::new() };
+    let links = path.ancestors().filter(|path| path.is_symlink());
+    let ends = std::iter::once(&*path).chain(links).flat_map(ends);
+    ends.filter_map(|end| readable_round(&end)).collect()
+}
+
+/// The folder in which something lies, or itself.
+#[cfg(target_os = "linux")]
+fn readable_round(path: &Path) -> Option<PathBuf> {
+    folder_of(path).or_else(|| path.canonicalize().ok())
+}
+
+/// The folder in which a directory lies, or itself, made for that: it cannot be made later.
+#[cfg(target_os = "linux")]
+fn writable_round(directory: &Path) -> PathBuf {
+    folder_of(directory).unwrap_or_else(|| {
+        let _ = std::fs::create_dir(directory);
+        existing(directory)
+    })
+}
+
+/// Places, each of them in no other.
+#[cfg(target_os = "linux")]
+fn outermost(mut places: Vec<PathBuf>) -> Vec<PathBuf> {
+    places.sort();
+    // What lies in a place comes after it.
+    let mut outer: Vec<PathBuf> = Vec::new();
+    for place in places {
+        if !lies_in(&place, &outer) {
+            outer.push(place);
         }
     }
+    outer
+}
+
+/// Where a path says it is, and where that leads to.
+#[cfg(target_os = "linux")]
+fn ends(path: &Path) -> Vec<PathBuf> {
+    let mut ends: Vec<_> = std::path::absolute(path).into_iter().chain(path.canonicalize()).collect();
+    ends.dedup();
+    ends
+}
+
+/// The folder in which something lies, and may be removed, made again, and mounted again; if that is the
+/// root of a disk, of which there is another once it is mounted again, the folder around that. None if it
+/// would be the whole file system.
+#[cfg(target_os = "linux")]
+fn folder_of(path: &Path) -> Option<PathBuf> {
+    use std::os::unix::fs::MetadataExt;
+    let device = |path: &Path| path.metadata().map(|meta| meta.dev()).ok();
+    let folder = existing(path.parent().unwrap_or(path));
+    let lasts = |folder: &&Path| folder.parent().is_some_and(|above| device(above) == device(folder));
+    let lasting = folder.ancestors().find(lasts).map(Path::to_owned);
+    lasting.or_else(|| folder.parent().is_some().then_some(folder))
 }
 
 /// A path without links, as far as it leads to a directory that is there.
@@ -157,4 +232,19 @@ fn existing(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let there = |path: &Path| path.canonicalize().ok().filter(|path| path.is_dir());
     path.ancestors().find_map(there).unwrap_or(path)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_directory_that_may_be_made_anew_in_the_root_directory_leaves_reading_free() {
+        assert!(seeds(Path::new("/usr")).unwrap_err().contains("root directory"));
+        let folder = tempfile::tempdir().unwrap();
+        let directory = folder.path().join("seeds");
+        assert!(seeds(&directory).unwrap_err().contains("not there yet"));
+        std::fs::create_dir(&directory).unwrap();
+        assert_eq!(seeds(&directory).map(outermost), Ok(vec![folder.path().canonicalize().unwrap()]));
+    }
 }

@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::archive::{Address, Archives};
-use crate::confinement;
+use crate::confinement::remedy;
 use crate::edition::Edition;
 use crate::feed::Selection;
 use crate::render::{self, Format, Publication};
@@ -514,10 +514,6 @@ impl Mirror {
         self.list = list.into_bytes();
         Ok(())
     }
-}
-
-fn remedy(cause: &io::Error) -> &'static str {
-    if cause.kind() == io::ErrorKind::PermissionDenied { confinement::remedy() } else { "" }
 }
 
 fn io_error(path: &Path) -> impl Fn(io::Error) -> MirrorError {

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use walkdir::WalkDir;
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::confinement::remedy;
 use crate::progress::Progress;
 use crate::seed::{self, Change, Names, Packed, Reading, Rules};
 use crate::watch::{Hint, Identity, identity};
@@ -30,7 +31,9 @@ const AT_ONCE: usize = 64;
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {
     /// It cannot be read.
-    #[error("the seed directory {} cannot be read: {cause}; `--seeds` names another", path.display())]
+    #[error(
+        "the seed directory {} cannot be read: {cause}; `--seeds` names another{}", path.display(), remedy(cause)
+    )]
     Unreadable {
         /// The directory.
         path: PathBuf,
@@ -487,7 +490,7 @@ fn content(file: &Path, largest: u64) -> io::Result<Content> {
     read().or_else(|error: io::Error| match error {
         error if is_missing(&error) => Ok(Content::Missing),
         error if is_exhausted(&error) => Err(error),
-        error => Ok(Content::Unreadable(error.to_string())),
+        error => Ok(Content::Unreadable(format!("{error}{}", remedy(&error)))),
     })
 }
 
@@ -505,7 +508,7 @@ fn is_missing(error: &io::Error) -> bool {
 /// Why a walk stopped. Its only error that is none of the file system's is a loop.
 fn reason(error: &walkdir::Error) -> String {
     let loops = || "a symbolic link leads back into its own directory".to_owned();
-    error.io_error().map_or_else(loops, ToString::to_string)
+    error.io_error().map_or_else(loops, |error| format!("{error}{}", remedy(error)))
 }
 
 /// How a path is known: with slashes.

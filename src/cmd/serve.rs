@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 use std::num::NonZero;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -12,8 +13,8 @@ use tracing_subscriber::fmt::time::ChronoLocal;
 
 use super::{cache, is_styled};
 use crate::args::Settings;
-use crate::config::{Address, Config};
-use crate::confinement::{Confinement, confine};
+use crate::config::{Address, Config, ConfigError};
+use crate::confinement::{Confinement, confine, remedy};
 use crate::daemon;
 use crate::serve::{Doors, Listener};
 use crate::service;
@@ -174,17 +175,28 @@ fn reread(settings: Settings, first: &First, send: &Sender<Config>) {
                     warn!("`{key}` has changed, which needs a restart");
                 }
             }
-            if let Some(feeds) = config.feeds.as_deref().filter(|feeds| !first.confinement.allows(feeds)) {
+            let confined = |key, place: &Path, act| {
                 warn!(
-                    "`feeds` is {} now, where this process may not write since it is confined, \
+                    "`{key}` is {} now, where this process may not {act} since it is confined, \
                      which needs a restart",
-                    feeds.display()
+                    place.display()
                 );
+            };
+            if !first.confinement.lets_read(&config.seeds) {
+                confined("seeds", &config.seeds, "read");
+            }
+            if let Some(feeds) = config.feeds.as_deref().filter(|feeds| !first.confinement.lets_write(feeds))
+            {
+                confined("feeds", feeds, "write");
             }
             let _ = send.send(config.listening_on(first.listening.clone()));
         }
         Err(error) => {
-            error!("{error}; the configuration before is kept");
+            let remedy = match &error {
+                ConfigError::Unreadable { cause, .. } => remedy(cause),
+                _ => "",
+            };
+            error!("{error}{remedy}; the configuration before is kept");
             service::ready();
         }
     }

@@ -40,6 +40,8 @@ pub struct Config {
     url_given: bool,
     /// Where and whom to serve.
     pub serving: Serving,
+    /// The file that says so, which need not be there.
+    pub file: PathBuf,
     /// Directory of the seeds.
     pub seeds: PathBuf,
     /// Which of their fields say what.
@@ -273,6 +275,7 @@ impl Config {
                     _ => None,
                 })?
                 .unwrap_or(Watching::Events),
+            file: path.clone(),
             seeds,
             seed_settings,
             feeds,

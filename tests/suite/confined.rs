@@ -1,5 +1,5 @@
-//! A daemon that Landlock confines, where the kernel has it: it writes nowhere else, and follows all that
-//! it should.
+//! A daemon that Landlock confines, where the kernel has it: it reads and writes nowhere else, and follows all
+//! that it should.
 
 use std::fs;
 use std::io::Read;
@@ -7,8 +7,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use crate::machine::{in_step, is_ready, says, shows, skipped};
-use crate::serving::Served;
-use crate::support::{Workspace, dated};
+use crate::serving::{Served, text};
+use crate::support::{Workspace, dated, eventually};
 
 /// A daemon that is confined, if the kernel can do that; and where it says that it may write.
 fn confined(work: &Workspace) -> Option<(Served, String)> {
@@ -39,7 +39,9 @@ fn nothing_is_written_elsewhere_before_a_restart() {
     work.write("a.md", dated("A", "One"));
     let Some((served, may_write)) = confined(&work) else { return };
     let beside = work.path().canonicalize().unwrap();
-    assert!(may_write.ends_with(&format!("but below {}", beside.display())), "{may_write}");
+    let told =
+        format!("nothing is read but below {0}, and nothing is written but below {0}", beside.display());
+    assert!(may_write.ends_with(&told), "{may_write}");
     shows(&served, &["A"]);
     in_step(&work.feeds(), &served, &["one"]);
 
@@ -62,6 +64,67 @@ fn configure_and_restart(work: &Workspace, elsewhere: &Path) {
     fs::write(work.path().join("sower.yaml"), format!("feeds: {}/feeds\n", elsewhere.display())).unwrap();
     let served = Served::start(work, &[], &[]);
     in_step(&elsewhere.join("feeds"), &served, &["one", "two"]);
+    served.stop();
+}
+
+#[test]
+fn nothing_is_read_elsewhere_before_a_restart() {
+    let (work, known, new) = (Workspace::new(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    work.write("a.md", dated("A", "One"));
+    fs::write(known.path().join("known.md"), dated("Known", "One")).unwrap();
+    fs::write(new.path().join("new.md"), dated("New", "One")).unwrap();
+    symlink(known.path().join("known.md"), work.seeds().join("known.md")).unwrap();
+    let Some((served, _)) = confined(&work) else { return };
+    shows(&served, &["A", "Known"]);
+    symlink(new.path().join("new.md"), work.seeds().join("new.md")).unwrap();
+    eventually("the fault is told", || {
+        text(&served.admin("/status.json")).contains("a restart lets sower use it")
+    });
+    work.write("b.md", dated("B", "One"));
+    shows(&served, &["A", "B", "Known"]);
+    configure(&work, &served, &format!("seeds: {}\n", new.path().display()));
+    work.write("c.md", dated("C", "One"));
+    shows(&served, &["A", "B", "C", "Known"]);
+    let (_, log) = served.stop();
+    let told = "where this process may not read since it is confined, which needs a restart";
+    assert_eq!(log.matches(told).count(), 1, "{log}");
+    assert!(log.contains("a restart lets sower use it; the configuration before is kept"), "{log}");
+
+    let served = Served::start(&work, &[], &[]);
+    shows(&served, &["New"]);
+    served.stop();
+}
+
+#[test]
+fn a_link_on_the_way_to_the_seeds_may_lead_to_what_lies_beside() {
+    let (work, [way, trees]) = (Workspace::new(), [(); 2].map(|()| tempfile::tempdir().unwrap()));
+    let current = way.path().join("current");
+    let lead_to = |tree: &str| {
+        let seeds = trees.path().join(tree).join("seeds");
+        fs::create_dir_all(&seeds).unwrap();
+        fs::write(seeds.join("a.md"), dated(tree, "One")).unwrap();
+        let link = way.path().join("link");
+        symlink(trees.path().join(tree), &link).unwrap();
+        fs::rename(link, &current).unwrap();
+    };
+    lead_to("first");
+    fs::write(work.path().join("sower.yaml"), format!("seeds: {}/seeds\n", current.display())).unwrap();
+    let Some((served, _)) = confined(&work) else { return };
+    shows(&served, &["first"]);
+    lead_to("second");
+    shows(&served, &["second"]);
+    served.stop();
+}
+
+#[test]
+fn anything_may_be_read_while_nobody_knows_where_the_seeds_will_be() {
+    let (work, elsewhere) = (Workspace::new(), tempfile::tempdir().unwrap());
+    fs::remove_dir(work.seeds()).unwrap();
+    let Some((served, told)) = confined(&work) else { return };
+    assert!(told.contains("anything may be read, for the seed directory is not there yet"), "{told}");
+    fs::write(elsewhere.path().join("a.md"), dated("A", "One")).unwrap();
+    symlink(elsewhere.path(), work.seeds()).unwrap();
+    shows(&served, &["A"]);
     served.stop();
 }
 

@@ -330,8 +330,7 @@ fn seeds_that_cannot_be_read_for_a_while_stay_and_are_followed_after() {
     fs::set_permissions(&root, Permissions::from_mode(0o755)).unwrap();
     shows(&served, &["A, changed", "C, changed", "D, changed"]);
     let (_, log) = served.stop();
-    let told = "cannot be read: Permission denied (os error 13); `--seeds` names another; it is waited for";
-    assert!(log.matches(told).count() <= 1, "{log}");
+    assert!(log.matches("; it is waited for").count() <= 1, "{log}");
 }
 
 #[test]
@@ -355,12 +354,9 @@ fn a_disk_that_is_mounted_late_is_waited_for_and_what_is_remembered_of_it_is_ser
     work.write("b.md", dated("B", "One"));
     shows(&served, &["A", "B"]);
     let (_, log) = served.stop();
-    assert_eq!(
-        log.matches("No such file or directory (os error 2); `--seeds` names another; it is waited for")
-            .count(),
-        1,
-        "{log}"
-    );
+    // It may have been there by the first look.
+    let told = "No such file or directory (os error 2); `--seeds` names another; it is waited for";
+    assert!(log.matches(told).count() <= 1, "{log}");
 
     fs::rename(&root, &away).unwrap();
     let served = start();
