@@ -134,15 +134,12 @@ impl Folders {
 }
 
 /// How far hearing reaches.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Reach {
-    /// Every folder.
-    #[default]
-    Everything,
-    /// Not of some folder, which could not be watched.
-    Parts,
-    /// Not of some folder, which perhaps may be watched by now.
-    More,
+#[derive(Debug, Default, Clone, Copy)]
+struct Reach {
+    /// Some folder could not be watched.
+    partial: bool,
+    /// A folder is not watched that perhaps may be by now.
+    more: bool,
 }
 
 /// What tells one directory from another at the same path.
@@ -197,7 +194,7 @@ impl Watch {
     /// Whether no events are heard though they should be, or not of every folder, so that the directory
     /// is read through instead.
     pub fn is_deaf(&self) -> bool {
-        self.deaf || self.heard.lock().reach != Reach::Everything
+        self.deaf || self.heard.lock().reach.partial
     }
 
     /// Has everything looked at a little later: a look failed, and what it was told is lost.
@@ -234,8 +231,8 @@ impl Watch {
         }
         self.next_tick = now + TICK;
         let is = identity(&self.root).ok();
-        let reach = self.heard.lock().reach;
-        if is != self.root_was || reach == Reach::More {
+        let more = std::mem::take(&mut self.heard.lock().reach.more);
+        if is != self.root_was || more {
             self.root_was = is;
             self.watcher = None;
             if is.is_some() {
@@ -244,16 +241,17 @@ impl Watch {
             self.heard.lock().look_everywhere(now);
         }
         if now >= self.next_rescan {
-            if (self.deaf || reach == Reach::Parts) && is.is_some() && now >= self.next_listen {
+            let partial = self.heard.lock().reach.partial;
+            if (self.deaf || partial) && is.is_some() && now >= self.next_listen {
                 self.listen();
             }
             self.heard.lock().look_everywhere(now);
         }
-        let (reach, everywhere) = {
+        let (partial, everywhere) = {
             let events = self.heard.lock();
-            (events.reach, events.everywhere)
+            (events.reach.partial, events.everywhere)
         };
-        let pause = if self.watcher.is_some() && reach == Reach::Everything { RESCAN } else { POLL };
+        let pause = if self.watcher.is_some() && !partial { RESCAN } else { POLL };
         let next = now + pause.max(self.cost * SPARING).min(LONGEST_PAUSE);
         self.next_rescan = if everywhere { next } else { next.min(self.next_rescan) };
     }
@@ -261,7 +259,7 @@ impl Watch {
     fn listen(&mut self) {
         // The one before holds what the system has to give.
         self.watcher = None;
-        self.heard.lock().reach = Reach::Everything;
+        self.heard.lock().reach.partial = false;
         self.next_listen = Instant::now() + LISTEN;
         if self.watching == Watching::Poll {
             self.deaf = false;
@@ -307,7 +305,7 @@ impl Events {
             Ok(event) if !event.need_rescan() => event,
             Ok(_) => return self.look_everywhere(now),
             Err(error) => {
-                if std::mem::replace(&mut self.reach, Reach::Parts) == Reach::Everything {
+                if !std::mem::replace(&mut self.reach.partial, true) {
                     warn!(
                         "some folders of the seed directory cannot be watched ({}); it is read through every {} s instead{}",
                         error.to_string().trim_end_matches('.'),
@@ -336,6 +334,10 @@ impl Events {
                     self.open.remove(&path);
                 }
                 EventKind::Access(_) => continue,
+                // Nobody writes to a link, so nobody closes it.
+                EventKind::Create(CreateKind::File) if path.is_symlink() => {
+                    self.reach.more |= path.is_dir();
+                }
                 EventKind::Create(CreateKind::File)
                 | EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Any) => {
                     if TELLS_CLOSE {
@@ -343,9 +345,7 @@ impl Events {
                     }
                 }
                 EventKind::Modify(ModifyKind::Metadata(_)) => {
-                    if self.reach == Reach::Parts && may_be_folder(&path) {
-                        self.reach = Reach::More;
-                    }
+                    self.reach.more |= self.reach.partial && may_be_folder(&path);
                 }
                 kind => {
                     self.open.remove(&path);
@@ -355,6 +355,7 @@ impl Events {
                     if may_be_folder(&path) {
                         self.folders.note(now);
                     }
+                    self.reach.more |= path.is_symlink() && path.is_dir();
                 }
             }
             self.paths.insert(path);
@@ -613,11 +614,31 @@ mod tests {
         let metadata = || event(EventKind::Modify(ModifyKind::Metadata(MetadataKind::Any)), "folder");
         let mut events = Events::default();
         events.hear(Ok(metadata()), start);
-        assert_eq!(events.reach, Reach::Everything);
+        assert_eq!((events.reach.partial, events.reach.more), (false, false));
         events.hear(Err(notify::Error::generic("refused")), start);
-        assert_eq!(events.reach, Reach::Parts);
+        assert_eq!((events.reach.partial, events.reach.more), (true, false));
         events.hear(Ok(metadata()), start);
-        assert_eq!(events.reach, Reach::More);
+        assert!(events.reach.more);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_whole_at_once_and_the_folder_that_it_leads_to_is_watched() {
+        let directory = tempfile::tempdir().unwrap();
+        let link = directory.path().join("link.md");
+        for (leads_to, to_folder) in [(link.clone(), false), (directory.path().to_owned(), true)] {
+            for kind in
+                [EventKind::Create(CreateKind::File), EventKind::Modify(ModifyKind::Name(RenameMode::To))]
+            {
+                std::os::unix::fs::symlink(&leads_to, &link).unwrap();
+                let (start, mut events) = (Instant::now(), Events::default());
+                events.hear(Ok(Event::new(kind).add_path(link.clone())), start);
+                let hint = events.take(start + QUIET);
+                assert!(hint.paths.contains(&link) && hint.unfinished.is_empty());
+                assert_eq!(events.reach.more, to_folder, "{kind:?}");
+                std::fs::remove_file(&link).unwrap();
+            }
+        }
     }
 
     #[test]

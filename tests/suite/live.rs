@@ -203,6 +203,29 @@ fn a_tree_that_is_swapped_by_a_link_is_served() {
 }
 
 #[test]
+fn a_folder_that_is_linked_later_is_watched() {
+    let (work, trees) = (Workspace::new(), tempfile::tempdir().unwrap());
+    let tree = |name: &str, title: &str| {
+        let tree = trees.path().join(name);
+        fs::create_dir_all(&tree).unwrap();
+        fs::write(tree.join("a.md"), dated(title, "One")).unwrap();
+        tree
+    };
+    let daemon = work.serve();
+    daemon.shows(&[]);
+    std::os::unix::fs::symlink(tree("first", "First"), work.seed("linked")).unwrap();
+    daemon.shows(&["First"]);
+    tree("first", "Changed");
+    daemon.shows(&["Changed"]);
+    std::os::unix::fs::symlink(tree("second", "Second"), work.seed("new.link")).unwrap();
+    work.rename("new.link", "linked");
+    daemon.shows(&["Second"]);
+    tree("second", "Changed again");
+    daemon.shows(&["Changed again"]);
+    work.in_step(&daemon);
+}
+
+#[test]
 fn a_change_that_no_event_tells_of_is_found() {
     let work = Workspace::new();
     let outside = work.path().join("outside.md");
