@@ -16,6 +16,7 @@ use super::content::{self, Parts, Refused};
 use super::front_matter::{self, FrontMatter, Given, Matter, Notation};
 use super::record::{Hidden, Record};
 use super::time::{self, Timestamp};
+use super::unmade::Unmade;
 use super::{Body, Markup, Packed, Reading, Rules, is_in_drafts, link};
 use crate::criteria::is_language_tag;
 use crate::fault::{Fault, Place, Severity};
@@ -56,7 +57,7 @@ impl<'a> Check<'a> {
     }
 
     /// The record, and everything that is wrong with the seed.
-    pub(super) fn seed(mut self, body: Option<&Body>) -> Reading {
+    pub(super) fn seed(mut self, body: Option<Body<'_>>) -> Reading {
         let record = self.front_matter().and_then(|fields| {
             let keys = self.unknown_keys(&fields);
             let record = self.record(fields, body)?;
@@ -70,7 +71,7 @@ impl<'a> Check<'a> {
         self.faults.sort_by_key(|fault| {
             fault.place.as_ref().map_or((usize::MAX, 0), |place| (place.at.line, place.at.column))
         });
-        let record = record.ok().map(|record| Arc::new(Packed::of(record)));
+        let record = record.ok().map(Arc::new);
         Reading::Seed { record, faults: self.faults }
     }
 
@@ -95,7 +96,7 @@ impl<'a> Check<'a> {
     }
 
     /// Every fault is told before any of them costs the record.
-    fn record(&mut self, mut fields: FrontMatter, body: Option<&Body>) -> Result<Record, Lost> {
+    fn record(&mut self, mut fields: FrontMatter, body: Option<Body<'_>>) -> Result<Packed, Lost> {
         let title = self.title(fields.title.as_ref());
         let named = self.named_topics(&mut fields);
         let topics = self.topics(&named);
@@ -152,22 +153,15 @@ impl<'a> Check<'a> {
             }
             shown
         });
-        let body = body.map(|body| {
-            let place = |check: &Self| Some(check.place_of_body(body));
-            self.sanitised("the body", body.markup, &body.text, base, place)
-        });
-        let body = body.unwrap_or_default();
-        let summary = text_of(fields.excerpt.as_ref()).or_else(|| content::beginning(&body));
+        let summary = text_of(fields.excerpt.as_ref());
         let content = content::content(Parts {
-            base,
             summary: summary.as_deref(),
             image: images.first(),
             embed: embed.unwrap_or_default(),
-            body,
             actions: &actions,
             related: &related,
         });
-        Ok(Record {
+        let mut record = Record {
             path: self.path.clone(),
             id: id.into(),
             id_by_name,
@@ -193,7 +187,15 @@ impl<'a> Check<'a> {
             actions,
             embed: content.embed(),
             content,
-        })
+        };
+        let unmade = body.filter(|body| body.markup == Markup::Markdown);
+        let unmade = unmade.and_then(|body| Unmade::of(body.text, base));
+        if let Some(body) = body.filter(|_| unmade.is_none()) {
+            let place = |check: &Self| Some(check.place_of_body(body));
+            let body = self.sanitised("the body", body.markup, body.text, base, place);
+            record.take_body(body, base);
+        }
+        Ok(Packed::of(record, unmade))
     }
 
     /// A part of the content, or nothing if it cannot be shown.
@@ -448,7 +450,7 @@ impl<'a> Check<'a> {
     }
 
     /// Where the text of the body begins.
-    fn place_of_body(&self, body: &Body) -> Place {
+    fn place_of_body(&self, body: Body<'_>) -> Place {
         let blank = body.text.lines().take_while(|line| line.trim().is_empty()).count();
         // As many lines stand after front matter as before it.
         let line = 2 * self.matter.lines_before + self.matter.text.lines().count() + blank + 1;

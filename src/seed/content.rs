@@ -15,7 +15,7 @@ use super::link;
 use super::markdown;
 use super::media::{self, Embed};
 use super::nesting::is_too_deep;
-use super::record::{Action, Image, Related};
+use super::record::{Action, Image, Record, Related};
 use crate::text::{clean, plain};
 
 /// What a reader shows of a record, in its parts: sanitised HTML, every address in it absolute.
@@ -52,21 +52,18 @@ impl Content {
     }
 }
 
-/// Everything that content is made of.
+/// Everything that content is made of, but the body.
 pub(super) struct Parts<'a> {
-    /// What relative addresses are relative to.
-    pub(super) base: &'a Url,
     pub(super) summary: Option<&'a str>,
     pub(super) image: Option<&'a Image>,
-    /// Sanitised, as the body is.
+    /// Sanitised.
     pub(super) embed: String,
-    pub(super) body: String,
     pub(super) actions: &'a [Action],
     pub(super) related: &'a [Related],
 }
 
 /// Most bytes that addresses may take when they are made absolute.
-const MOST_OF_ADDRESSES: usize = 16 << 20;
+pub(super) const MOST_OF_ADDRESSES: usize = 16 << 20;
 
 /// Why a part of the content cannot be shown.
 #[derive(Debug, PartialEq, Eq)]
@@ -77,7 +74,7 @@ pub(super) enum Refused {
     TooManyAddresses,
 }
 
-/// The content that is made of these parts.
+/// The content that is made of these parts, without a body.
 pub(super) fn content(parts: Parts<'_>) -> Content {
     let actions = parts.actions.iter().map(|action| {
         let title = action.title.as_ref().unwrap_or(&action.url);
@@ -90,16 +87,30 @@ pub(super) fn content(parts: Parts<'_>) -> Content {
         links.push_str(&related);
     }
     Content {
-        body_has_picture: parts
-            .image
-            .and_then(|image| link::in_content(&image.url, parts.base))
-            .is_some_and(|picture| shows(&parts.body, &picture)),
         picture: parts.image.map(picture).unwrap_or_default(),
         embed: parts.embed,
-        body: parts.body,
-        summary: parts.summary.map(|summary| format!("<p>{}</p>", escaped(summary))).unwrap_or_default(),
+        summary: parts.summary.map(paragraph).unwrap_or_default(),
         links,
+        ..Content::default()
     }
+}
+
+impl Record {
+    /// Takes in its body, which is sanitised and whose addresses were relative to `base`. Without a summary
+    /// of its own a record has the beginning of its body.
+    pub(super) fn take_body(&mut self, body: String, base: &Url) {
+        let picture = self.images.first().and_then(|image| link::in_content(&image.url, base));
+        self.content.body_has_picture = picture.is_some_and(|picture| shows(&body, &picture));
+        if self.summary.is_none() {
+            self.summary = beginning(&body);
+            self.content.summary = self.summary.as_deref().map(paragraph).unwrap_or_default();
+        }
+        self.content.body = body;
+    }
+}
+
+fn paragraph(text: &str) -> String {
+    format!("<p>{}</p>", escaped(text))
 }
 
 /// Whether sanitised HTML shows the picture at an address.
@@ -351,7 +362,7 @@ fn pruned(html: &str) -> String {
 const MOST_OF_BEGINNING: usize = 300;
 
 /// The beginning of sanitised HTML as plain text, cut at a word; none if it has no text.
-pub(super) fn beginning(html: &str) -> Option<String> {
+fn beginning(html: &str) -> Option<String> {
     let (mut text, mut rest) = (String::new(), html);
     // Entities and white space make text longer than what is shown of it.
     while !rest.is_empty() && text.len() < 20 * MOST_OF_BEGINNING {
@@ -471,16 +482,14 @@ mod tests {
                 "<p><img src=\"https://a.example/b/i\" alt=\"\"></p><p>S</p>",
             ),
         ] {
-            let image = picture.map(image);
-            let content = content(Parts {
-                base: &Url::parse("https://a.example/b/c").unwrap(),
-                summary: Some("S"),
-                image: image.as_ref(),
-                embed: String::new(),
-                body: shown(text, Markup::Html).unwrap(),
-                actions: &[],
-                related: &[],
-            });
+            let mut record = super::super::tests::record("title: A\ntopics: t\nexcerpt: S\n");
+            record.images.extend(picture.map(image));
+            let image = record.images.first();
+            let parts = Parts { summary: Some("S"), image, embed: String::new(), actions: &[], related: &[] };
+            record.content = content(parts);
+            let base = Url::parse("https://a.example/b/c").unwrap();
+            record.take_body(shown(text, Markup::Html).unwrap(), &base);
+            let content = record.content;
             assert_eq!((content.full().as_str(), content.excerpt().as_str()), (full, excerpt), "{text}");
         }
     }

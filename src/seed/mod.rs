@@ -14,6 +14,7 @@ mod nesting;
 mod packed;
 mod record;
 mod time;
+mod unmade;
 
 use std::sync::Arc;
 
@@ -107,12 +108,12 @@ pub fn is_in_drafts(path: &str) -> bool {
 }
 
 /// What follows the front matter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Body {
+#[derive(Debug, Clone, Copy)]
+struct Body<'a> {
     /// How it is written.
     markup: Markup,
     /// The text.
-    text: String,
+    text: &'a str,
 }
 
 /// How a body is written.
@@ -183,10 +184,10 @@ pub fn read(rules: &Rules, path: &Arc<str>, bytes: &[u8]) -> Reading {
         }
         Cut::Whole { matter, body } => {
             let body = match form {
-                Form::Text(markup) if !body.trim().is_empty() => Some(Body { markup, text: body.to_owned() }),
+                Form::Text(markup) if !body.trim().is_empty() => Some(Body { markup, text: body }),
                 Form::Text(_) | Form::Yaml => None,
             };
-            Check::new(rules, path, text, matter).seed(body.as_ref())
+            Check::new(rules, path, text, matter).seed(body)
         }
     }
 }
@@ -239,7 +240,7 @@ fn text<'a>(rules: &Rules, path: &Arc<str>, form: Form, bytes: &'a [u8]) -> Resu
         let reason = format!("this seed is larger than {} bytes", rules.largest);
         return lost(0, &reason, Some("`--max-seed-size` allows larger ones"));
     }
-    if let Some(at) = bytes.iter().position(|&byte| byte == 0).filter(|_| !utf16) {
+    if let Some(at) = memchr::memchr(0, bytes).filter(|_| !utf16) {
         return lost(at, "a NUL byte: this is not a text file", Some("save the file as UTF-8"));
     }
     str::from_utf8(bytes)

@@ -10,6 +10,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::record::{Held, Hidden, Record, Standing, Topic};
 use super::time::{Timestamp, seconds};
+use super::unmade::Unmade;
 use crate::slug::slug;
 
 /// A record, packed.
@@ -100,13 +101,12 @@ impl Facets {
 }
 
 impl Packed {
-    /// Packs a record.
-    #[expect(clippy::missing_panics_doc, reason = "it never does")]
-    pub fn of(mut record: Record) -> Self {
+    /// Packs a record, and its body if that is left unmade.
+    pub(super) fn of(mut record: Record, body: Option<Unmade<'_>>) -> Self {
         let facets = Facets::of(&record);
         let topics = std::mem::take(&mut record.topics);
         #[expect(clippy::expect_used, reason = "every part of a record has a length that is known")]
-        let rest = postcard::to_stdvec(&record).expect("serializable");
+        let rest = postcard::to_stdvec(&(&record, body)).expect("serializable");
         let mut hash = Xxh3::new();
         hash.update(&rest);
         let names = topics.iter().flat_map(|topic| [&topic.slug, &topic.name]);
@@ -132,11 +132,15 @@ impl Packed {
         }
     }
 
-    /// The record.
+    /// The record, whole.
     #[expect(clippy::missing_panics_doc, reason = "it never does")]
     pub fn record(&self) -> Record {
         #[expect(clippy::expect_used, reason = "this is what was packed, by this very program")]
-        let record: Record = postcard::from_bytes(&self.rest).expect("packed");
+        let (mut record, body): (Record, Option<Unmade<'_>>) =
+            postcard::from_bytes(&self.rest).expect("packed");
+        if let Some(body) = body {
+            body.complete(&mut record);
+        }
         Record { path: self.path.clone(), id: self.id.clone(), topics: self.topics.to_vec(), ..record }
     }
 
@@ -204,7 +208,7 @@ mod tests {
             "title: A\ntopics: [t, u]\nprovider: {name: P, domain: p.example}\nimages: [{url: 'https://p.example/i.png', width: 3}]\n\
              date: 2024-01-01\nexcerpt: Short\nwebUrl: https://p.example/a\nquality: 0.5\n",
         );
-        assert_eq!(Packed::of(record.clone()).record(), record);
+        assert_eq!(Packed::of(record.clone(), None).record(), record);
     }
 
     #[test]
@@ -217,7 +221,7 @@ mod tests {
                 hidden,
                 ..super::super::tests::record("title: A\ntopics: t\n")
             };
-            let standing = Packed::of(record).standing(at(100), unpublished);
+            let standing = Packed::of(record, None).standing(at(100), unpublished);
             (standing.shown.map(|at| at.timestamp()), standing.until.map(|at| at.timestamp()))
         };
         let (unpublished, removed) = (Some(Hidden::Unpublished), Some(Hidden::Removed));

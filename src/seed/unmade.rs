@@ -1,0 +1,117 @@
+//! Bodies that are left as they were written until they are shown. There may be a hundred thousand of
+//! them, of which feeds show a few, and to make HTML of one takes as long as all else that reading it does.
+//!
+//! What is wrong with a body is told when it is read. So only a body is left of which it is certain that
+//! nothing will be: it is Markdown without HTML, and nests little.
+
+use memchr::{memchr, memchr2_iter};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::Markup;
+use super::content::{self, MOST_OF_ADDRESSES};
+use super::record::Record;
+
+/// Most columns in which a line may open blocks: lists take two for each, quotations one.
+const MOST_COLUMNS: usize = 64;
+/// Most characters of a paragraph that may open or close what it emphasises, links and strikes through.
+const MOST_MARKS: usize = 128;
+
+/// A body in Markdown.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Unmade<'a> {
+    text: &'a str,
+    /// What relative addresses are relative to.
+    base: &'a str,
+}
+
+impl<'a> Unmade<'a> {
+    /// A body, if nothing in it can be refused. It is decided by its bytes alone, and in doubt against it.
+    pub(super) fn of(text: &'a str, base: &'a Url) -> Option<Self> {
+        let base = base.as_str();
+        // No text has more addresses than half of its characters, nor more commas than characters.
+        let is_short = text.len().saturating_mul(2 * base.len()) <= MOST_OF_ADDRESSES;
+        (is_short && memchr(b'<', text.as_bytes()).is_none() && is_flat(text)).then_some(Self { text, base })
+    }
+
+    /// Has a record show this body, made into content.
+    pub(super) fn complete(self, record: &mut Record) {
+        let Ok(base) = Url::parse(self.base) else { return };
+        // There is no frame in what has no HTML.
+        let body = content::sanitised(Markup::Markdown, self.text, &base, &[]);
+        record.take_body(body.unwrap_or_default(), &base);
+    }
+}
+
+/// Whether a text nests no deeper than sanitising takes.
+fn is_flat(text: &str) -> bool {
+    let text = text.as_bytes();
+    // Most texts have few in all, and to count them at once is quick.
+    let has_few = marks_in(text) <= MOST_MARKS;
+    let (mut begin, mut marks) = (0, 0);
+    memchr2_iter(b'\n', b'\r', text).chain([text.len()]).all(|end| {
+        let line = &text[begin..end];
+        begin = end + 1;
+        if !has_few {
+            // What is emphasised in one paragraph is not in the next.
+            marks = if line.trim_ascii().is_empty() { 0 } else { marks + marks_in(line) };
+        }
+        columns(line) <= MOST_COLUMNS && marks <= MOST_MARKS
+    })
+}
+
+/// In how many columns a line may open blocks.
+fn columns(line: &[u8]) -> usize {
+    let opens = |byte: &u8| b" \t>-+*.)".contains(byte) || byte.is_ascii_digit();
+    let columns = line.iter().take_while(|byte| opens(byte)).map(|byte| if *byte == b'\t' { 4 } else { 1 });
+    columns.sum()
+}
+
+fn marks_in(text: &[u8]) -> usize {
+    text.iter().map(|byte| usize::from(matches!(byte, b'*' | b'_' | b'~' | b'['))).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn base() -> Url {
+        Url::parse("https://a.example/b/c").unwrap()
+    }
+
+    #[test]
+    fn what_can_be_refused_is_not_left() {
+        for (text, expected) in [
+            ("A *b* [c](d).\n\n- e\n  - f\n\n> g\n\n---\n", true),
+            ("", true),
+            ("a <b>c</b>", false),
+            (&"> ".repeat(MOST_COLUMNS / 2), true),
+            (&"> ".repeat(MOST_COLUMNS), false),
+            (&"\t".repeat(MOST_COLUMNS / 2), false),
+            (&format!("a\r{}", "- ".repeat(MOST_COLUMNS)), false),
+            (&"*a ".repeat(MOST_MARKS), true),
+            (&"*a\n".repeat(MOST_MARKS + 1), false),
+            (&"*a\n\n".repeat(MOST_MARKS + 1), true),
+            (&"a".repeat(MOST_OF_ADDRESSES / 40), false),
+        ] {
+            assert_eq!(Unmade::of(text, &base()).is_some(), expected, "{text}");
+        }
+    }
+
+    proptest! {
+        /// However a text that is left is made up, nothing of it is refused later.
+        #[test]
+        fn nothing_of_what_is_left_is_refused(
+            parts in prop::collection::vec((prop::sample::select(&[
+                "a", " ", "  ", "\t", "\n", "\n\n", "\r", "*", "**", "_", "~~", "[", "](", ")", "![", "[^a]",
+                "[^a]: b\n", "[a](b)", "- ", "1. ", ">", "> ", "# ", "```\n", "a | b\n--|--\n", "|", "&lt;", "=", ",",
+            ][..]), 1..200_usize), 0..12),
+        ) {
+            let text: String = parts.iter().map(|(part, times)| part.repeat(*times)).collect();
+            if Unmade::of(&text, &base()).is_some() {
+                prop_assert!(content::sanitised(Markup::Markdown, &text, &base(), &[]).is_ok(), "{:?}", text);
+            }
+        }
+    }
+}
