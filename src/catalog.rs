@@ -45,6 +45,47 @@ struct Group {
     unsettled: bool,
 }
 
+impl Seed {
+    /// A seed after a change, of which this is the last good record. None if there is none any more.
+    fn of(path: &Arc<str>, change: Change, last_good: Option<&Arc<Packed>>) -> Option<Self> {
+        match (change, last_good) {
+            (Change::Gone | Change::Read(Reading::NotASeed), _) | (Change::Read(Reading::Blank), None) => {
+                None
+            }
+            (Change::Read(Reading::Blank), Some(last_good)) => {
+                let fault = Fault {
+                    severity: Severity::Fault,
+                    path: path.clone(),
+                    place: None,
+                    reason: "this seed is empty now".to_owned(),
+                    help: Some("mend it, or delete the file to withdraw the entry".to_owned()),
+                };
+                Some(Self { record: Some(last_good.clone()), faults: vec![fault], outdated: true })
+            }
+            (Change::Read(Reading::Seed { record: None, faults }), Some(last_good)) => {
+                Some(Self { record: Some(last_good.clone()), faults, outdated: true })
+            }
+            (Change::Read(Reading::Seed { record, faults }), _) => {
+                Some(Self { record, faults, outdated: false })
+            }
+        }
+    }
+}
+
+/// What decides what is shown of records.
+#[derive(Clone, Copy)]
+struct View<'a> {
+    now: Timestamp,
+    unpublished: bool,
+    hierarchy: &'a Topics,
+}
+
+impl<'a> View<'a> {
+    fn of(now: Timestamp, unpublished: bool, entries: &'a Entries) -> Self {
+        Self { now, unpublished, hierarchy: entries.hierarchy() }
+    }
+}
+
 impl Group {
     /// Notes that its entry may have changed, once.
     fn unsettle(&mut self, id: &Arc<str>, unsettled: &mut Vec<Arc<str>>) {
@@ -52,13 +93,42 @@ impl Group {
             unsettled.push(id.clone());
         }
     }
+
+    fn take(&mut self, record: Arc<Packed>) {
+        // No longer than it must be: nearly all groups have one record.
+        self.records.reserve_exact(1);
+        self.records.push(record);
+    }
+
+    /// Makes the entry what the records say it is.
+    fn settle(&mut self, id: &Arc<str>, view: View<'_>) -> Settled {
+        let (mut shown, mut due) = (Vec::new(), None);
+        for record in &self.records {
+            let standing = record.standing(view.now, view.unpublished);
+            due = due.into_iter().chain(standing.until).min();
+            if let Ok(published) = standing.shown {
+                shown.push((record, published));
+            }
+        }
+        let entry = merge(shown, view.hierarchy);
+        self.unsettled = false;
+        let due = (std::mem::replace(&mut self.due, due), due);
+        let mut settled = Settled { id: id.clone(), due, withdrawn: None, shown: None };
+        if entry.as_ref() != self.entry.as_deref() {
+            settled.shown = entry.map(Arc::new);
+            settled.withdrawn = std::mem::replace(&mut self.entry, settled.shown.clone());
+        }
+        settled
+    }
 }
 
-/// What a group was found to say.
+/// What became of a group.
 struct Settled {
     id: Arc<str>,
-    due: Option<Timestamp>,
-    entry: Option<Arc<Entry>>,
+    /// When its standing changed by itself, and when it does now.
+    due: (Option<Timestamp>, Option<Timestamp>),
+    withdrawn: Option<Arc<Entry>>,
+    shown: Option<Arc<Entry>>,
 }
 
 /// The seeds in numbers.
@@ -113,52 +183,74 @@ impl Catalog {
         now: Timestamp,
     ) -> Touched {
         self.now = now;
-        let changes = changes.into_iter();
-        let mut unsettled = Vec::new();
-        while let Some((_, id)) = self.due.first().filter(|(due, _)| *due <= self.now).cloned() {
-            self.due.pop_first();
-            if let Some(group) = self.groups.get_mut(&id) {
-                group.unsettle(&id, &mut unsettled);
+        let changes: Vec<_> = changes.into_iter().collect();
+        let settled = if self.seeds.is_empty() && changes.is_sorted_by(|(a, _), (b, _)| a < b) {
+            self.take_first(changes)
+        } else {
+            self.take_all(changes)
+        };
+        let mut turns = Vec::with_capacity(settled.len());
+        for Settled { id, due: (before, due), withdrawn, shown } in settled {
+            if before != due {
+                before.map(|before| self.due.remove(&(before, id.clone())));
+                due.map(|due| self.due.insert((due, id)));
             }
+            turns.extend(withdrawn.map(Turn::Withdraw));
+            turns.extend(shown.map(Turn::Show));
         }
-        if self.seeds.is_empty() {
-            self.groups.reserve(changes.size_hint().0);
+        self.entries.update(&turns)
+    }
+
+    /// Stores what is there to begin with, each path once, and settles every group.
+    fn take_first(&mut self, changes: Vec<(Arc<str>, Change)>) -> Vec<Settled> {
+        let seeds = changes.into_iter().filter_map(|(path, change)| {
+            let seed = Seed::of(&path, change, None)?;
+            Some((path, seed))
+        });
+        let seeds: Vec<_> = seeds.collect();
+        let records: Vec<_> = seeds.iter().filter_map(|(_, seed)| seed.record.clone()).collect();
+        let (view, groups) = (View::of(self.now, self.unpublished, &self.entries), &mut self.groups);
+        let group = || {
+            groups.reserve(records.len());
+            for record in records {
+                groups.entry(record.id.clone()).or_default().take(record);
+            }
+            groups.par_iter_mut().map(|(id, group)| group.settle(id, view)).collect()
+        };
+        // Sorted, they need no look for the place of each.
+        let (seeds, settled) = rayon::join(|| seeds.into_iter().collect(), group);
+        self.seeds = seeds;
+        settled
+    }
+
+    /// Stores changes, and settles the groups that they and time concern.
+    fn take_all(&mut self, changes: Vec<(Arc<str>, Change)>) -> Vec<Settled> {
+        let mut unsettled = Vec::new();
+        let is_due = |(due, _): &&(Timestamp, Arc<str>)| *due <= self.now;
+        for (_, id) in self.due.iter().take_while(is_due) {
+            if let Some(group) = self.groups.get_mut(id) {
+                group.unsettle(id, &mut unsettled);
+            }
         }
         for (path, change) in changes {
             self.take(path, change, &mut unsettled);
         }
-        let settled: Vec<_> = unsettled.into_par_iter().filter_map(|id| self.settled(id)).collect();
-        let mut turns = Vec::with_capacity(settled.len());
-        for settled in settled {
-            self.settle(settled, &mut turns);
+        let view = View::of(self.now, self.unpublished, &self.entries);
+        let mut settled = Vec::with_capacity(unsettled.len());
+        for id in unsettled {
+            let Some(group) = self.groups.get_mut(&id) else { continue };
+            settled.push(group.settle(&id, view));
+            if group.records.is_empty() {
+                self.groups.remove(&id);
+            }
         }
-        self.entries.update(&turns)
+        settled
     }
 
     /// Stores one change, and notes the ids that it concerns.
     fn take(&mut self, path: Arc<str>, change: Change, unsettled: &mut Vec<Arc<str>>) {
         let known = self.seeds.get(&path).and_then(|seed| seed.record.clone());
-        let seed = match (change, &known) {
-            (Change::Gone | Change::Read(Reading::NotASeed), _) | (Change::Read(Reading::Blank), None) => {
-                None
-            }
-            (Change::Read(Reading::Blank), Some(last_good)) => {
-                let fault = Fault {
-                    severity: Severity::Fault,
-                    path: path.clone(),
-                    place: None,
-                    reason: "this seed is empty now".to_owned(),
-                    help: Some("mend it, or delete the file to withdraw the entry".to_owned()),
-                };
-                Some(Seed { record: Some(last_good.clone()), faults: vec![fault], outdated: true })
-            }
-            (Change::Read(Reading::Seed { record: None, faults }), Some(last_good)) => {
-                Some(Seed { record: Some(last_good.clone()), faults, outdated: true })
-            }
-            (Change::Read(Reading::Seed { record, faults }), _) => {
-                Some(Seed { record, faults, outdated: false })
-            }
-        };
+        let seed = Seed::of(&path, change, known.as_ref());
         if let Some(old) = known.filter(|_| seed.as_ref().is_none_or(|seed| !seed.outdated))
             && let Some(group) = self.groups.get_mut(&old.id)
         {
@@ -171,50 +263,10 @@ impl Catalog {
         };
         if let Some(new) = seed.record.as_ref().filter(|_| !seed.outdated) {
             let group = self.groups.entry(new.id.clone()).or_default();
-            // No longer than it must be: nearly all groups have one record.
-            group.records.reserve_exact(1);
-            group.records.push(new.clone());
+            group.take(new.clone());
             group.unsettle(&new.id, unsettled);
         }
         self.seeds.insert(path, seed);
-    }
-
-    /// What the records with one id say their entry is.
-    fn settled(&self, id: Arc<str>) -> Option<Settled> {
-        let group = self.groups.get(&id)?;
-        let (mut shown, mut due) = (Vec::new(), None);
-        for record in &group.records {
-            let standing = record.standing(self.now, self.unpublished);
-            due = due.into_iter().chain(standing.until).min();
-            if let Ok(published) = standing.shown {
-                shown.push((record, published));
-            }
-        }
-        let entry = merge(shown, self.entries.hierarchy());
-        let same = group.entry.as_ref().filter(|same| entry.as_ref() == Some(same));
-        let entry = same.cloned().or_else(|| entry.map(Arc::new));
-        Some(Settled { id, due, entry })
-    }
-
-    /// Takes note of what the records with one id say.
-    fn settle(&mut self, settled: Settled, turns: &mut Vec<Turn>) {
-        let Settled { id, due, entry } = settled;
-        let Some(group) = self.groups.get_mut(&id) else { return };
-        group.unsettled = false;
-        if let Some(due) = std::mem::replace(&mut group.due, due) {
-            self.due.remove(&(due, id.clone()));
-        }
-        if let Some(due) = due {
-            self.due.insert((due, id.clone()));
-        }
-        if group.entry.as_ref().map(Arc::as_ptr) != entry.as_ref().map(Arc::as_ptr) {
-            turns.extend(group.entry.take().map(Turn::Withdraw));
-            turns.extend(entry.clone().map(Turn::Show));
-            group.entry = entry;
-        }
-        if group.records.is_empty() {
-            self.groups.remove(&id);
-        }
     }
 
     /// The entries that are shown.

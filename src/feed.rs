@@ -493,13 +493,20 @@ impl<'a> LogicalFeed<'a> {
         index.map(|index| index + 1)
     }
 
+    /// The first of the entries, which the document shows that people subscribe to.
+    pub fn shown(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        let (all, topic, picked) = match &self.source {
+            Source::Index(None) => (Some(self.all.all()), None, None),
+            Source::Index(Some(topic)) => (None, Some(self.all.topic(topic)), None),
+            Source::Picked(entries) => (None, None, Some(entries)),
+        };
+        let entries = all.into_iter().flatten().chain(topic.into_iter().flatten());
+        entries.chain(picked.into_iter().flatten()).take(self.limit)
+    }
+
     /// The document that people subscribe to, with the first of the entries.
     pub fn subscription(&self) -> Feed {
-        let entries: Vec<_> = match &self.source {
-            Source::Index(Some(topic)) => self.all.topic(topic).take(self.limit).cloned().collect(),
-            Source::Index(None) => self.all.all().take(self.limit).cloned().collect(),
-            Source::Picked(entries) => entries.iter().take(self.limit).cloned().collect(),
-        };
+        let entries: Vec<_> = self.shown().cloned().collect();
         let archives: Arc<[_]> = self.archives().into();
         Feed {
             prev_archive: archives.first().copied(),

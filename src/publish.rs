@@ -109,6 +109,21 @@ impl Publisher {
         self.due.values().any(|due| *due <= catalog.now())
     }
 
+    /// The seeds whose records feeds show, and are [not whole](crate::seed::Packed::is_whole).
+    pub fn lacking(&self, catalog: &Catalog) -> BTreeSet<Arc<str>> {
+        let (config, entries) = (&self.config, catalog.entries());
+        let topics = entries.topics().map(|(slug, ..)| LogicalFeed::topic(config, entries, slug));
+        let named = config.selections.iter();
+        let named = named.map(|selection| LogicalFeed::named(config, entries, selection, catalog.now()));
+        let feeds = [LogicalFeed::all(config, entries)].into_iter().chain(topics).chain(named);
+        let mut lacking = BTreeSet::new();
+        for feed in feeds {
+            let shown = feed.shown().map(|entry| &entry.record);
+            lacking.extend(shown.filter(|record| !record.is_whole()).map(|record| record.path.clone()));
+        }
+        lacking
+    }
+
     /// Publishes what a catalog says now, given the feeds that may have changed. In the first edition
     /// any may have, whatever is given; it takes up the times at which documents last changed from the mirror.
     pub fn publish(&mut self, catalog: &Catalog, touched: &Touched, now: SystemTime) -> Published {

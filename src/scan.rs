@@ -184,6 +184,31 @@ impl Scan {
         Self { grace, ..self }
     }
 
+    /// The same, which leaves out of records what only feeds show of them, until it is [told](Self::whole)
+    /// which of them do.
+    pub fn sparing(self) -> Self {
+        Self { rules: Rules { whole: false, ..self.rules }, ..self }
+    }
+
+    /// Reads seeds again, on all cores, and leaves nothing out.
+    ///
+    /// # Errors
+    ///
+    /// The system has nothing left to read with.
+    pub fn whole(
+        &self,
+        paths: impl IntoIterator<Item = Arc<str>>,
+    ) -> Result<Vec<(Arc<str>, Change)>, ScanError> {
+        let rules = Rules { whole: true, ..self.rules.clone() };
+        let paths: Vec<_> = paths.into_iter().collect();
+        let read = paths.into_par_iter().map(|path| {
+            let content = content(&self.root.join(&*path), self.rules.largest)?;
+            let reading = reading(&rules, &path, content);
+            Ok((path, reading.map_or(Change::Gone, Change::Read)))
+        });
+        read.collect::<io::Result<_>>().map_err(|cause| self.unreadable(cause))
+    }
+
     /// The directory's absolute path. Symbolic links in it are not resolved.
     pub fn root(&self) -> &Path {
         &self.root
@@ -257,7 +282,8 @@ impl Scan {
             self.emptied = None;
         }
 
-        let mut changes = Vec::new();
+        let is_first = self.known.is_empty();
+        let (mut changes, mut known_first) = (Vec::new(), Vec::new());
         for path in gone {
             self.known.remove(&path);
             self.unremembered += 1;
@@ -268,10 +294,15 @@ impl Scan {
             let may_be_remembered = known.as_ref().is_some_and(|known| known.stamp.is_some());
             self.unremembered += usize::from(may_be_remembered);
             match known {
+                Some(known) if is_first => known_first.push((path.clone(), known)),
                 Some(known) => drop(self.known.insert(path.clone(), known)),
                 None => drop(self.known.remove(&path)),
             }
             changes.extend(change.map(|change| (path, change)));
+        }
+        if is_first {
+            // Sorted, they need no look for the place of each.
+            self.known = known_first.into_iter().collect();
         }
         if hint.everywhere {
             self.names.forget_unused();
@@ -385,7 +416,7 @@ impl Scan {
             record.share(&self.names);
         }
         // Later each may be replaced by itself, and one that stays would keep the memory of all.
-        if self.known.is_empty() {
+        if self.known.is_empty() && self.rules.whole {
             Packed::hold_together(&mut read);
         }
         self.progress.looked(files);
@@ -460,12 +491,16 @@ impl Scan {
         if before.is_some_and(|before| before.hash == hash) {
             return Looked::Read(known, None);
         }
-        let reading = match content {
-            Content::Bytes(bytes, _) => seed::read(&self.rules, path, &bytes),
-            Content::Unreadable(reason) => seed::unreadable(path, format!("this cannot be read: {reason}")),
-            Content::Missing => return Looked::Missing,
-        };
-        Looked::Read(known, Some(Change::Read(reading)))
+        Looked::Read(known, reading(&self.rules, path, content).map(Change::Read))
+    }
+}
+
+/// What a file turned out to be. None if it is not there.
+fn reading(rules: &Rules, path: &Arc<str>, content: Content) -> Option<Reading> {
+    match content {
+        Content::Bytes(bytes, _) => Some(seed::read(rules, path, &bytes)),
+        Content::Unreadable(reason) => Some(seed::unreadable(path, format!("this cannot be read: {reason}"))),
+        Content::Missing => None,
     }
 }
 
@@ -585,6 +620,30 @@ mod tests {
         assert_eq!(told(&mut scan, &at(root, &["b", "z"])), gone_and_new);
         fs::remove_dir_all(root.join("z/d")).unwrap();
         assert_eq!(told(&mut scan, &at(root, &["z/d"])), ["-z/d/e.md"]);
+    }
+
+    #[test]
+    fn what_is_left_out_is_read_once_it_is_wanted() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        let mut scan = scan(root, None).sparing();
+        for path in ["broken.md", "gone.md", "kept.md"] {
+            write(root, path, SEED);
+        }
+        let whole = |(path, change): &(Arc<str>, Change)| match change {
+            Change::Read(Reading::Seed { record, .. }) => {
+                format!("{path} {:?}", record.as_ref().map(|record| record.is_whole()))
+            }
+            change => format!("{path} {change:?}"),
+        };
+        let read = scan.look(&Hint::everywhere()).unwrap();
+        let told: Vec<_> = read.iter().map(whole).collect();
+        assert_eq!(told, ["broken.md Some(false)", "gone.md Some(false)", "kept.md Some(false)"]);
+        write(root, "broken.md", "---\n");
+        fs::remove_file(root.join("gone.md")).unwrap();
+        let read = scan.whole(read.into_iter().map(|(path, _)| path)).unwrap();
+        let told: Vec<_> = read.iter().map(whole).collect();
+        assert_eq!(told, ["broken.md None", "gone.md Gone", "kept.md Some(true)"]);
     }
 
     #[test]

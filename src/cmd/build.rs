@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use anyhow::bail;
+use chrono::Utc;
 
-use super::{Harvest, cache, is_styled, read_all};
+use super::{Harvest, cache, is_styled, read_all, scan};
 use crate::config::Config;
 use crate::entries::Touched;
 use crate::mirror::{Mirror, Work};
 use crate::publish::Publisher;
 use crate::report;
+use crate::seed::Change;
 use crate::store::Memory;
 use crate::text::count;
 
@@ -24,9 +26,21 @@ pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
             if config.unpublished { "a preview is not for the usual directory" } else { "`feeds` is off" };
         bail!("there is nowhere to build to, since {why}; name a directory with `--feeds`");
     };
-    let harvest = read_all(config, false, cache.as_deref())?;
-    let Harvest { scan, catalog, .. } = &*harvest;
+    // Archives show every record, and whole ones are remembered.
+    let scan =
+        if config.archives || cache.is_some() { scan(config, false) } else { scan(config, false).sparing() };
+    let mut harvest = read_all(config, scan, cache.as_deref())?;
+    let Harvest { scan, catalog, .. } = &mut *harvest;
     let mut publisher = Publisher::new(Arc::new(config.clone()));
+    loop {
+        let lacking = publisher.lacking(catalog);
+        if lacking.is_empty() {
+            break;
+        }
+        // Who changes a seed meanwhile may have feeds show others; of one that is broken now nothing is shown.
+        let gone: Vec<_> = lacking.iter().map(|path| (path.clone(), Change::Gone)).collect();
+        catalog.apply(gone.into_iter().chain(scan.whole(lacking)?), Utc::now());
+    }
     let published = publisher.publish(catalog, &Touched::default(), SystemTime::now());
 
     let mut stderr = std::io::stderr().lock();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Harvest, is_styled, read_all};
+use super::{Harvest, is_styled, read_all, scan};
 use crate::args::Format;
 use crate::catalog::Catalog;
 use crate::config::{Config, SelectionSettings};
@@ -14,7 +14,7 @@ use crate::feed::LogicalFeed;
 use crate::report;
 
 pub(super) fn run(config: &Config, strict: bool, format: Format) -> anyhow::Result<ExitCode> {
-    let harvest = read_all(config, strict, None)?;
+    let harvest = read_all(config, scan(config, strict).sparing(), None)?;
     let mut stdout = io::stdout().lock();
     let told = match format {
         Format::Text => tell(config, &harvest, &mut stdout),

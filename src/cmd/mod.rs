@@ -51,10 +51,14 @@ struct Harvest {
     passed_over: Vec<Arc<str>>,
 }
 
+/// The seed directory, before anything is read.
+fn scan(config: &Config, strict: bool) -> Scan {
+    Scan::new(&config.seeds, config.feeds.as_deref(), Rules::new(config, strict))
+}
+
 /// Reads every seed. What was read stays until the process ends, as it soon will: the system takes memory
 /// back in one go.
-fn read_all(config: &Config, strict: bool, cache: Option<&Path>) -> anyhow::Result<ManuallyDrop<Harvest>> {
-    let mut scan = Scan::new(&config.seeds, config.feeds.as_deref(), Rules::new(config, strict));
+fn read_all(config: &Config, mut scan: Scan, cache: Option<&Path>) -> anyhow::Result<ManuallyDrop<Harvest>> {
     let mut catalog = Catalog::new(config.unpublished, config.topics.clone());
     let taken = store::read_all(&mut scan, &mut catalog, cache, Utc::now())?;
     Ok(ManuallyDrop::new(Harvest { scan, catalog, passed_over: taken.passed_over }))

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use super::{Harvest, is_styled, read_all};
+use super::{Harvest, is_styled, read_all, scan};
 use crate::config::Config;
 use crate::criteria::Criteria;
 use crate::entries::Entry;
@@ -25,7 +25,7 @@ const MOST_MEANT: usize = 3;
 const ALIKE: f64 = 0.75;
 
 pub(super) fn run(config: &Config, what: &str) -> anyhow::Result<ExitCode> {
-    let harvest = read_all(config, false, None)?;
+    let harvest = read_all(config, scan(config, false), None)?;
     let why = Why { config, harvest: &harvest, publication: Publication::new(config) };
     let answer = why.answer(what.trim());
     match io::stdout().lock().write_all(answer.text.as_bytes()) {

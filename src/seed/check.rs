@@ -195,7 +195,7 @@ impl<'a> Check<'a> {
             let body = self.sanitised("the body", body.markup, body.text, base, place);
             record.take_body(body, base);
         }
-        Ok(Packed::of(record, unmade))
+        Ok(if self.rules.whole { Packed::of(record, unmade) } else { Packed::in_part(record) })
     }
 
     /// A part of the content, or nothing if it cannot be shown.

@@ -45,6 +45,8 @@ pub struct Rules {
     pub frame_hosts: Vec<String>,
     /// Which fields say what, where that can be chosen.
     pub seeds: SeedSettings,
+    /// Whether records have what only feeds show of them.
+    pub whole: bool,
 }
 
 impl Rules {
@@ -56,6 +58,7 @@ impl Rules {
             strict,
             frame_hosts: config.frame_hosts.clone(),
             seeds: config.seed_settings.clone(),
+            whole: true,
         }
     }
 }
@@ -66,7 +69,8 @@ impl Rules {
     pub(crate) fn sample() -> Self {
         let frame_hosts = vec!["www.youtube.com".to_owned()];
         let url = Url::parse("https://a.example/").unwrap();
-        Self { url, largest: 1 << 20, strict: false, frame_hosts, seeds: SeedSettings::default() }
+        let seeds = SeedSettings::default();
+        Self { url, largest: 1 << 20, strict: false, frame_hosts, seeds, whole: true }
     }
 }
 

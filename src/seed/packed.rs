@@ -13,6 +13,9 @@ use super::time::{Timestamp, seconds};
 use super::unmade::Unmade;
 use crate::slug::slug;
 
+/// More bytes than most records take beside their bodies.
+const MUCH_BESIDE_BODY: usize = 512;
+
 /// A record, packed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Packed {
@@ -43,9 +46,9 @@ pub struct Packed {
     pub heat: f64,
     /// What else selections pick it by.
     pub facets: Facets,
-    /// A hash of all that is shown of it.
+    /// A hash of all that is shown of it, if that is there.
     pub hash: u128,
-    /// The record.
+    /// The record. Nothing, if what only feeds show of it was left out.
     #[serde(skip)]
     rest: Bytes,
 }
@@ -102,19 +105,25 @@ impl Facets {
 
 impl Packed {
     /// Packs a record, and its body if that is left unmade.
-    pub(super) fn of(mut record: Record, body: Option<Unmade<'_>>) -> Self {
-        let facets = Facets::of(&record);
-        let topics = std::mem::take(&mut record.topics);
+    pub(super) fn of(record: Record, body: Option<Unmade<'_>>) -> Self {
+        let text = Vec::with_capacity(body.map_or(0, |body| body.length()) + MUCH_BESIDE_BODY);
         #[expect(clippy::expect_used, reason = "every part of a record has a length that is known")]
-        let rest = postcard::to_stdvec(&(&record, body)).expect("serializable");
+        let rest = postcard::to_extend(&(&record, body), text).expect("serializable");
         let mut hash = Xxh3::new();
         hash.update(&rest);
-        let names = topics.iter().flat_map(|topic| [&topic.slug, &topic.name]);
-        for text in names.chain([&record.id]) {
+        let packed = Self::in_part(record);
+        let names = packed.topics.iter().flat_map(|topic| [&topic.slug, &topic.name]);
+        for text in names.chain([&packed.id]) {
             hash.update(text.as_bytes());
             hash.update(&[0]);
         }
+        Self { hash: hash.digest128(), rest: rest.into(), ..packed }
+    }
+
+    /// A record without what only feeds show of it: [`Packed::record`] must not be asked for.
+    pub(super) fn in_part(record: Record) -> Self {
         Self {
+            facets: Facets::of(&record),
             path: record.path,
             id: record.id,
             id_by_name: record.id_by_name,
@@ -122,13 +131,12 @@ impl Packed {
             updated: record.updated,
             expires: record.expires,
             hidden: record.hidden,
-            topics: topics.into(),
+            topics: record.topics.into(),
             language: record.language.map(Arc::from),
             quality: record.quality,
             heat: record.heat,
-            facets,
-            hash: hash.digest128(),
-            rest: rest.into(),
+            hash: 0,
+            rest: Bytes::new(),
         }
     }
 
@@ -142,6 +150,11 @@ impl Packed {
             body.complete(&mut record);
         }
         Record { path: self.path.clone(), id: self.id.clone(), topics: self.topics.to_vec(), ..record }
+    }
+
+    /// Whether all that a feed shows of it is there.
+    pub fn is_whole(&self) -> bool {
+        !self.rest.is_empty()
     }
 
     /// Takes what it shares with others from those that are there already.

@@ -4,7 +4,7 @@
 //! What is wrong with a body is told when it is read. So only a body is left of which it is certain that
 //! nothing will be: it is Markdown without HTML, and nests little.
 
-use memchr::{memchr, memchr2_iter};
+use memchr::{memchr, memchr_iter, memchr2_iter, memchr3_iter};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -32,6 +32,11 @@ impl<'a> Unmade<'a> {
         // No text has more addresses than half of its characters, nor more commas than characters.
         let is_short = text.len().saturating_mul(2 * base.len()) <= MOST_OF_ADDRESSES;
         (is_short && memchr(b'<', text.as_bytes()).is_none() && is_flat(text)).then_some(Self { text, base })
+    }
+
+    /// Of the text, in bytes.
+    pub(super) fn length(&self) -> usize {
+        self.text.len()
     }
 
     /// Has a record show this body, made into content.
@@ -68,7 +73,7 @@ fn columns(line: &[u8]) -> usize {
 }
 
 fn marks_in(text: &[u8]) -> usize {
-    text.iter().map(|byte| usize::from(matches!(byte, b'*' | b'_' | b'~' | b'['))).sum()
+    memchr3_iter(b'*', b'_', b'[', text).count() + memchr_iter(b'~', text).count()
 }
 
 #[cfg(test)]

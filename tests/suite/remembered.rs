@@ -40,6 +40,18 @@ fn sown() -> Workspace {
 }
 
 #[test]
+fn what_no_feed_shows_is_missing_in_none() {
+    let work = sown();
+    let settings = "selections: [{name: oldest, any: [topic-1], order: heat, entries: 2}]";
+    fs::write(work.path().join("sower.yaml"), settings).unwrap();
+    let few = ["--archives", "false", "--entries", "3"];
+    let whole = build(&work, "whole", &few);
+    assert!(whole.contains_key("selections/oldest.atom"), "{:?}", whole.keys());
+    let without = build(&work, "without", &[&few[..], &["--no-cache"]].concat());
+    same(&without, &whole);
+}
+
+#[test]
 fn what_is_built_is_the_same_with_what_is_remembered_and_without() {
     let work = sown();
     build(&work, "cold", &["--no-cache"]);
