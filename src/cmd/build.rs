@@ -67,7 +67,7 @@ pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
         mirrored.removed,
         began.elapsed().as_millis()
     )?;
-    if let Some(cache) = cache {
+    if let Some(cache) = cache.filter(|_| scan.unremembered() > 0) {
         // That it cannot be remembered is no failure: the next start takes longer.
         let _ = Memory::of(scan, catalog).write(&cache, scan.rules());
     }

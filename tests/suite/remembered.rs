@@ -58,7 +58,7 @@ fn what_is_built_is_the_same_with_what_is_remembered_and_without() {
     assert_eq!(cached(&work), None, "`--no-cache` leaves nothing behind");
     eventually("seeds that nobody writes to are remembered", || {
         build(&work, "warm", &[]);
-        has(&cached(&work).unwrap(), "Number 19") && has(&cached(&work).unwrap(), "urn:x:1")
+        cached(&work).is_some_and(|file| has(&file, "Number 19") && has(&file, "urn:x:1"))
     });
     let changes: [&dyn Fn(); 4] = [
         &|| {},
@@ -94,7 +94,7 @@ fn what_is_remembered_and_damaged_is_read_anew() {
     let cold = build(&work, "cold", &["--no-cache"]);
     eventually("seeds that nobody writes to are remembered", || {
         build(&work, "warm", &[]);
-        has(&cached(&work).unwrap(), "Number 19")
+        cached(&work).is_some_and(|file| has(&file, "Number 19"))
     });
     let file = cached(&work).unwrap();
     let whole = fs::read(&file).unwrap();
@@ -116,7 +116,7 @@ fn what_was_read_under_another_configuration_is_read_anew() {
     build(&work, "before", &[]);
     eventually("seeds that nobody writes to are remembered", || {
         build(&work, "before", &[]);
-        has(&cached(&work).unwrap(), "Number 19") && has(&cached(&work).unwrap(), "tagged.md")
+        cached(&work).is_some_and(|file| has(&file, "Number 19") && has(&file, "tagged.md"))
     });
     for (name, arguments) in [
         ("fields", &["--topic-fields", "tags"][..]),
