@@ -22,7 +22,13 @@ pub fn slug(name: &str) -> String {
             gap = true;
         }
     };
-    for c in name.nfc().collect::<String>().to_lowercase().nfc() {
+    // What is ASCII is in NFC.
+    let folded: String = if name.is_ascii() {
+        name.to_ascii_lowercase()
+    } else {
+        name.nfc().collect::<String>().to_lowercase().nfc().collect()
+    };
+    for c in folded.chars() {
         match spelled_out(c) {
             Some(word) => word.chars().for_each(&mut push),
             None => push(c),
@@ -42,6 +48,9 @@ fn spelled_out(c: char) -> Option<&'static str> {
 }
 
 fn is_word(c: char) -> bool {
+    if c.is_ascii() {
+        return c.is_ascii_alphanumeric();
+    }
     matches!(
         c.general_category_group(),
         GeneralCategoryGroup::Letter | GeneralCategoryGroup::Mark | GeneralCategoryGroup::Number

@@ -11,11 +11,11 @@ use crate::text::allowed_in_xml;
 /// address. One that is a valid URI is kept to the letter, since ids are made of it.
 pub(super) fn web(text: &str, base: &Url) -> Option<String> {
     let text = text.trim();
-    let url =
-        base.join(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())?;
     let has_host = text.split_once("://").is_some_and(|(_, rest)| !rest.starts_with('/'));
-    let as_written = is_web(text) && has_host && Url::parse(text).is_ok() && uri(text) == text;
-    Some(if as_written { text.to_owned() } else { uri(url.as_str()).into_owned() })
+    let is_absolute = is_web(text) && has_host;
+    let url = if is_absolute { Url::parse(text) } else { base.join(text) };
+    let url = url.ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())?;
+    Some(if is_absolute && uri(text) == text { text.to_owned() } else { uri(url.as_str()).into_owned() })
 }
 
 /// An address in content, which may be one to write to as well.
