@@ -4,6 +4,7 @@
 //! the seeds and the instant alone, never on the order in which they came: the one exception is a
 //! seed that was good and is broken now, which keeps its last good record.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -33,16 +34,6 @@ struct Seed {
     faults: Vec<Fault>,
     /// Whether the seed is broken and the record is the last good one.
     outdated: bool,
-}
-
-/// The records with one id.
-#[derive(Debug, Default)]
-struct Group {
-    records: Vec<Arc<Packed>>,
-    entry: Option<Arc<Entry>>,
-    due: Option<Timestamp>,
-    /// Whether the entry may not be what the records say it is.
-    unsettled: bool,
 }
 
 impl Seed {
@@ -84,6 +75,16 @@ impl<'a> View<'a> {
     fn of(now: Timestamp, unpublished: bool, entries: &'a Entries) -> Self {
         Self { now, unpublished, hierarchy: entries.hierarchy() }
     }
+}
+
+/// The records with one id.
+#[derive(Debug, Default)]
+struct Group {
+    records: Vec<Arc<Packed>>,
+    entry: Option<Arc<Entry>>,
+    due: Option<Timestamp>,
+    /// Whether the entry may not be what the records say it is.
+    unsettled: bool,
 }
 
 impl Group {
@@ -192,8 +193,10 @@ impl Catalog {
         let mut turns = Vec::with_capacity(settled.len());
         for Settled { id, due: (before, due), withdrawn, shown } in settled {
             if before != due {
-                before.map(|before| self.due.remove(&(before, id.clone())));
-                due.map(|due| self.due.insert((due, id)));
+                if let Some(before) = before {
+                    self.due.remove(&(before, id.clone()));
+                }
+                self.due.extend(due.map(|due| (due, id)));
             }
             turns.extend(withdrawn.map(Turn::Withdraw));
             turns.extend(shown.map(Turn::Show));
@@ -215,7 +218,13 @@ impl Catalog {
             for record in records {
                 groups.entry(record.id.clone()).or_default().take(record);
             }
-            groups.par_iter_mut().map(|(id, group)| group.settle(id, view)).collect()
+            let settled = groups.par_iter_mut().map(|(id, group)| group.settle(id, view));
+            let mut settled: Vec<_> = settled.collect();
+            // Feeds take entries sooner that come in their order.
+            settled.par_sort_unstable_by_key(|settled| {
+                Reverse(settled.shown.as_ref().map(|entry| entry.published))
+            });
+            settled
         };
         // Sorted, they need no look for the place of each.
         let (seeds, settled) = rayon::join(|| seeds.into_iter().collect(), group);
@@ -235,16 +244,17 @@ impl Catalog {
         for (path, change) in changes {
             self.take(path, change, &mut unsettled);
         }
+        let groups: Vec<_> = unsettled.into_iter().filter_map(|id| self.groups.remove_entry(&id)).collect();
         let view = View::of(self.now, self.unpublished, &self.entries);
-        let mut settled = Vec::with_capacity(unsettled.len());
-        for id in unsettled {
-            let Some(group) = self.groups.get_mut(&id) else { continue };
-            settled.push(group.settle(&id, view));
-            if group.records.is_empty() {
-                self.groups.remove(&id);
+        let settled = groups.into_par_iter().map(|(id, mut group)| (group.settle(&id, view), group));
+        let settled: Vec<_> = settled.collect();
+        let keep = |(settled, group): (Settled, Group)| {
+            if !group.records.is_empty() {
+                self.groups.insert(settled.id.clone(), group);
             }
-        }
-        settled
+            settled
+        };
+        settled.into_iter().map(keep).collect()
     }
 
     /// Stores one change, and notes the ids that it concerns.

@@ -482,26 +482,22 @@ impl<'a> LogicalFeed<'a> {
         }
     }
 
+    fn entries(&self) -> Box<dyn Iterator<Item = &Arc<Entry>> + '_> {
+        match &self.source {
+            Source::Index(Some(topic)) => Box::new(self.all.topic(topic)),
+            Source::Index(None) => Box::new(self.all.all()),
+            Source::Picked(entries) => Box::new(entries.iter()),
+        }
+    }
+
     /// The place of the entry with an id, from 1.
     pub fn place(&self, id: &str) -> Option<usize> {
-        let is_it = |entry: &Arc<Entry>| *entry.record.id == *id;
-        let index = match &self.source {
-            Source::Index(Some(topic)) => self.all.topic(topic).position(is_it),
-            Source::Index(None) => self.all.all().position(is_it),
-            Source::Picked(entries) => entries.iter().position(is_it),
-        };
-        index.map(|index| index + 1)
+        self.entries().position(|entry| *entry.record.id == *id).map(|index| index + 1)
     }
 
     /// The first of the entries, which the document shows that people subscribe to.
     pub fn shown(&self) -> impl Iterator<Item = &Arc<Entry>> {
-        let (all, topic, picked) = match &self.source {
-            Source::Index(None) => (Some(self.all.all()), None, None),
-            Source::Index(Some(topic)) => (None, Some(self.all.topic(topic)), None),
-            Source::Picked(entries) => (None, None, Some(entries)),
-        };
-        let entries = all.into_iter().flatten().chain(topic.into_iter().flatten());
-        entries.chain(picked.into_iter().flatten()).take(self.limit)
+        self.entries().take(self.limit)
     }
 
     /// The document that people subscribe to, with the first of the entries.
@@ -586,9 +582,9 @@ impl<'a> LogicalFeed<'a> {
         }
     }
 
-    /// When the first of these entries is too old to stay, if age picks them.
-    pub fn due(&self, entries: &[Shown]) -> Option<Timestamp> {
-        entries.iter().map(|entry| entry.published).min()?.checked_add_signed(self.age?)
+    /// When the first of the entries that are [shown](Self::shown) is too old to stay, if age picks them.
+    pub fn due(&self) -> Option<Timestamp> {
+        self.shown().map(|entry| entry.published).min()?.checked_add_signed(self.age?)
     }
 }
 

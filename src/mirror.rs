@@ -19,7 +19,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::archive::{Address, Archives};
 use crate::confinement::remedy;
 use crate::edition::Edition;
-use crate::feed::Selection;
+use crate::feed::{Feed, Selection};
 use crate::render::{self, Format, Publication};
 use crate::seed::Month;
 
@@ -290,13 +290,20 @@ impl Mirror {
         // The newest months first: they are what changes, and what people look at.
         due.sort_by_key(|due| std::cmp::Reverse(due.month));
         let publication = Publication::new(&edition.config);
-        let looked: Vec<_> = due
-            .into_par_iter()
-            .map(|due| {
-                let looked = (!interrupted()).then(|| self.look_at(&due, &publication, edition.since));
-                (due.path, looked)
-            })
-            .collect();
+        // What stands in a document is made once for all its formats.
+        let of_one = |a: &Due<'_>, b: &Due<'_>| std::ptr::eq(a.archives, b.archives) && a.month == b.month;
+        let documents: Vec<&[Due<'_>]> = due.chunk_by(of_one).collect();
+        let looked = documents.into_par_iter().flat_map_iter(|formats| {
+            let document = (!interrupted()).then(|| formats[0].archives.document(formats[0].month));
+            let since = edition.since;
+            let looked = formats.iter().map(|due| {
+                let look =
+                    |document: &Option<Feed>| self.look_at(due, document.as_ref(), &publication, since);
+                (due.path.clone(), document.as_ref().map(look))
+            });
+            looked.collect::<Vec<_>>()
+        });
+        let looked: Vec<_> = looked.collect();
         let mut finished = true;
         for (path, looked) in looked {
             let done = match looked {
@@ -377,19 +384,20 @@ impl Mirror {
         selections.iter().flat_map(below).collect()
     }
 
-    /// Makes an archive document, and its file what it is; when that changed, and whether now.
+    /// Writes an archive document in a format, and makes its file what it is; when that changed, and whether now.
     fn look_at(
         &self,
         due: &Due<'_>,
+        document: Option<&Feed>,
         publication: &Publication,
         since: SystemTime,
     ) -> Result<(Held, bool), MirrorError> {
         let file = self.root.join(&due.path);
-        let Some(document) = due.archives.document(due.month) else {
+        let Some(document) = document else {
             let cause = io::Error::other("this month has no archive document");
             return Err(MirrorError::Io { path: file, cause });
         };
-        let body = due.format.render(&document, publication)?;
+        let body = due.format.render(document, publication)?;
         let held = Held { hash: xxh3_128(&body), length: body.len() as u64, modified: since };
         if let Ok(meta) = fs::symlink_metadata(&file) {
             let known = self.in_step.get(&due.path).filter(|known| known.is(&meta));

@@ -236,7 +236,7 @@ impl Publisher {
             }
             self.abouts.insert(selection.name.clone(), about);
             let feed = LogicalFeed::named(&self.config, entries, selection, catalog.now());
-            match feed.due(&feed.subscription().entries) {
+            match feed.due() {
                 Some(due) => drop(self.due.insert(selection.name.clone(), due)),
                 None => drop(self.due.remove(&selection.name)),
             }

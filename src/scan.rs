@@ -184,18 +184,18 @@ impl Scan {
         Self { grace, ..self }
     }
 
-    /// The same, which leaves out of records what only feeds show of them, until it is [told](Self::whole)
-    /// which of them do.
+    /// The same, which leaves out of records what only feeds show of them. Those that are shown are to be
+    /// [read again](Self::read_whole).
     pub fn sparing(self) -> Self {
         Self { rules: Rules { whole: false, ..self.rules }, ..self }
     }
 
-    /// Reads seeds again, on all cores, and leaves nothing out.
+    /// Reads these seeds again, on all cores, and leaves nothing out.
     ///
     /// # Errors
     ///
     /// The system has nothing left to read with.
-    pub fn whole(
+    pub fn read_whole(
         &self,
         paths: impl IntoIterator<Item = Arc<str>>,
     ) -> Result<Vec<(Arc<str>, Change)>, ScanError> {
@@ -415,7 +415,8 @@ impl Scan {
         for record in &mut read {
             record.share(&self.names);
         }
-        // Later each may be replaced by itself, and one that stays would keep the memory of all.
+        // Later each may be replaced by itself, and one that stays would keep the memory of all. In part they
+        // have no texts.
         if self.known.is_empty() && self.rules.whole {
             Packed::hold_together(&mut read);
         }
@@ -641,7 +642,7 @@ mod tests {
         assert_eq!(told, ["broken.md Some(false)", "gone.md Some(false)", "kept.md Some(false)"]);
         write(root, "broken.md", "---\n");
         fs::remove_file(root.join("gone.md")).unwrap();
-        let read = scan.whole(read.into_iter().map(|(path, _)| path)).unwrap();
+        let read = scan.read_whole(read.into_iter().map(|(path, _)| path)).unwrap();
         let told: Vec<_> = read.iter().map(whole).collect();
         assert_eq!(told, ["broken.md None", "gone.md Gone", "kept.md Some(true)"]);
     }

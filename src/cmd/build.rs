@@ -9,11 +9,13 @@ use anyhow::bail;
 use chrono::Utc;
 
 use super::{Harvest, cache, is_styled, read_all, scan};
+use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::entries::Touched;
 use crate::mirror::{Mirror, Work};
 use crate::publish::Publisher;
 use crate::report;
+use crate::scan::{Scan, ScanError};
 use crate::seed::Change;
 use crate::store::Memory;
 use crate::text::count;
@@ -26,20 +28,17 @@ pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
             if config.unpublished { "a preview is not for the usual directory" } else { "`feeds` is off" };
         bail!("there is nowhere to build to, since {why}; name a directory with `--feeds`");
     };
-    // Archives show every record, and whole ones are remembered.
-    let scan =
-        if config.archives || cache.is_some() { scan(config, false) } else { scan(config, false).sparing() };
+    let mut scan = scan(config, false);
+    // Archives show every record, and only whole ones are remembered.
+    let is_sparing = !config.archives && cache.is_none();
+    if is_sparing {
+        scan = scan.sparing();
+    }
     let mut harvest = read_all(config, scan, cache.as_deref())?;
     let Harvest { scan, catalog, .. } = &mut *harvest;
     let mut publisher = Publisher::new(Arc::new(config.clone()));
-    loop {
-        let lacking = publisher.lacking(catalog);
-        if lacking.is_empty() {
-            break;
-        }
-        // Who changes a seed meanwhile may have feeds show others; of one that is broken now nothing is shown.
-        let gone: Vec<_> = lacking.iter().map(|path| (path.clone(), Change::Gone)).collect();
-        catalog.apply(gone.into_iter().chain(scan.whole(lacking)?), Utc::now());
+    if is_sparing {
+        read_what_is_shown(&publisher, scan, catalog)?;
     }
     let published = publisher.publish(catalog, &Touched::default(), SystemTime::now());
 
@@ -72,4 +71,18 @@ pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
         let _ = Memory::of(scan, catalog).write(&cache, scan.rules());
     }
     Ok(ExitCode::from(u8::from(census.faults > 0 || !published.failed.is_empty())))
+}
+
+/// Reads the seeds whole whose records feeds show. Each time fewer records are in part.
+fn read_what_is_shown(publisher: &Publisher, scan: &Scan, catalog: &mut Catalog) -> Result<(), ScanError> {
+    loop {
+        let lacking = publisher.lacking(catalog);
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        // Who changes a seed meanwhile may have feeds show others; one that is broken or empty now counts as if
+        // it had been all the time.
+        let gone: Vec<_> = lacking.iter().map(|path| (path.clone(), Change::Gone)).collect();
+        catalog.apply(gone.into_iter().chain(scan.read_whole(lacking)?), Utc::now());
+    }
 }

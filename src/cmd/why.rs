@@ -79,7 +79,7 @@ impl Why<'_> {
     /// leads to one.
     fn found(&self, what: &str) -> Vec<Arc<str>> {
         let catalog = &self.harvest.catalog;
-        let records: Vec<_> = catalog.records().map(|record| record.record()).collect();
+        let records: Vec<_> = catalog.records().map(|record| record.without_body()).collect();
         let by = |is_meant: &dyn Fn(&Record) -> bool| -> Vec<Arc<str>> {
             records.iter().filter(|record| is_meant(record)).map(|record| record.path.clone()).collect()
         };
@@ -147,7 +147,7 @@ impl Why<'_> {
             }
             return;
         };
-        let record = &record.record();
+        let record = &record.without_body();
         answer.line(&format!("{}: {}", printable(path), printable(&record.title)));
         if let Some(held) = catalog.held_at(path) {
             answer.line(&format!("  held: {}; {}", self.held(record, held), report::remedy(held)));
@@ -196,7 +196,7 @@ impl Why<'_> {
 
     /// What an entry lacks to be picked, with what it has.
     fn lack(&self, missed: Missed, entry: &Entry, criteria: &Criteria) -> String {
-        let record = entry.record.record();
+        let record = entry.record.without_body();
         let has = |what: &str, value: Option<&str>| match value {
             Some(value) => format!("its {what} is {}", printable(value)),
             None => format!("it has no {what}"),
@@ -303,7 +303,7 @@ impl Why<'_> {
         answer.line(&format!("{}: no seed in {seeds} has this path, address, id or title", printable(what)));
         let wanted = what.to_lowercase();
         let catalog = &self.harvest.catalog;
-        let known = catalog.records().map(|record| record.record()).flat_map(|record| {
+        let known = catalog.records().map(|record| record.without_body()).flat_map(|record| {
             [Some(record.path.to_string()), Some(record.title), record.link].into_iter().flatten()
         });
         let mut meant: Vec<_> =

@@ -116,7 +116,7 @@ pub fn is_in_drafts(path: &str) -> bool {
 struct Body<'a> {
     /// How it is written.
     markup: Markup,
-    /// The text.
+    /// The text, without the white space that it ends with.
     text: &'a str,
 }
 
@@ -188,7 +188,7 @@ pub fn read(rules: &Rules, path: &Arc<str>, bytes: &[u8]) -> Reading {
         }
         Cut::Whole { matter, body } => {
             let body = match form {
-                Form::Text(markup) if !body.trim().is_empty() => Some(Body { markup, text: body }),
+                Form::Text(markup) if !body.trim().is_empty() => Some(Body { markup, text: body.trim_end() }),
                 Form::Text(_) | Form::Yaml => None,
             };
             Check::new(rules, path, text, matter).seed(body)

@@ -46,7 +46,7 @@ pub struct Packed {
     pub heat: f64,
     /// What else selections pick it by.
     pub facets: Facets,
-    /// A hash of all that is shown of it, if that is there.
+    /// A hash of all that anything is shown of, if that is there.
     pub hash: u128,
     /// The record. Nothing, if what only feeds show of it was left out.
     #[serde(skip)]
@@ -120,7 +120,7 @@ impl Packed {
         Self { hash: hash.digest128(), rest: rest.into(), ..packed }
     }
 
-    /// A record without what only feeds show of it: [`Packed::record`] must not be asked for.
+    /// A record without what only feeds show of it, which is not whole.
     pub(super) fn in_part(record: Record) -> Self {
         Self {
             facets: Facets::of(&record),
@@ -140,16 +140,33 @@ impl Packed {
         }
     }
 
-    /// The record, whole.
-    #[expect(clippy::missing_panics_doc, reason = "it never does")]
+    /// The record.
+    ///
+    /// # Panics
+    ///
+    /// It is not [whole](Self::is_whole).
     pub fn record(&self) -> Record {
-        #[expect(clippy::expect_used, reason = "this is what was packed, by this very program")]
-        let (mut record, body): (Record, Option<Unmade<'_>>) =
-            postcard::from_bytes(&self.rest).expect("packed");
+        let (mut record, body) = self.unpacked();
         if let Some(body) = body {
             body.complete(&mut record);
         }
-        Record { path: self.path.clone(), id: self.id.clone(), topics: self.topics.to_vec(), ..record }
+        record
+    }
+
+    /// The record, whose content and summary may lack what its body says.
+    ///
+    /// # Panics
+    ///
+    /// It is not [whole](Self::is_whole).
+    pub fn without_body(&self) -> Record {
+        self.unpacked().0
+    }
+
+    fn unpacked(&self) -> (Record, Option<Unmade<'_>>) {
+        #[expect(clippy::expect_used, reason = "this is what was packed, by this very program")]
+        let (record, body): (Record, _) = postcard::from_bytes(&self.rest).expect("a whole record");
+        let (path, id, topics) = (self.path.clone(), self.id.clone(), self.topics.to_vec());
+        (Record { path, id, topics, ..record }, body)
     }
 
     /// Whether all that a feed shows of it is there.

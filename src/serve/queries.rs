@@ -232,7 +232,7 @@ fn query(
     let publication = Publication::new(config);
     let logical = LogicalFeed::query(config, entries, criteria, chrono::DateTime::<Utc>::from(now));
     let feed = logical.subscription();
-    let until = logical.due(&feed.entries);
+    let until = logical.due();
     // What time alone changes may have been something else in the second before this one, and in
     // this one too: nobody who asks by date is told that nothing changed.
     let last_modified =
