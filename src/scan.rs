@@ -24,6 +24,8 @@ use crate::watch::{Hint, Identity, identity};
 /// A file that was written less than this ago may be written again within the same tick of the
 /// file system's clock, so its times prove nothing yet.
 const SETTLED: Duration = Duration::from_secs(2);
+/// Why what a link leads to is not read.
+const LOOPS: &str = "a symbolic link leads back into its own directory";
 /// Files that one core looks at together.
 const AT_ONCE: usize = 64;
 
@@ -380,24 +382,41 @@ impl Scan {
         {
             return Ok(Vec::new());
         }
-        let walk = WalkDir::new(place).follow_links(true).into_iter().filter_entry(|entry| {
+        // Of what links lead back to, the walk itself knows only what lies at the place or below it.
+        let above = place.ancestors().skip(1).take_while(|above| above.starts_with(&self.root));
+        let above: Vec<_> = above.filter_map(|above| identity(above).ok()).collect();
+        let mut walk = WalkDir::new(place).follow_links(true).into_iter().filter_entry(|entry| {
             let hidden = entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".");
             !hidden && Some(entry.path()) != self.except.as_deref()
         });
-        let found = walk.filter_map(|entry| match entry {
-            Ok(entry) => {
-                let is_seed =
-                    entry.file_type().is_file() && seed::is_seed_name(&entry.file_name().to_string_lossy());
-                is_seed.then(|| Ok(Found { file: entry.into_path(), unreadable: None }))
+        let mut found = Vec::new();
+        while let Some(entry) = walk.next() {
+            match entry {
+                Ok(entry) if entry.file_type().is_dir() => {
+                    let leads_back = |there: &Identity| above.contains(there);
+                    if entry.path_is_symlink() && identity(entry.path()).is_ok_and(|there| leads_back(&there))
+                    {
+                        walk.skip_current_dir();
+                        found.push(Found { file: entry.into_path(), unreadable: Some(LOOPS.to_owned()) });
+                    }
+                }
+                Ok(entry) => {
+                    let name = entry.file_name().to_string_lossy();
+                    if entry.file_type().is_file() && seed::is_seed_name(&name) {
+                        found.push(Found { file: entry.into_path(), unreadable: None });
+                    }
+                }
+                Err(error) if error.io_error().is_some_and(is_missing) => {}
+                Err(error) if error.io_error().is_some_and(is_exhausted) => {
+                    return Err(error.into_io_error().unwrap_or_else(|| io::Error::other(LOOPS)));
+                }
+                Err(error) => {
+                    let file = error.path().unwrap_or(place).to_owned();
+                    found.push(Found { file, unreadable: Some(reason(&error)) });
+                }
             }
-            Err(error) if error.io_error().is_some_and(is_missing) => None,
-            Err(error) if error.io_error().is_some_and(is_exhausted) => error.into_io_error().map(Err),
-            Err(error) => {
-                let file = error.path().unwrap_or(place).to_owned();
-                Some(Ok(Found { file, unreadable: Some(reason(&error)) }))
-            }
-        });
-        found.collect()
+        }
+        Ok(found)
     }
 
     fn look_at_all(&self, found: Vec<Found>, hint: &Hint) -> Vec<(Arc<str>, Looked)> {
@@ -543,8 +562,7 @@ fn is_missing(error: &io::Error) -> bool {
 
 /// Why a walk stopped. Its only error that is none of the file system's is a loop.
 fn reason(error: &walkdir::Error) -> String {
-    let loops = || "a symbolic link leads back into its own directory".to_owned();
-    error.io_error().map_or_else(loops, |error| format!("{error}{}", remedy(error)))
+    error.io_error().map_or_else(|| LOOPS.to_owned(), |error| format!("{error}{}", remedy(error)))
 }
 
 /// How a path is known: with slashes.
@@ -703,6 +721,24 @@ mod tests {
         fs::remove_file(root.join("..data")).unwrap();
         symlink(elsewhere.join("v2"), root.join("..data")).unwrap();
         assert_eq!(told(&mut scan, &Hint::everywhere()), ["+a.md"]);
+    }
+
+    #[test]
+    fn a_link_that_leads_back_is_seen_from_wherever_one_looks() {
+        let directory = tempfile::tempdir().unwrap();
+        let (root, elsewhere) = (directory.path().join("seeds"), directory.path().join("elsewhere"));
+        write(&root, "a.md", SEED);
+        write(&root, "deep/b.md", SEED);
+        write(&elsewhere, "c.md", SEED);
+        symlink(&elsewhere, root.join("folder")).unwrap();
+        let mut scan = scan(&root, None);
+        assert_eq!(told(&mut scan, &Hint::everywhere()), ["+a.md", "+deep/b.md", "+folder/c.md"]);
+        fs::remove_file(root.join("folder")).unwrap();
+        symlink(".", root.join("folder")).unwrap();
+        symlink("..", root.join("deep/up")).unwrap();
+        let named = at(&root, &["folder", "deep"]);
+        assert_eq!(told(&mut scan, &named), ["!deep/up", "!folder"], "what was there is not gone");
+        assert_eq!(told(&mut scan, &Hint::everywhere()), [""; 0]);
     }
 
     #[test]
