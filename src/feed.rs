@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 use crate::config::{Config, ContentLength, SelectionSettings, TopicSettings};
 use crate::criteria::Criteria;
 use crate::entries::{Entries, Entry};
-use crate::seed::{Month, Record, Timestamp, Topic};
+use crate::seed::{Month, Packed, Record, Timestamp, Topic};
 use crate::slug::slug;
 
 /// What picks the entries of a feed.
@@ -89,7 +89,7 @@ pub struct Feed {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shown {
     /// The best of its records.
-    pub record: Record,
+    pub record: Arc<Record>,
     /// When it was published.
     pub published: Timestamp,
     /// The topics of all its records.
@@ -97,10 +97,17 @@ pub struct Shown {
     updated: Timestamp,
 }
 
+/// How a record is had whole, with its content.
+pub type Unpack<'a> = dyn Fn(&Packed) -> Arc<Record> + 'a;
+
+fn unpacked(record: &Packed) -> Arc<Record> {
+    Arc::new(record.record())
+}
+
 impl Shown {
-    fn of(entry: &Entry) -> Self {
+    fn of(entry: &Entry, unpack: &Unpack<'_>) -> Self {
         Self {
-            record: entry.record.record(),
+            record: unpack(&entry.record),
             published: entry.published,
             topics: entry.topics.clone(),
             updated: entry.updated(),
@@ -502,13 +509,18 @@ impl<'a> LogicalFeed<'a> {
 
     /// The document that people subscribe to, with the first of the entries.
     pub fn subscription(&self) -> Feed {
+        self.subscription_unpacked(&unpacked)
+    }
+
+    /// The same, with the records as somebody unpacks them.
+    pub fn subscription_unpacked(&self, unpack: &Unpack<'_>) -> Feed {
         let entries: Vec<_> = self.shown().cloned().collect();
         let archives: Arc<[_]> = self.archives().into();
         Feed {
             prev_archive: archives.first().copied(),
             archives,
             choices: self.chosen.as_ref().map(|chosen| Choices::of(self.all, chosen)),
-            ..self.document(&entries)
+            ..self.document(&entries, unpack)
         }
     }
 
@@ -540,12 +552,12 @@ impl<'a> LogicalFeed<'a> {
             archive: Some(month),
             prev_archive: archives.get(place + 1).copied(),
             next_archive: place.checked_sub(1).map(|newer| archives[newer]),
-            ..self.document(&entries)
+            ..self.document(&entries, &unpacked)
         }
     }
 
-    fn document(&self, entries: &[Arc<Entry>]) -> Feed {
-        let entries: Vec<_> = entries.iter().map(|entry| Shown::of(entry)).collect();
+    fn document(&self, entries: &[Arc<Entry>], unpack: &Unpack<'_>) -> Feed {
+        let entries: Vec<_> = entries.iter().map(|entry| Shown::of(entry, unpack)).collect();
         let slugs: BTreeSet<_> =
             entries.iter().flat_map(|entry| &*entry.topics).map(|topic| &topic.slug).collect();
         let name = |slug: &Arc<str>| self.all.topic_name(slug).map(Arc::from);

@@ -1,11 +1,14 @@
 //! Publishing: the next edition, of which only what changed is rendered, and the swap.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
 use rayon::prelude::*;
 
 use crate::catalog::Catalog;
@@ -15,7 +18,7 @@ use crate::entries::{Entries, Touched};
 use crate::feed::{self, About, LogicalFeed, Selection, Tally};
 use crate::mirror::{self, Work};
 use crate::render::{self, Format, Publication, RenderError, html, opml};
-use crate::seed::Timestamp;
+use crate::seed::{Packed, Record, Timestamp};
 use crate::slug::slug;
 
 /// The edition that is served, for whoever serves it.
@@ -36,6 +39,7 @@ pub struct Publisher {
     abouts: BTreeMap<Arc<str>, About>,
     /// How much a selection has, by its name.
     tallies: BTreeMap<Arc<str>, Tally>,
+    unpacked: Unpacked,
     /// Whether anything was published. Before, everything may have changed.
     begun: bool,
 }
@@ -55,6 +59,35 @@ pub struct Published {
     pub failed: Vec<RenderError>,
     /// What the mirror has to look at.
     pub work: Work,
+}
+
+/// Most bytes of records that are kept unpacked.
+const MOST_UNPACKED: u64 = 16 << 20;
+
+/// Records as feeds showed them last, by their hash, which all that is shown of them depends on: when one
+/// changes, all others of its feeds are shown once more.
+#[derive(Debug)]
+struct Unpacked(Cache<u128, Arc<Record>, Weight>);
+
+#[derive(Debug, Clone)]
+struct Weight;
+
+impl Weighter<u128, Arc<Record>> for Weight {
+    fn weight(&self, _: &u128, record: &Arc<Record>) -> u64 {
+        record.content.weight() as u64 + 1024
+    }
+}
+
+impl Unpacked {
+    fn new() -> Self {
+        Self(Cache::with_weighter(4096, MOST_UNPACKED, Weight))
+    }
+
+    fn get(&self, record: &Packed) -> Arc<Record> {
+        let unpack = || Ok::<_, Infallible>(Arc::new(record.record()));
+        let Ok(record) = self.0.get_or_insert_with(&record.hash, unpack);
+        record
+    }
 }
 
 /// A document in one format, or a page.
@@ -90,6 +123,7 @@ impl Publisher {
             due: BTreeMap::new(),
             abouts: BTreeMap::new(),
             tallies: BTreeMap::new(),
+            unpacked: Unpacked::new(),
             begun: false,
         }
     }
@@ -249,7 +283,7 @@ impl Publisher {
 
     /// The document that people subscribe to, in every format.
     fn render(&self, feed: &LogicalFeed<'_>) -> Vec<Rendered> {
-        let document = feed.subscription();
+        let document = feed.subscription_unpacked(&|record| self.unpacked.get(record));
         let page = render::document_path(&document.selection, None, Format::Html);
         let rendered = Format::ALL.iter().map(|&format| Rendered {
             path: render::document_path(&document.selection, None, format),

@@ -46,6 +46,12 @@ impl Content {
         [&*self.picture, &self.embed, &self.summary, &self.links].concat()
     }
 
+    /// How many bytes it takes.
+    pub fn weight(&self) -> usize {
+        let Self { picture, embed, body, summary, links, .. } = self;
+        [picture, embed, body, summary, links].iter().map(|part| part.len()).sum()
+    }
+
     /// What is played in the embed.
     pub(super) fn embed(&self) -> Option<Embed> {
         media::embed(&self.embed)
