@@ -64,17 +64,17 @@ pub struct Published {
 /// Most bytes of records that are kept unpacked.
 const MOST_UNPACKED: u64 = 16 << 20;
 
-/// Records as feeds showed them last, by their hash, which all that is shown of them depends on: when one
-/// changes, all others of its feeds are shown once more.
+/// Records as feeds showed them last: when one changes, all others of its feeds are shown once more. They are
+/// told apart by their hash, which is of all that is shown of them; so their paths, which are not, may be others.
 #[derive(Debug)]
-struct Unpacked(Cache<u128, Arc<Record>, Weight>);
+struct Unpacked(Cache<u128, (Arc<Record>, u64), Weight>);
 
 #[derive(Debug, Clone)]
 struct Weight;
 
-impl Weighter<u128, Arc<Record>> for Weight {
-    fn weight(&self, _: &u128, record: &Arc<Record>) -> u64 {
-        record.content.weight() as u64 + 1024
+impl Weighter<u128, (Arc<Record>, u64)> for Weight {
+    fn weight(&self, _: &u128, (_, weight): &(Arc<Record>, u64)) -> u64 {
+        *weight
     }
 }
 
@@ -84,8 +84,12 @@ impl Unpacked {
     }
 
     fn get(&self, record: &Packed) -> Arc<Record> {
-        let unpack = || Ok::<_, Infallible>(Arc::new(record.record()));
-        let Ok(record) = self.0.get_or_insert_with(&record.hash, unpack);
+        let unpack = || {
+            let unpacked = record.record();
+            let weight = (record.rest().len() + unpacked.content.weight()) as u64;
+            Ok::<_, Infallible>((Arc::new(unpacked), weight))
+        };
+        let Ok((record, _)) = self.0.get_or_insert_with(&record.hash, unpack);
         record
     }
 }
@@ -146,7 +150,8 @@ impl Publisher {
     /// The seeds whose records feeds show, and are [not whole](crate::seed::Packed::is_whole).
     pub fn lacking(&self, catalog: &Catalog) -> BTreeSet<Arc<str>> {
         let (config, entries) = (&self.config, catalog.entries());
-        let topics = entries.topics().map(|(slug, ..)| LogicalFeed::topic(config, entries, slug));
+        let topics = entries.topics().map(|(slug, ..)| slug).filter(|slug| has_feed(config, slug));
+        let topics = topics.map(|slug| LogicalFeed::topic(config, entries, slug));
         let named = config.selections.iter();
         let named = named.map(|selection| LogicalFeed::named(config, entries, selection, catalog.now()));
         let feeds = [LogicalFeed::all(config, entries)].into_iter().chain(topics).chain(named);

@@ -18,7 +18,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::confinement::remedy;
 use crate::progress::Progress;
-use crate::seed::{self, Change, Names, Packed, Reading, Rules};
+use crate::seed::{self, Change, Names, Packed, Reading, Rules, Texts};
 use crate::watch::{Hint, Identity, identity};
 
 /// A file that was written less than this ago may be written again within the same tick of the
@@ -186,12 +186,6 @@ impl Scan {
         Self { grace, ..self }
     }
 
-    /// The same, which leaves out of records what only feeds show of them. Those that are shown are to be
-    /// [read again](Self::read_whole).
-    pub fn sparing(self) -> Self {
-        Self { rules: Rules { whole: false, ..self.rules }, ..self }
-    }
-
     /// Reads these seeds again, on all cores, and leaves nothing out.
     ///
     /// # Errors
@@ -201,7 +195,7 @@ impl Scan {
         &self,
         paths: impl IntoIterator<Item = Arc<str>>,
     ) -> Result<Vec<(Arc<str>, Change)>, ScanError> {
-        let rules = Rules { whole: true, ..self.rules.clone() };
+        let rules = Rules { texts: Texts::Written, ..self.rules.clone() };
         let paths: Vec<_> = paths.into_iter().collect();
         let read = paths.into_par_iter().map(|path| {
             let content = content(&self.root.join(&*path), self.rules.largest)?;
@@ -383,8 +377,15 @@ impl Scan {
             return Ok(Vec::new());
         }
         // Of what links lead back to, the walk itself knows only what lies at the place or below it.
-        let above = place.ancestors().skip(1).take_while(|above| above.starts_with(&self.root));
-        let above: Vec<_> = above.filter_map(|above| identity(above).ok()).collect();
+        let mut above: Vec<Identity> = Vec::new();
+        let way: Vec<_> = place.ancestors().skip(1).take_while(|way| way.starts_with(&self.root)).collect();
+        for &way in way.iter().rev() {
+            let Ok(there) = identity(way) else { break };
+            if leads_back(&there, &above) {
+                return Ok(vec![Found { file: way.to_owned(), unreadable: Some(LOOPS.to_owned()) }]);
+            }
+            above.push(there);
+        }
         let mut walk = WalkDir::new(place).follow_links(true).into_iter().filter_entry(|entry| {
             let hidden = entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".");
             !hidden && Some(entry.path()) != self.except.as_deref()
@@ -393,9 +394,8 @@ impl Scan {
         while let Some(entry) = walk.next() {
             match entry {
                 Ok(entry) if entry.file_type().is_dir() => {
-                    let leads_back = |there: &Identity| above.contains(there);
-                    if entry.path_is_symlink() && identity(entry.path()).is_ok_and(|there| leads_back(&there))
-                    {
+                    let there = identity(entry.path());
+                    if entry.path_is_symlink() && there.is_ok_and(|there| leads_back(&there, &above)) {
                         walk.skip_current_dir();
                         found.push(Found { file: entry.into_path(), unreadable: Some(LOOPS.to_owned()) });
                     }
@@ -408,7 +408,7 @@ impl Scan {
                 }
                 Err(error) if error.io_error().is_some_and(is_missing) => {}
                 Err(error) if error.io_error().is_some_and(is_exhausted) => {
-                    return Err(error.into_io_error().unwrap_or_else(|| io::Error::other(LOOPS)));
+                    return Err(error.into());
                 }
                 Err(error) => {
                     let file = error.path().unwrap_or(place).to_owned();
@@ -434,9 +434,8 @@ impl Scan {
         for record in &mut read {
             record.share(&self.names);
         }
-        // Later each may be replaced by itself, and one that stays would keep the memory of all. In part they
-        // have no texts.
-        if self.known.is_empty() && self.rules.whole {
+        // Later each may be replaced by itself, and one that stays would keep the memory of all.
+        if self.known.is_empty() && self.rules.texts != Texts::LeftOut {
             Packed::hold_together(&mut read);
         }
         self.progress.looked(files);
@@ -560,6 +559,11 @@ fn is_missing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
+/// Whether what is there is one of those above it. Elsewhere nothing tells one directory from another for certain.
+fn leads_back(there: &Identity, above: &[Identity]) -> bool {
+    cfg!(unix) && above.contains(there)
+}
+
 /// Why a walk stopped. Its only error that is none of the file system's is a loop.
 fn reason(error: &walkdir::Error) -> String {
     error.io_error().map_or_else(|| LOOPS.to_owned(), |error| format!("{error}{}", remedy(error)))
@@ -645,7 +649,8 @@ mod tests {
     fn what_is_left_out_is_read_once_it_is_wanted() {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();
-        let mut scan = scan(root, None).sparing();
+        let rules = Rules { texts: Texts::LeftOut, ..Rules::sample() };
+        let mut scan = Scan::new(root, None, rules);
         for path in ["broken.md", "gone.md", "kept.md"] {
             write(root, path, SEED);
         }
@@ -736,8 +741,10 @@ mod tests {
         fs::remove_file(root.join("folder")).unwrap();
         symlink(".", root.join("folder")).unwrap();
         symlink("..", root.join("deep/up")).unwrap();
+        let below = at(&root, &["folder/c.md", "deep/up/a.md"]);
+        assert_eq!(told(&mut scan, &below), ["!deep/up", "!folder"]);
         let named = at(&root, &["folder", "deep"]);
-        assert_eq!(told(&mut scan, &named), ["!deep/up", "!folder"], "what was there is not gone");
+        assert_eq!(told(&mut scan, &named), [""; 0], "and what was there is not gone");
         assert_eq!(told(&mut scan, &Hint::everywhere()), [""; 0]);
     }
 

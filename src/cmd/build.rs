@@ -16,7 +16,7 @@ use crate::mirror::{Mirror, Work};
 use crate::publish::Publisher;
 use crate::report;
 use crate::scan::{Scan, ScanError};
-use crate::seed::Change;
+use crate::seed::{Change, Texts};
 use crate::store::Memory;
 use crate::text::count;
 
@@ -28,16 +28,16 @@ pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
             if config.unpublished { "a preview is not for the usual directory" } else { "`feeds` is off" };
         bail!("there is nowhere to build to, since {why}; name a directory with `--feeds`");
     };
-    let mut scan = scan(config, false);
-    // Archives show every record, and only whole ones are remembered.
-    let is_sparing = !config.archives && cache.is_none();
-    if is_sparing {
-        scan = scan.sparing();
-    }
-    let mut harvest = read_all(config, scan, cache.as_deref())?;
+    let texts = match &cache {
+        // Archives show every record, in several documents.
+        _ if config.archives => Texts::Made,
+        Some(_) => Texts::Written,
+        None => Texts::LeftOut,
+    };
+    let mut harvest = read_all(config, scan(config, false, texts), cache.as_deref())?;
     let Harvest { scan, catalog, .. } = &mut *harvest;
     let mut publisher = Publisher::new(Arc::new(config.clone()));
-    if is_sparing {
+    if texts == Texts::LeftOut {
         read_what_is_shown(&publisher, scan, catalog)?;
     }
     let published = publisher.publish(catalog, &Touched::default(), SystemTime::now());

@@ -12,9 +12,10 @@ use crate::catalog::Catalog;
 use crate::config::{Config, SelectionSettings};
 use crate::feed::LogicalFeed;
 use crate::report;
+use crate::seed::Texts;
 
 pub(super) fn run(config: &Config, strict: bool, format: Format) -> anyhow::Result<ExitCode> {
-    let harvest = read_all(config, scan(config, strict).sparing(), None)?;
+    let harvest = read_all(config, scan(config, strict, Texts::LeftOut), None)?;
     let mut stdout = io::stdout().lock();
     let told = match format {
         Format::Text => tell(config, &harvest, &mut stdout),

@@ -18,7 +18,7 @@ use crate::args::{Args, Command};
 use crate::catalog::Catalog;
 use crate::config::{Config, ConfigError};
 use crate::scan::Scan;
-use crate::seed::Rules;
+use crate::seed::{Rules, Texts};
 use crate::store;
 
 /// Runs what was typed. 0 is success, 1 is for faults.
@@ -52,8 +52,9 @@ struct Harvest {
 }
 
 /// The seed directory, before anything is read.
-fn scan(config: &Config, strict: bool) -> Scan {
-    Scan::new(&config.seeds, config.feeds.as_deref(), Rules::new(config, strict))
+fn scan(config: &Config, strict: bool, texts: Texts) -> Scan {
+    let rules = Rules { texts, ..Rules::new(config, strict) };
+    Scan::new(&config.seeds, config.feeds.as_deref(), rules)
 }
 
 /// Reads every seed. What was read stays until the process ends, as it soon will: the system takes memory

@@ -17,7 +17,7 @@ use super::front_matter::{self, FrontMatter, Given, Matter, Notation};
 use super::record::{Hidden, Record};
 use super::time::{self, Timestamp};
 use super::unmade::Unmade;
-use super::{Body, Markup, Packed, Reading, Rules, is_in_drafts, link};
+use super::{Body, Markup, Packed, Reading, Rules, Texts, is_in_drafts, link};
 use crate::criteria::is_language_tag;
 use crate::fault::{Fault, Place, Severity};
 use crate::text::{count, plain};
@@ -188,14 +188,15 @@ impl<'a> Check<'a> {
             embed: content.embed(),
             content,
         };
-        let unmade = body.filter(|body| body.markup == Markup::Markdown);
+        let texts = self.rules.texts;
+        let unmade = body.filter(|body| body.markup == Markup::Markdown && texts != Texts::Made);
         let unmade = unmade.and_then(|body| Unmade::of(body.text, base));
         if let Some(body) = body.filter(|_| unmade.is_none()) {
             let place = |check: &Self| Some(check.place_of_body(body));
             let body = self.sanitised("the body", body.markup, body.text, base, place);
             record.take_body(body, base);
         }
-        Ok(if self.rules.whole { Packed::of(record, unmade) } else { Packed::in_part(record) })
+        Ok(if texts == Texts::LeftOut { Packed::in_part(record) } else { Packed::of(record, unmade) })
     }
 
     /// A part of the content, or nothing if it cannot be shown.

@@ -45,8 +45,19 @@ pub struct Rules {
     pub frame_hosts: Vec<String>,
     /// Which fields say what, where that can be chosen.
     pub seeds: SeedSettings,
-    /// Whether records have what only feeds show of them.
-    pub whole: bool,
+    /// What becomes of what only feeds show of records.
+    pub texts: Texts,
+}
+
+/// What becomes of the texts of seeds, which only feeds show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Texts {
+    /// Nothing: records are not [whole](Packed::is_whole).
+    LeftOut,
+    /// A body may stay as it is written until it is shown.
+    Written,
+    /// Each body is made into content at once, since it will be shown more than once.
+    Made,
 }
 
 impl Rules {
@@ -58,7 +69,7 @@ impl Rules {
             strict,
             frame_hosts: config.frame_hosts.clone(),
             seeds: config.seed_settings.clone(),
-            whole: true,
+            texts: Texts::Written,
         }
     }
 }
@@ -70,7 +81,7 @@ impl Rules {
         let frame_hosts = vec!["www.youtube.com".to_owned()];
         let url = Url::parse("https://a.example/").unwrap();
         let seeds = SeedSettings::default();
-        Self { url, largest: 1 << 20, strict: false, frame_hosts, seeds, whole: true }
+        Self { url, largest: 1 << 20, strict: false, frame_hosts, seeds, texts: Texts::Written }
     }
 }
 

@@ -117,7 +117,7 @@ impl Packed {
             hash.update(text.as_bytes());
             hash.update(&[0]);
         }
-        Self { hash: hash.digest128(), rest: rest.into(), ..packed }
+        Self { hash: hash.digest128(), rest: rest.into_boxed_slice().into(), ..packed }
     }
 
     /// A record without what only feeds show of it, which is not whole.

@@ -10,7 +10,7 @@ fn rules() -> Rules {
         strict: false,
         frame_hosts: vec!["www.youtube.com".to_owned()],
         seeds: SeedSettings::default(),
-        whole: true,
+        texts: Texts::Written,
     }
 }
 

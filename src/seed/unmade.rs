@@ -30,7 +30,7 @@ impl<'a> Unmade<'a> {
     /// A body, if nothing in it can be refused. It is decided by its bytes alone, and in doubt against it.
     pub(super) fn of(text: &'a str, base: &'a Url) -> Option<Self> {
         let (bytes, base) = (text.as_bytes(), base.as_str());
-        // A character of the text is a comma or has an attribute written, or neither.
+        // No character stands for more than two commas or attributes.
         let is_short = text.len().saturating_mul(2 * base.len()) <= MOST_OF_ADDRESSES;
         let is_plain = memchr2(b'<', b'|', bytes).is_none() && memmem::find(bytes, b"]:").is_none();
         (is_short && is_plain && is_flat(bytes)).then_some(Self { text, base })
@@ -43,7 +43,9 @@ impl<'a> Unmade<'a> {
 
     /// Has a record show this body, made into content.
     pub(super) fn complete(self, record: &mut Record) {
-        let Ok(base) = Url::parse(self.base) else { return };
+        let base = Url::parse(self.base);
+        debug_assert!(base.is_ok(), "it was one: {}", self.base);
+        let Ok(base) = base else { return };
         // There is no frame in what has no HTML.
         let body = content::sanitised(Markup::Markdown, self.text, &base, &[]);
         debug_assert!(body.is_ok(), "{body:?} of {}", self.text);
@@ -61,7 +63,8 @@ fn is_flat(text: &[u8]) -> bool {
         begin = end + 1;
         if !has_few {
             // What is emphasised in one paragraph is not in the next.
-            let is_blank = line.iter().all(|byte| b" \t".contains(byte));
+            let is_within_end = line.is_empty() && end > 0 && text[end - 1..].starts_with(b"\r\n");
+            let is_blank = !is_within_end && line.iter().all(|byte| b" \t".contains(byte));
             marks = if is_blank { 0 } else { marks + marks_in(line) };
         }
         columns(line) <= MOST_COLUMNS && marks <= MOST_MARKS
@@ -102,6 +105,9 @@ mod tests {
             (&"*a ".repeat(MOST_MARKS), true),
             (&"*a\n".repeat(MOST_MARKS + 1), false),
             (&"*a\n\n".repeat(MOST_MARKS + 1), true),
+            (&"*a\r\n".repeat(MOST_MARKS + 1), false),
+            (&"*a\r".repeat(MOST_MARKS + 1), false),
+            (&"*a\r\n\r\n".repeat(MOST_MARKS + 1), true),
             (&"a".repeat(MOST_OF_ADDRESSES / 40), false),
             (&format!("[^a]: {}", "> ".repeat(300)), false),
             (&"*a\n\u{C}\n".repeat(300), false),
@@ -136,7 +142,7 @@ mod tests {
         fn nothing_of_what_is_left_is_refused(
             parts in prop::collection::vec((prop::sample::select(&[
                 "a", " ", "  ", "\t", "\n", "\n\n", "\r", "\u{C}", "*", "**", "_", "~~", "[", "](", ")", "![",
-                "[^a]", "[^a]: ", "[r]: /,,,\n", "[r]", "[a](b)", "[a](\u{e9})", "- ", "1. ", ">", "> ", "# ",
+                "*a\r\n", "a*\r\n", "*a\n", "a*\n", "[^a]", "[^a]: ", "[r]: /,,,\n", "[r]", "[a](b)", "[a](\u{e9})", "- ", "1. ", ">", "> ", "# ",
                 "```\n", "a | b\n--|--\n", "|", "&lt;", "=", ",",
             ][..]), 1..300_usize), 0..12),
             path in 1..2000_usize,
