@@ -394,8 +394,8 @@ impl Scan {
         while let Some(entry) = walk.next() {
             match entry {
                 Ok(entry) if entry.file_type().is_dir() => {
-                    let there = identity(entry.path());
-                    if entry.path_is_symlink() && there.is_ok_and(|there| leads_back(&there, &above)) {
+                    let is_above = || identity(entry.path()).is_ok_and(|there| leads_back(&there, &above));
+                    if entry.path_is_symlink() && is_above() {
                         walk.skip_current_dir();
                         found.push(Found { file: entry.into_path(), unreadable: Some(LOOPS.to_owned()) });
                     }
