@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # CPU time and throughput of a poll: sower beside nginx (and static-web-server, if it is installed),
 # which serve the same bytes as files with the same fields, and beside a hyper that only answers. One
-# core for the server and another for wrk, in turns within one run, since machines differ; the figure
-# of each is the median of its rounds.
+# core for the server and another for wrk, in turns within one run, since machines differ, and each from
+# one moment to the next: the figure of each is the median of its rounds, and the ratio that of the ratios
+# within each round.
 #
-#   benches/serve.sh            5 s a measurement, 3 rounds
+#   benches/serve.sh            2 s a measurement, 9 rounds
 #   SECONDS_EACH=2 ROUNDS=1 CONNECTIONS=64 benches/serve.sh
 #   CORES=0,1 benches/serve.sh  two cores, or two workers, for the server, which wrk shares
 #
@@ -12,7 +13,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-seconds=${SECONDS_EACH:-5} rounds=${ROUNDS:-3} counts=${CONNECTIONS:-64 512}
+seconds=${SECONDS_EACH:-2} rounds=${ROUNDS:-9} counts=${CONNECTIONS:-64 512}
 cores=${CORES:-0} client_core=${CLIENT_CORE:-1}
 workers=$(tr ',' '\n' <<<"$cores" | wc -l)
 work=$(mktemp -d)
@@ -125,12 +126,11 @@ for count in $counts; do
         measure "$name" "$count" "$(header_of "$name" "$answer")" >>"$work/$answer.$count.$name"
       done
     done
-    reference=$(cut -d' ' -f1 "$work/$answer.$count.nginx" | median)
     for name in $asked; do
       cost=$(cut -d' ' -f1 "$work/$answer.$count.$name" | median)
       rate=$(cut -d' ' -f2 "$work/$answer.$count.$name" | median)
       printf '%-14s %11s %-8s %10s %12s %12s\n' "$answer" "$count" "$name" "$cost" "$rate" \
-        "$(awk -v a="$cost" -v b="$reference" 'BEGIN { printf "%.2f", a / b }')"
+        "$(paste -d' ' "$work/$answer.$count."{"$name",nginx} | awk '{ printf "%.2f\n", $1 / $3 }' | median)"
     done
   done
 done
