@@ -408,7 +408,10 @@ impl Scan {
                 }
                 Err(error) if error.io_error().is_some_and(is_missing) => {}
                 Err(error) if error.io_error().is_some_and(is_exhausted) => {
-                    return Err(error.into());
+                    // As the system says it, without the path.
+                    if let Some(cause) = error.into_io_error() {
+                        return Err(cause);
+                    }
                 }
                 Err(error) => {
                     let file = error.path().unwrap_or(place).to_owned();
