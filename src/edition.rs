@@ -178,7 +178,7 @@ impl Edition {
         }
     }
 
-    /// A hash of what is served at every address, that of an archive document too: equal for equal
+    /// A hash that changes with what is served at any address, that of an archive document too: equal for equal
     /// seeds, configurations and instants, on every machine and after every history.
     pub fn hash(&self) -> u128 {
         self.documents_hash.wrapping_add(self.entries.hash())

@@ -65,7 +65,7 @@ pub struct Published {
 const MOST_UNPACKED: u64 = 16 << 20;
 
 /// Records as feeds showed them last: when one changes, all others of its feeds are shown once more. They are
-/// told apart by their hash, which is of all that is shown of them; so their paths, which are not, may be others.
+/// told apart by their hash, which is of all that they are shown from; their paths are not, and may be others.
 #[derive(Debug)]
 struct Unpacked(Cache<u128, (Arc<Record>, u64), Weight>);
 

@@ -46,7 +46,7 @@ pub struct Packed {
     pub heat: f64,
     /// What else selections pick it by.
     pub facets: Facets,
-    /// A hash of all that anything is shown of, if that is there.
+    /// A hash of all that it is shown from, its body as it is held; 0 if the record is not whole.
     pub hash: u128,
     /// The record. Nothing, if what only feeds show of it was left out.
     #[serde(skip)]
