@@ -42,8 +42,8 @@ impl std::fmt::Debug for Admin {
 }
 
 impl Answers for Admin {
-    async fn answer(&self, request: &Request<Incoming>, _: Peer, _: SystemTime) -> Response<Full<Bytes>> {
-        if let Some(refused) = respond::refused(request, &Fields::of(request.headers())) {
+    async fn answer(&self, request: Request<Incoming>, _: Peer, _: SystemTime) -> Response<Full<Bytes>> {
+        if let Some(refused) = respond::refused(&request, &Fields::of(request.headers())) {
             return refused;
         }
         let (status, media_type, text) = match (request.uri().path(), self.site.get()) {

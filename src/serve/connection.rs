@@ -55,14 +55,12 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send,
     A: Answers,
 {
-    // One count of its own, since one that all connections share would be fought for.
-    let answers = Arc::new(answers);
-    let answering = answers.clone();
+    let shared = &*answers;
     let service = service_fn(move |request: Request<Incoming>| {
-        let answers = answering.clone();
+        let now = SystemTime::now();
+        let answer = shared.answer(request, peer, now);
         async move {
-            let now = SystemTime::now();
-            let mut answer = answers.answer(&request, peer, now).await;
+            let mut answer = answer.await;
             if is_set_back(now) {
                 answer.headers_mut().insert(DATE, respond::date(now));
             }

@@ -45,33 +45,45 @@ impl Field {
     pub(super) fn name(self) -> &'static HeaderName {
         &NAMES[self as usize]
     }
-
-    fn bit(self) -> u16 {
-        1 << self as u16
-    }
 }
 
 /// The fields of one request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fields<'a> {
     all: &'a HeaderMap,
-    present: u16,
+    /// The first line of each, by its place in [`Field`].
+    first: [Option<&'a HeaderValue>; NAMES.len()],
 }
 
 impl<'a> Fields<'a> {
     pub(super) fn of(all: &'a HeaderMap) -> Self {
-        let places = all.keys().filter_map(|name| NAMES.iter().position(|known| known == name));
-        Self { all, present: places.fold(0, |present, place| present | 1 << place) }
+        let mut first = [None; NAMES.len()];
+        for (name, line) in all {
+            if let Some(place) = NAMES.iter().position(|known| known == name) {
+                first[place].get_or_insert(line);
+            }
+        }
+        Self { all, first }
     }
 
     /// Whether a field is there.
     pub(super) fn has(&self, field: Field) -> bool {
-        self.present & field.bit() != 0
+        self.get(field).is_some()
     }
 
     /// The first line of a field.
     pub(super) fn get(&self, field: Field) -> Option<&'a HeaderValue> {
-        if self.has(field) { self.all.get(field.name()) } else { None }
+        self.first[field as usize]
+    }
+
+    /// The only line of a field. None if it is not there, or has several.
+    pub(super) fn only(&self, field: Field) -> Option<&'a HeaderValue> {
+        self.get(field).filter(|_| !self.is_repeated(field))
+    }
+
+    /// Whether a field has several lines.
+    pub(super) fn is_repeated(&self, field: Field) -> bool {
+        self.all.len() > self.all.keys_len() && self.lines(field).nth(1).is_some()
     }
 
     /// All lines of a field.
@@ -100,7 +112,10 @@ mod tests {
         let fields = Fields::of(&headers);
         assert_eq!(fields.get(Field::Destination), Some(&HeaderValue::from(9)));
         assert_eq!(fields.get(Field::RequestMethod), Some(&HeaderValue::from(11)));
+        assert_eq!(fields.get(Field::Host), Some(&HeaderValue::from(0)));
         assert_eq!(fields.texts(Field::Host).collect::<Vec<_>>(), ["0", "again"]);
+        assert!(fields.is_repeated(Field::Host) && fields.only(Field::Host).is_none());
+        assert_eq!(fields.only(Field::UserAgent), Some(&HeaderValue::from(1)));
         headers.remove(USER_AGENT);
         let fields = Fields::of(&headers);
         assert!(!fields.has(Field::UserAgent) && fields.lines(Field::UserAgent).next().is_none());

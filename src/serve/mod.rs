@@ -124,10 +124,11 @@ pub async fn serve(
 /// What answers requests.
 trait Answers: Send + Sync + 'static {
     /// The answer to a request that came from a peer at an instant. A body that the request has means
-    /// nothing.
+    /// nothing. What needs no waiting for is answered before anybody waits: then the memory that the request
+    /// was read into is free to read the next one into.
     fn answer(
         &self,
-        request: &Request<Incoming>,
+        request: Request<Incoming>,
         peer: Peer,
         now: SystemTime,
     ) -> impl Future<Output = Response<Full<Bytes>>> + Send;
@@ -170,6 +171,20 @@ struct Ask<'a> {
     now: SystemTime,
 }
 
+impl<'a> Ask<'a> {
+    fn of<B>(request: &'a Request<B>, fields: Fields<'a>, peer: Peer, now: SystemTime) -> Self {
+        let navigates = fields.get(Field::Destination).is_some_and(|to| to == "document");
+        let for_page = navigates && !is_raw(request.uri().query().unwrap_or_default());
+        let is_head = request.method() == Method::HEAD;
+        Self { uri: request.uri(), is_head, for_page, fields, peer, now }
+    }
+
+    /// The address of the client.
+    fn client(&self, config: &Config) -> Peer {
+        client::address(self.peer, &self.fields, &config.serving.trusted_proxies)
+    }
+}
+
 /// What must be made before there is an answer.
 enum Unmade {
     /// A representation in a coding that nobody asked for before.
@@ -181,13 +196,13 @@ enum Unmade {
 }
 
 impl Answers for Site {
-    async fn answer(
+    fn answer(
         &self,
-        request: &Request<Incoming>,
+        request: Request<Incoming>,
         peer: Peer,
         now: SystemTime,
-    ) -> Response<Full<Bytes>> {
-        self.reply(request, peer, now).await
+    ) -> impl Future<Output = Response<Full<Bytes>>> + Send {
+        self.reply(request, peer, now)
     }
 
     fn note_unread(&self, status: StatusCode, peer: Peer, now: SystemTime) {
@@ -200,27 +215,41 @@ impl Answers for Site {
 
 impl Site {
     /// The answer to a request that came from a peer at an instant.
-    async fn reply<B>(&self, request: &Request<B>, peer: Peer, now: SystemTime) -> Response<Full<Bytes>> {
+    fn reply<B: Send + Sync>(
+        &self,
+        request: Request<B>,
+        peer: Peer,
+        now: SystemTime,
+    ) -> impl Future<Output = Response<Full<Bytes>>> + Send {
         let fields = Fields::of(request.headers());
-        let answer = match respond::refused(request, &fields) {
-            Some(refused) => self.other(refused),
-            None => {
-                let is_head = request.method() == Method::HEAD;
-                let navigates = fields.get(Field::Destination).is_some_and(|to| to == "document");
-                let for_page = navigates && !is_raw(request.uri().query().unwrap_or_default());
-                let ask = Ask { uri: request.uri(), is_head, for_page, fields, peer, now };
-                match self.find(&ask) {
-                    Ok(answer) => answer,
-                    // Seldom, and much state: connections that wait for nothing need no room for it.
-                    Err(unmade) => Box::pin(self.make(unmade, &ask)).await,
-                }
-            }
+        let answer = match respond::refused(&request, &fields) {
+            Some(refused) => Ok(self.other(refused)),
+            None => self.find(&Ask::of(&request, fields, peer, now)),
         };
-        if let Some(log) = &self.access_log {
-            let client = client::address(peer, &fields, &self.current.load().config.serving.trusted_proxies);
-            log.log(client, request, &answer, now);
+        let answer = answer.inspect(|answer| self.log(&request, peer, answer, now));
+        // Seldom, and much state: connections that wait for nothing need no room for it.
+        let answer = answer.map_err(|unmade| {
+            Box::pin(async move {
+                let fields = Fields::of(request.headers());
+                let answer = self.make(unmade, &Ask::of(&request, fields, peer, now)).await;
+                self.log(&request, peer, &answer, now);
+                answer
+            })
+        });
+        async move {
+            match answer {
+                Ok(answer) => answer,
+                Err(making) => making.await,
+            }
         }
-        answer
+    }
+
+    fn log<B>(&self, request: &Request<B>, peer: Peer, answer: &Response<Full<Bytes>>, now: SystemTime) {
+        if let Some(log) = &self.access_log {
+            let proxies = &self.current.load().config.serving.trusted_proxies;
+            let client = client::address(peer, &Fields::of(request.headers()), proxies);
+            log.log(client, request, answer, now);
+        }
     }
 
     fn new(current: Current, status: Arc<Status>, room: Arc<Room>, config: &Config) -> Self {
@@ -278,7 +307,8 @@ impl Site {
                 let url = wanted.url(&edition.config);
                 // Without validators all selections have one store: anyone can spell as many as they like.
                 let store = if precondition::has_validators(&ask.fields) { &url } else { QUERIES };
-                if let Some(limited) = self.limited((store, edition.next_due), &edition.config, ask) {
+                let client = ask.client(&edition.config);
+                if let Some(limited) = self.limited((client, store), edition.next_due, &edition.config, ask) {
                     self.queried.count(Answer::Limited, Coding::Identity);
                     return Ok(limited);
                 }
@@ -287,7 +317,8 @@ impl Site {
             Route::Archive(address) => {
                 let wanted = Wanted::Archive(address);
                 let url = wanted.url(&edition.config);
-                if let Some(limited) = self.limited((&url, None), &edition.config, ask) {
+                let client = ask.client(&edition.config);
+                if let Some(limited) = self.limited((client, &url), None, &edition.config, ask) {
                     self.audience(&edition, &wanted).count(Answer::Limited, Coding::Identity);
                     return Ok(limited);
                 }
@@ -360,12 +391,12 @@ impl Site {
     /// The answer to a client that asks for something too often.
     fn limited(
         &self,
-        (address, due): (&str, Option<Timestamp>),
+        (client, address): (Peer, &str),
+        due: Option<Timestamp>,
         config: &Config,
         ask: &Ask<'_>,
     ) -> Option<Response<Full<Bytes>>> {
         let store = config.max_age.saturating_mul(config.serving.client_limit?);
-        let client = client::address(ask.peer, &ask.fields, &config.serving.trusted_proxies);
         let fresh = respond::fresh(config.max_age, due, ask.now);
         let taken = self.limit.take((client, address), &ask.fields, (fresh, store), ask.now);
         taken.err().map(respond::limited)
@@ -379,16 +410,18 @@ impl Site {
         config: &Config,
         ask: &Ask<'_>,
     ) -> Result<Response<Full<Bytes>>, Unmade> {
-        match self.limited((&asked.representation.url, asked.due), config, ask) {
-            Some(limited) => {
-                asked.audience.count(Answer::Limited, Coding::Identity);
-                Ok(limited)
-            }
-            None => {
-                self.note(asked, config, ask);
-                self.poll(asked, ask)
-            }
+        let client = ask.client(config);
+        if let Some(limited) = self.limited((client, &asked.representation.url), asked.due, config, ask) {
+            asked.audience.count(Answer::Limited, Coding::Identity);
+            return Ok(limited);
         }
+        // A reader is whoever polls a feed, rather than one of its archives or a page, or a selection that
+        // an address spells.
+        if asked.representation.page.is_some() {
+            let agent = ask.fields.get(Field::UserAgent).and_then(|agent| agent.to_str().ok());
+            asked.audience.note(&self.day(ask.now), client, agent.unwrap_or_default());
+        }
+        self.poll(asked, ask)
     }
 
     /// The answer with a representation; or in which coding it must be made first.
@@ -443,16 +476,6 @@ impl Site {
         match representation.coded(coding) {
             Some(body) => respond::found(representation, coding, body.clone(), due, now),
             None => respond::found(representation, Coding::Identity, representation.body.clone(), due, now),
-        }
-    }
-
-    /// Takes note of a reader: whoever polls a feed, rather than one of its archives or a page, or a
-    /// selection that an address spells.
-    fn note(&self, asked: &Asked<'_>, config: &Config, ask: &Ask<'_>) {
-        if asked.representation.page.is_some() {
-            let agent = ask.fields.texts(Field::UserAgent).next().unwrap_or_default();
-            let client = client::address(ask.peer, &ask.fields, &config.serving.trusted_proxies);
-            asked.audience.note(&self.day(ask.now), client, agent);
         }
     }
 

@@ -59,6 +59,10 @@ fn is_same(tag: &[u8], entity_tag: &[u8]) -> bool {
 
 /// Whether `*` or a tag of the list that fits stands in any line of a field.
 fn any_tag(fields: &Fields<'_>, field: Field, fits: impl Fn(&[u8]) -> bool) -> bool {
+    // Nearly every poll has one tag, the right one: what fits as a whole is no list.
+    if fields.get(field).is_some_and(|line| fits(line.as_bytes())) {
+        return true;
+    }
     let mut lines = fields.lines(field).map(|line| line.as_bytes().trim_ascii());
     lines.any(|line| line == b"*" || tags(line).any(&fits))
 }
@@ -80,9 +84,7 @@ fn tags(line: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 fn date(fields: &Fields<'_>, field: Field) -> Option<SystemTime> {
-    let mut lines = fields.lines(field);
-    let line = lines.next().filter(|_| lines.next().is_none())?;
-    httpdate::parse_http_date(line.to_str().ok()?.trim()).ok()
+    httpdate::parse_http_date(fields.only(field)?.to_str().ok()?.trim()).ok()
 }
 
 #[cfg(test)]

@@ -39,10 +39,9 @@ const MOST_ADDRESSES: usize = 200;
 pub(super) fn refused<B>(request: &Request<B>, fields: &Fields<'_>) -> Option<Response<Full<Bytes>>> {
     // RFC 9112 §3.2: one Host, which HTTP/1.0 may leave out. §6.1: who sends two lengths may be
     // hiding another request in the body; of the two, only Transfer-Encoding is left here.
-    let mut hosts = fields.lines(Field::Host);
-    let host = hosts.next();
+    let host = fields.get(Field::Host);
     let nameless = host.is_none() && request.version() >= Version::HTTP_11;
-    let problem = if nameless || hosts.next().is_some() || !host.is_none_or(is_host) {
+    let problem = if nameless || fields.is_repeated(Field::Host) || !host.is_none_or(is_host) {
         "a request needs one Host"
     } else if fields.has(Field::TransferEncoding) {
         "a request here has no body, and no Transfer-Encoding"
@@ -72,8 +71,10 @@ pub(super) fn refused<B>(request: &Request<B>, fields: &Fields<'_>) -> Option<Re
 
 /// Whether this may be a host and a port: RFC 3986 §3.2 allows these characters there.
 fn is_host(host: &HeaderValue) -> bool {
-    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte);
-    host.as_bytes().iter().all(allowed)
+    host.as_bytes().iter().all(|byte| {
+        matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'%' | b'!'
+            | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':' | b'[' | b']')
+    })
 }
 
 /// What an address answers to; and to browsers, that scripts of other sites may ask (Fetch §3.3).

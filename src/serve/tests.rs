@@ -55,7 +55,7 @@ async fn ask(
     for (name, value) in fields {
         request = request.header(*name, *value);
     }
-    site.reply(&request.body(()).unwrap(), None, at(now)).await
+    site.reply(request.body(()).unwrap(), None, at(now)).await
 }
 
 async fn get(site: &Site, path: &str, fields: &[(&str, &str)]) -> Response<Full<Bytes>> {
@@ -232,7 +232,7 @@ async fn requests_that_may_hide_another_are_refused() {
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
-        let response = site.reply(&request.body(()).unwrap(), None, at(NOW)).await;
+        let response = site.reply(request.body(()).unwrap(), None, at(NOW)).await;
         assert_eq!(response.status(), status, "{version:?} {fields:?}");
         assert_eq!(field(&response, "connection"), if status.is_success() { "" } else { "close" });
     }
