@@ -239,6 +239,21 @@ async fn requests_that_may_hide_another_are_refused() {
 }
 
 #[tokio::test]
+async fn what_needs_no_waiting_holds_on_to_no_request() {
+    let site = site(edition());
+    for (path, coding, waits) in
+        [(PATH, "identity", false), (PATH, "gzip", true), ("/nothing", "gzip", false)]
+    {
+        let body = Arc::new(());
+        let request = Request::get(path).header("host", "a.example").header("accept-encoding", coding);
+        let answer = site.reply(request.body(body.clone()).unwrap(), None, at(NOW));
+        assert_eq!(Arc::strong_count(&body) > 1, waits, "{path} {coding}");
+        answer.await;
+        assert_eq!(Arc::strong_count(&body), 1);
+    }
+}
+
+#[tokio::test]
 async fn only_clients_that_ask_too_often_are_limited() {
     let mut edition = edition();
     edition.config = Arc::new(Config::sample("client_limit: 5"));
