@@ -24,7 +24,7 @@ use crate::seed::{Change, Reading, Rules};
 use crate::serve::{self, Doors};
 use crate::service::{self, Watchdog};
 use crate::status::{Reload, Status};
-use crate::store::{self, Memory, Taken};
+use crate::store::{Memory, Taken, Untaken};
 use crate::text::{count, printable};
 use crate::watch::{Hint, Watch};
 
@@ -114,6 +114,10 @@ struct Daemon {
     cache: Option<PathBuf>,
     /// What is writing it down, and whether that could be done.
     remembering: Option<JoinHandle<bool>>,
+    /// The number of the edition that is remembered; 0 if none is.
+    remembered: u64,
+    /// What is remembered of the seeds, if the edition that is served was there without it.
+    untaken: Option<Untaken>,
 }
 
 /// Reads every seed again, by other rules. One that is broken keeps the record that a catalog before
@@ -184,27 +188,43 @@ struct First {
     watch: Watch,
     scan: Scan,
     catalog: Catalog,
-    taken: Taken,
-    /// Why nothing was read but what is remembered.
-    failed: Option<ScanError>,
+    found: Found,
+}
+
+/// What the first look at the seed directory found.
+enum Found {
+    /// Seeds, which were read: what that took, or why nothing was read but what is remembered.
+    Seeds(Result<Taken, ScanError>),
+    /// That nothing changed since an edition was published, which is served at once. What is remembered of the
+    /// seeds is still to be taken in.
+    Nothing(Publisher, Untaken),
 }
 
 impl First {
-    /// The watch begins before anything is read, so that nothing is missed between the two. Fails if the
+    /// The watch begins before anything is looked at, so that nothing is missed between the two. Fails if the
     /// directory cannot be read and nothing is remembered of it.
-    fn read(config: &Config, cache: Option<&Path>) -> Result<Self, ScanError> {
+    fn read(config: &Arc<Config>, cache: Option<&Path>) -> Result<Self, ScanError> {
         let mut scan = scan(config);
-        let watch = Watch::new(scan.root(), config.watch);
-        let mut catalog = Catalog::new(config.unpublished, config.topics.clone());
-        let read = store::read_all(&mut scan, &mut catalog, cache, Utc::now());
-        let (taken, failed) = match read {
-            Ok(taken) => (taken, None),
-            Err(failed @ ScanError::Unreadable { .. }) if catalog.records().next().is_none() => {
-                return Err(failed);
-            }
-            Err(failed) => (Taken::default(), Some(failed)),
+        let root = scan.root().to_owned();
+        let recall = || {
+            let untaken = Untaken::recall(&mut scan, cache);
+            let resumed =
+                untaken.published().and_then(|written| Publisher::resume(config, &written, Utc::now()));
+            (untaken, resumed)
         };
-        Ok(Self { watch, scan, catalog, taken, failed })
+        let (watch, (untaken, resumed)) = rayon::join(|| Watch::new(&root, config.watch), recall);
+        let mut catalog = Catalog::new(config.unpublished, config.topics.clone());
+        let taken = match resumed.map(|publisher| (publisher, scan.look(&Hint::everywhere()))) {
+            Some((publisher, Ok(changes))) if changes.is_empty() => {
+                return Ok(Self { watch, scan, catalog, found: Found::Nothing(publisher, untaken) });
+            }
+            Some((_, changes)) => untaken.take_in(changes, &mut scan, &mut catalog, Utc::now()),
+            None => untaken.read_all(&mut scan, &mut catalog, Utc::now()),
+        };
+        match taken {
+            Err(failed @ ScanError::Unreadable { .. }) if catalog.records().next().is_none() => Err(failed),
+            taken => Ok(Self { watch, scan, catalog, found: Found::Seeds(taken) }),
+        }
     }
 }
 
@@ -234,22 +254,83 @@ impl Daemon {
                 Err(RecvTimeoutError::Disconnected) => std::thread::sleep(LONGEST_WAIT),
             }
         };
-        let First { watch, scan, catalog, taken, failed } = first;
-        tell_read(&scan, &catalog, &taken, began);
+        let First { watch, scan, catalog, found } = first;
         let status = Arc::new(Status::new(catalog));
-        note_look(&status, &watch, failed.as_ref().or(scan.doubt()));
-        let publisher = Publisher::new(config.clone());
         let mirroring = Mirroring::begin(status.clone());
-        let mut daemon =
-            Self { watch, scan, status, publisher, mirroring, configs, watchdog, cache, remembering: None };
-        daemon.tell_where(&config);
-        let published = daemon.publish(&Touched::default());
-        daemon.conclude(published);
+        let (publisher, remembered, untaken, taken) = match found {
+            Found::Seeds(taken) => (Publisher::new(config.clone()), 0, None, Some(taken)),
+            Found::Nothing(publisher, untaken) => (publisher, 1, Some(untaken), None),
+        };
+        let remembering = None;
+        let mut daemon = Self {
+            watch,
+            scan,
+            status,
+            publisher,
+            mirroring,
+            configs,
+            watchdog,
+            cache,
+            remembering,
+            remembered,
+            untaken,
+        };
+        match taken {
+            Some(taken) => daemon.publish_first(taken, began),
+            None => {
+                daemon.status.condition().untaken = true;
+                note_look(&daemon.status, &daemon.watch, daemon.scan.doubt());
+                let took = began.elapsed().as_millis();
+                info!("nothing has changed since what was published last, which is served after {took} ms");
+            }
+        }
         daemon
+    }
+
+    /// Publishes the catalog for the first time.
+    fn publish_first(&mut self, taken: Result<Taken, ScanError>, began: Instant) {
+        let (taken, failed) = match taken {
+            Ok(taken) => (taken, None),
+            Err(failed) => (Taken::default(), Some(failed)),
+        };
+        tell_read(&self.scan, &self.status.catalog(), &taken, began);
+        note_look(&self.status, &self.watch, failed.as_ref().or(self.scan.doubt()));
+        self.tell_where(&self.publisher.current().load().config);
+        let published = self.publish(&Touched::default());
+        self.conclude(published);
+    }
+
+    /// Takes in what is remembered of seeds, and publishes it: the edition that is served, with its entries.
+    /// Whether the watch goes on.
+    fn take_in(&mut self, untaken: Untaken) -> bool {
+        let began = Instant::now();
+        let config = self.publisher.current().load().config.clone();
+        let mut catalog = Catalog::new(config.unpublished, config.topics.clone());
+        let mut taken = untaken.take_in(Ok(Vec::new()), &mut self.scan, &mut catalog, Utc::now());
+        // It was damaged, and the seeds cannot be read in its place: what is served is all that there is.
+        while let Err(failed) = &taken
+            && catalog.records().next().is_none()
+        {
+            note_look(&self.status, &self.watch, Some(failed));
+            if self.watch.next(LONGEST_WAIT).is_none() {
+                return false;
+            }
+            self.watchdog.alive();
+            taken = Untaken::default().read_all(&mut self.scan, &mut catalog, Utc::now());
+        }
+        self.status.change(|empty| *empty = catalog);
+        self.publish_first(taken, began);
+        self.status.condition().untaken = false;
+        true
     }
 
     /// Follows the seed directory and the clock until the watch is stopped.
     fn keep_up(mut self) {
+        if let Some(untaken) = self.untaken.take()
+            && !self.take_in(untaken)
+        {
+            return;
+        }
         self.remember();
         while self.follow() {}
         self.remember();
@@ -283,11 +364,18 @@ impl Daemon {
     fn remember(&mut self) {
         let Some(cache) = self.cache.clone() else { return };
         let failed = self.remembering.take().is_some_and(|writing| !writing.join().unwrap_or(false));
-        if self.scan.unremembered() == 0 && !failed {
+        let edition = self.publisher.current().load().number;
+        if self.scan.unremembered() == 0 && self.remembered == edition && !failed {
             return;
         }
         self.scan.note_remembered();
-        let (memory, rules) = (Memory::of(&self.scan, &self.status.catalog()), self.scan.rules().clone());
+        self.remembered = edition;
+        let memory = {
+            let catalog = self.status.catalog();
+            let published = self.publisher.last_edition(&catalog).unwrap_or_default();
+            Memory::of(&self.scan, &catalog).with_published(published)
+        };
+        let rules = self.scan.rules().clone();
         self.remembering = Some(std::thread::spawn(move || {
             let written = memory.write(&cache, &rules);
             if let Err(error) = &written {

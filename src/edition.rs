@@ -155,6 +155,8 @@ pub struct Edition {
     pub next_due: Option<Timestamp>,
     /// What archive documents are made of, and queries in addresses pick from.
     pub entries: Entries,
+    /// Whether the entries are there already: the last edition of another process comes without.
+    pub has_entries: bool,
     /// One more each time the entries may be others.
     pub generation: u64,
     /// Since when the entries are what they are.
@@ -173,6 +175,7 @@ impl Edition {
             departed: OrdMap::new(),
             next_due: None,
             entries: Entries::default(),
+            has_entries: true,
             generation: 0,
             since: SystemTime::UNIX_EPOCH,
         }

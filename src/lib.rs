@@ -24,6 +24,7 @@ pub mod render;
 pub mod coding;
 pub mod audience;
 pub mod edition;
+pub mod last_edition;
 pub mod archive;
 pub mod mirror;
 pub mod publish;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use rayon::prelude::*;
@@ -16,6 +17,7 @@ use crate::config::Config;
 use crate::edition::{Edition, Representation};
 use crate::entries::{Entries, Touched};
 use crate::feed::{self, About, LogicalFeed, Selection, Tally};
+use crate::last_edition;
 use crate::mirror::{self, Work};
 use crate::render::{self, Format, Publication, RenderError, html, opml};
 use crate::seed::{Packed, Record, Timestamp};
@@ -40,6 +42,8 @@ pub struct Publisher {
     /// How much a selection has, by its name.
     tallies: BTreeMap<Arc<str>, Tally>,
     unpacked: Unpacked,
+    /// Whether a feed could not be written since: what is served then is not what is made of the seeds.
+    failed: bool,
     /// Whether anything was published. Before, everything may have changed.
     begun: bool,
 }
@@ -128,8 +132,29 @@ impl Publisher {
             abouts: BTreeMap::new(),
             tallies: BTreeMap::new(),
             unpacked: Unpacked::new(),
+            failed: false,
             begun: false,
         }
+    }
+
+    /// A publisher that goes on from what [`Self::last_edition`] of another process wrote down, if that is what
+    /// it would publish of the same seeds.
+    pub fn resume(config: &Arc<Config>, written: &[u8], now: Timestamp) -> Option<Self> {
+        let publisher = Self::new(config.clone());
+        let topics = publisher.topics.iter().filter(|slug| has_feed(config, slug)).collect();
+        let edition = last_edition::read(written, config, &publisher.publication, &topics, now)?;
+        publisher.current.store(Arc::new(edition));
+        Some(publisher)
+    }
+
+    /// What is served, written down for the next process. None if that is not just what is made of the seeds.
+    pub fn last_edition(&self, catalog: &Catalog) -> Option<Vec<Bytes>> {
+        let entries = catalog.entries();
+        let bare =
+            self.topics.iter().filter(|slug| has_feed(&self.config, slug) && entries.count(Some(slug)) == 0);
+        let edition = self.current.load();
+        let is_made = self.begun && !self.failed;
+        is_made.then(|| last_edition::written(&edition, bare.cloned().collect(), catalog.now()))
     }
 
     /// The edition that is served, now and later.
@@ -173,6 +198,7 @@ impl Publisher {
         let mut work = Work { everything: first, ..Work::default() };
         if first || !touched.is_empty() {
             next.entries = entries.clone();
+            next.has_entries = true;
             next.generation += 1;
             next.since = now.max(before.since + Duration::from_secs(1));
         }
@@ -232,6 +258,7 @@ impl Publisher {
             }
         }
 
+        self.failed |= !failed.is_empty();
         // Without a change the number stays, though the time at which the next is due may not.
         if before.number == 0 || changed + removed > 0 || !touched.is_empty() {
             (next.number, next.published) = (next.number + 1, now);

@@ -330,6 +330,11 @@ impl Scan {
         self.known = known.into_iter().collect();
     }
 
+    /// Forgets all that was known of files.
+    pub fn forget(&mut self) {
+        self.known.clear();
+    }
+
     /// Of how many files something else is known than when it was last remembered.
     pub fn unremembered(&self) -> usize {
         self.unremembered

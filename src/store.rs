@@ -1,7 +1,8 @@
-//! What was read of the seeds, remembered over restarts, so that nothing is read twice.
+//! What was read of the seeds, remembered over restarts, so that nothing is read twice; and what was published
+//! of it, as whoever published it wrote it down.
 //!
-//! It is one file: it is written as a whole and read as a whole, and whatever is wrong with it, the
-//! seeds are all that is needed to make another. A database would pay for what is not asked of it.
+//! It is one file: it is written as a whole, what is in it is of one instant, and whatever is wrong with it,
+//! the seeds are all that is needed to make another. A database would pay for what is not asked of it.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
@@ -22,7 +23,7 @@ use crate::seed::{Change, Names, Packed, Reading, Rules, Timestamp};
 use crate::watch::Hint;
 
 /// How the file begins. The last byte is one more for each way of writing it.
-const MAGIC: &[u8; 8] = b"sower\0\0\x05";
+const MAGIC: &[u8; 8] = b"sower\0\0\x06";
 /// Seeds in a part of the file, each of which is read and written by one core.
 const PART: usize = 1024;
 /// How the name of a file ends until it has all its bytes.
@@ -30,35 +31,44 @@ const UNFINISHED: &str = ".unfinished";
 /// How old such a file is that nobody writes any more.
 const ABANDONED: Duration = Duration::from_secs(60 * 60);
 
-/// Where a part of the file is: what is remembered of its seeds, and then the texts of their records,
-/// one after the other.
+/// What the file ends with: where in it what is.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Contents {
+    parts: Vec<Part>,
+    published: Piece,
+}
+
+/// A part of the file: what is known of some files of the seed directory, and of those of them that are seeds
+/// what was read of them and then the texts of their records, one after the other.
 #[derive(Debug, Serialize, Deserialize)]
 struct Part {
+    files: Piece,
+    seeds: Piece,
+    texts: Piece,
+}
+
+/// A piece of the file.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Piece {
     at: u64,
-    seeds: usize,
-    texts: usize,
-    /// Of both.
+    length: usize,
     hash: u128,
 }
 
-/// What is remembered of one file of the seed directory.
+/// What is known of a file.
 #[derive(Debug, Serialize, Deserialize)]
 struct Remembered {
     path: Arc<str>,
     known: Known,
-    /// None if it is no seed.
-    seed: Option<Seed>,
 }
 
+/// What was read of a seed.
 #[derive(Debug, Serialize, Deserialize)]
 struct Seed {
     /// The record, and the length of its text.
     record: Option<(Packed, usize)>,
     faults: Vec<Fault>,
 }
-
-/// What is known of files, and what those of them hold that are seeds.
-type Recalled = (Vec<(Arc<str>, Known)>, Vec<(Arc<str>, Change)>);
 
 /// Where what was read of a seed directory is remembered: in the service's cache directory if there
 /// is one, else in the user's; none if there is neither.
@@ -79,52 +89,70 @@ fn fingerprint(rules: &Rules) -> u128 {
     xxh3_128(format!("{} {program:?} {rules:?}", env!("CARGO_PKG_VERSION")).as_bytes())
 }
 
-/// What is remembered of seeds, in the parts of the file. None if nothing is remembered that can be
-/// trusted.
-fn recall(file: &Path, rules: &Rules) -> Option<Vec<Recalled>> {
-    parts(file, rules)?.par_iter().map(|part| recall_part(file, part)).collect()
+/// What is remembered of a seed directory, of which nothing was read but where it is.
+#[derive(Debug)]
+struct Store {
+    file: PathBuf,
+    contents: Contents,
 }
 
-/// The parts of a file: what it ends with, the length and the hash of that last.
-fn parts(file: &Path, rules: &Rules) -> Option<Vec<Part>> {
-    let mut file = File::open(file).ok()?;
-    let head = read(&mut file, SeekFrom::Start(0), MAGIC.len() + 16)?;
-    if head != [&MAGIC[..], &fingerprint(rules).to_le_bytes()].concat() {
-        return None;
+impl Store {
+    /// What is remembered in a file. None if that is nothing which can be trusted.
+    fn open(path: &Path, rules: &Rules) -> Option<Self> {
+        let mut file = File::open(path).ok()?;
+        let head = read(&mut file, SeekFrom::Start(0), MAGIC.len() + 16)?;
+        if head != [&MAGIC[..], &fingerprint(rules).to_le_bytes()].concat() {
+            return None;
+        }
+        // The length and the hash of the contents come last.
+        let end = read(&mut file, SeekFrom::End(-24), 24)?;
+        let (length, hash) = end.split_first_chunk::<8>()?;
+        let length = u64::from_le_bytes(*length);
+        let from = SeekFrom::End(-i64::try_from(length).ok()?.checked_add(24)?);
+        let contents = read(&mut file, from, usize::try_from(length).ok()?)?;
+        let is_whole = xxh3_128(&contents).to_le_bytes() == hash;
+        let contents = is_whole.then(|| postcard::from_bytes(&contents).ok()).flatten()?;
+        Some(Self { file: path.to_owned(), contents })
     }
-    let end = read(&mut file, SeekFrom::End(-24), 24)?;
-    let (length, hash) = end.split_first_chunk::<8>()?;
-    let length = u64::from_le_bytes(*length);
-    let from = SeekFrom::End(-i64::try_from(length).ok()?.checked_add(24)?);
-    let parts = read(&mut file, from, usize::try_from(length).ok()?)?;
-    (xxh3_128(&parts).to_le_bytes() == hash).then(|| postcard::from_bytes(&parts).ok()).flatten()
-}
 
-fn recall_part(file: &Path, part: &Part) -> Option<Recalled> {
-    let mut file = File::open(file).ok()?;
-    let seeds = read(&mut file, SeekFrom::Start(part.at), part.seeds)?;
-    // The records hold on to parts of this.
-    let mut texts = Bytes::from(read(&mut file, SeekFrom::Current(0), part.texts)?);
-    if hash(&seeds, &texts) != part.hash {
-        return None;
+    /// What is known of files, in the parts of the store.
+    fn files(&self) -> Option<Vec<Vec<(Arc<str>, Known)>>> {
+        let files = |part: &Part| {
+            let files: Vec<Remembered> = postcard::from_bytes(&self.piece(&part.files)?).ok()?;
+            Some(files.into_iter().map(|Remembered { path, known }| (path, known)).collect())
+        };
+        self.contents.parts.par_iter().map(files).collect()
     }
-    let seeds: Vec<Remembered> = postcard::from_bytes(&seeds).ok()?;
-    // Names of this part alone: counters that all cores write to are slow.
-    let names = Names::default();
-    let (mut files, mut changes) = (Vec::with_capacity(seeds.len()), Vec::with_capacity(seeds.len()));
-    for Remembered { path, known, seed } in seeds {
-        let change = seed.map(|Seed { record, faults }| {
+
+    /// What those files hold that are seeds, whose paths these are.
+    fn seeds(&self, paths: Vec<Vec<Arc<str>>>) -> Option<Vec<(Arc<str>, Change)>> {
+        let parts = self.contents.parts.par_iter().zip(paths);
+        let seeds: Option<Vec<_>> = parts.map(|(part, paths)| self.seeds_of(part, paths)).collect();
+        Some(seeds?.into_iter().flatten().collect())
+    }
+
+    fn seeds_of(&self, part: &Part, paths: Vec<Arc<str>>) -> Option<Vec<(Arc<str>, Change)>> {
+        let seeds: Vec<Option<Seed>> = postcard::from_bytes(&self.piece(&part.seeds)?).ok()?;
+        // The records hold on to parts of this.
+        let mut texts = Bytes::from(self.piece(&part.texts)?);
+        // Names of this part alone: counters that all cores write to are slow.
+        let names = Names::default();
+        let change = |(path, seed): (Arc<str>, Option<Seed>)| {
+            let Seed { record, faults } = seed?;
             let record = record.map(|(record, length)| {
-                let mut record = record.with_rest(texts.split_to(length.min(texts.len())));
+                let mut record = record.at(path.clone(), texts.split_to(length.min(texts.len())));
                 record.share(&names);
                 Arc::new(record)
             });
-            Change::Read(Reading::Seed { record, faults })
-        });
-        files.push((path.clone(), known));
-        changes.extend(change.map(|change| (path, change)));
+            Some((path, Change::Read(Reading::Seed { record, faults })))
+        };
+        (paths.len() == seeds.len()).then(|| paths.into_iter().zip(seeds).filter_map(change).collect())
     }
-    Some((files, changes))
+
+    fn piece(&self, piece: &Piece) -> Option<Vec<u8>> {
+        let bytes = read(&mut File::open(&self.file).ok()?, SeekFrom::Start(piece.at), piece.length)?;
+        (xxh3_128(&bytes) == piece.hash).then_some(bytes)
+    }
 }
 
 /// As many bytes of a file as are asked for. None if it does not have them.
@@ -135,13 +163,6 @@ fn read(file: &mut File, from: SeekFrom, length: usize) -> Option<Vec<u8>> {
     let mut bytes = vec![0; length];
     file.read_exact(&mut bytes).ok()?;
     Some(bytes)
-}
-
-fn hash(seeds: &[u8], texts: &[u8]) -> u128 {
-    let mut hash = Xxh3::new();
-    hash.update(seeds);
-    hash.update(texts);
-    hash.digest128()
 }
 
 /// What reading every seed took.
@@ -155,31 +176,99 @@ pub struct Taken {
     pub passed_over: Vec<Arc<str>>,
 }
 
-/// Takes every seed into a catalog that is empty, reading only those that are not remembered as they
-/// are.
-///
-/// # Errors
-///
-/// The seed directory cannot be read.
-pub fn read_all(
+/// What is remembered of a seed directory, and not taken into a catalog yet.
+#[derive(Debug, Default)]
+pub struct Untaken {
+    store: Option<Store>,
+    /// The paths of the files in each part of the store.
+    paths: Vec<Vec<Arc<str>>>,
+}
+
+/// What a look found to have changed.
+type Changes = Vec<(Arc<str>, Change)>;
+
+impl Untaken {
+    /// What is remembered in a file, of which a scan takes up what is known of files. Nothing, if there is none
+    /// or it cannot be trusted.
+    pub fn recall(scan: &mut Scan, cache: Option<&Path>) -> Self {
+        let store = cache.and_then(|file| Store::open(file, scan.rules()));
+        let Some((files, store)) = store.and_then(|store| Some((store.files()?, store))) else {
+            return Self::default();
+        };
+        let path = |(path, _): &(Arc<str>, Known)| path.clone();
+        let paths = files.iter().map(|files| files.iter().map(path).collect()).collect();
+        scan.recall(files.into_iter().flatten());
+        Self { store: Some(store), paths }
+    }
+
+    /// What was published when all this was remembered, as [`Memory::with_published`] was given it.
+    pub fn published(&self) -> Option<Vec<u8>> {
+        let store = self.store.as_ref()?;
+        store.piece(&store.contents.published)
+    }
+
+    /// Takes every seed into a catalog that is empty, reading only those that are not remembered as they are.
+    ///
+    /// # Errors
+    ///
+    /// The seed directory cannot be read. The catalog has what is remembered.
+    pub fn read_all(
+        self,
+        scan: &mut Scan,
+        catalog: &mut Catalog,
+        now: Timestamp,
+    ) -> Result<Taken, ScanError> {
+        let _shown = progress::show(scan.progress());
+        // What nearly never is much is looked for while the rest is taken in.
+        let look = || scan.look(&Hint::everywhere());
+        let (changes, remembered) = rayon::join(look, || self.fill(catalog, now));
+        complete(remembered, changes, scan, catalog, now)
+    }
+
+    /// The same after a first look, which found these changes.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn take_in(
+        self,
+        changes: Result<Changes, ScanError>,
+        scan: &mut Scan,
+        catalog: &mut Catalog,
+        now: Timestamp,
+    ) -> Result<Taken, ScanError> {
+        let remembered = self.fill(catalog, now);
+        complete(remembered, changes, scan, catalog, now)
+    }
+
+    /// Fills a catalog with what is remembered of seeds, and tells of how many that is. None if it cannot be
+    /// trusted: then the catalog stays empty.
+    fn fill(self, catalog: &mut Catalog, now: Timestamp) -> Option<usize> {
+        let seeds = match self.store {
+            Some(store) => store.seeds(self.paths)?,
+            None => Vec::new(),
+        };
+        let remembered = seeds.len();
+        catalog.apply(seeds, now);
+        Some(remembered)
+    }
+}
+
+/// Takes what changed into a catalog that has so many seeds that were remembered; or all seeds, if those cannot
+/// be trusted.
+fn complete(
+    remembered: Option<usize>,
+    changes: Result<Changes, ScanError>,
     scan: &mut Scan,
     catalog: &mut Catalog,
-    cache: Option<&Path>,
     now: Timestamp,
 ) -> Result<Taken, ScanError> {
-    let _shown = progress::show(scan.progress());
-    let rules = scan.rules().clone();
-    let recalled = cache.and_then(|file| recall(file, &rules)).unwrap_or_default();
-    let (files, seeds): (Vec<_>, Vec<_>) = recalled.into_iter().unzip();
-    let remembered = seeds.iter().map(Vec::len).sum::<usize>();
-    // What nearly never is much is looked for while the rest is taken in.
-    let look = || {
-        scan.recall(files.into_iter().flatten());
-        scan.look(&Hint::everywhere())
+    let (changes, remembered) = if let Some(remembered) = remembered {
+        (changes?, remembered)
+    } else {
+        scan.forget();
+        (scan.look(&Hint::everywhere())?, 0)
     };
-    let take_in = || catalog.apply(seeds.into_iter().flatten().collect::<Vec<_>>(), now);
-    let (changes, _) = rayon::join(look, take_in);
-    let changes = changes?;
     let is_no_seed = |change: &Change| matches!(change, Change::Read(Reading::NotASeed));
     let no_seeds = changes.iter().filter(|(_, change)| is_no_seed(change));
     let passed_over = no_seeds.map(|(path, _)| path.clone()).collect();
@@ -194,7 +283,10 @@ pub fn read_all(
 
 /// What is to be remembered, at one instant.
 #[derive(Debug)]
-pub struct Memory(Vec<(Arc<str>, Known, Option<Held>)>);
+pub struct Memory {
+    files: Vec<(Arc<str>, Known, Option<Held>)>,
+    published: Vec<Bytes>,
+}
 
 /// A record and the faults of its seed.
 type Held = (Option<Arc<Packed>>, Vec<Fault>);
@@ -205,7 +297,13 @@ impl Memory {
     /// shown: a restart reads both.
     pub fn of(scan: &Scan, catalog: &Catalog) -> Self {
         let known = scan.remembered().filter(|(path, _)| !catalog.is_outdated(path));
-        Self(known.map(|(path, known)| (path.clone(), known.clone(), catalog.held_of(path))).collect())
+        let files = known.map(|(path, known)| (path.clone(), known.clone(), catalog.held_of(path))).collect();
+        Self { files, published: Vec::new() }
+    }
+
+    /// The same with what was published of it.
+    pub fn with_published(self, published: Vec<Bytes>) -> Self {
+        Self { published, ..self }
     }
 
     /// Writes it.
@@ -227,25 +325,45 @@ impl Memory {
     }
 
     fn write_to(&self, file: &Path, rules: &Rules) -> io::Result<()> {
-        let mut out = BufWriter::new(private(file)?);
-        out.write_all(MAGIC)?;
-        out.write_all(&fingerprint(rules).to_le_bytes())?;
-        let (mut at, mut parts) = (MAGIC.len() as u64 + 16, Vec::new());
+        let mut out = Pieces { out: BufWriter::new(private(file)?), at: MAGIC.len() as u64 + 16 };
+        out.out.write_all(MAGIC)?;
+        out.out.write_all(&fingerprint(rules).to_le_bytes())?;
+        let mut contents = Contents::default();
         // As many parts at once as there are cores, so that it takes little memory.
-        for some in self.0.chunks(PART * rayon::current_num_threads()) {
+        for some in self.files.chunks(PART * rayon::current_num_threads()) {
             let some: Result<Vec<_>, _> = some.par_chunks(PART).map(part).collect();
-            for (seeds, texts) in some.map_err(io::Error::other)? {
-                out.write_all(&seeds)?;
-                out.write_all(&texts)?;
-                parts.push(Part { at, seeds: seeds.len(), texts: texts.len(), hash: hash(&seeds, &texts) });
-                at += (seeds.len() + texts.len()) as u64;
+            for [files, seeds, texts] in some.map_err(io::Error::other)? {
+                let (files, seeds, texts) =
+                    (out.write(&[files.into()])?, out.write(&[seeds.into()])?, out.write(&[texts.into()])?);
+                contents.parts.push(Part { files, seeds, texts });
             }
         }
-        let parts = postcard::to_stdvec(&parts).map_err(io::Error::other)?;
-        out.write_all(&parts)?;
-        out.write_all(&(parts.len() as u64).to_le_bytes())?;
-        out.write_all(&xxh3_128(&parts).to_le_bytes())?;
+        contents.published = out.write(&self.published)?;
+        let contents = postcard::to_stdvec(&contents).map_err(io::Error::other)?;
+        let mut out = out.out;
+        out.write_all(&contents)?;
+        out.write_all(&(contents.len() as u64).to_le_bytes())?;
+        out.write_all(&xxh3_128(&contents).to_le_bytes())?;
         out.flush()
+    }
+}
+
+/// What writes a file piece by piece.
+struct Pieces<W> {
+    out: W,
+    at: u64,
+}
+
+impl<W: Write> Pieces<W> {
+    fn write(&mut self, bytes: &[Bytes]) -> io::Result<Piece> {
+        let (mut piece, mut hash) = (Piece { at: self.at, ..Piece::default() }, Xxh3::new());
+        for bytes in bytes {
+            self.out.write_all(bytes)?;
+            hash.update(bytes);
+            piece.length += bytes.len();
+        }
+        self.at += piece.length as u64;
+        Ok(Piece { hash: hash.digest128(), ..piece })
     }
 }
 
@@ -264,24 +382,22 @@ fn clear_away(file: &Path) {
     }
 }
 
-/// What is remembered of seeds, and the texts of their records.
-fn part(seeds: &[(Arc<str>, Known, Option<Held>)]) -> postcard::Result<(Vec<u8>, Vec<u8>)> {
+/// What is known of files, what was read of those that are seeds, and the texts of their records.
+fn part(files: &[(Arc<str>, Known, Option<Held>)]) -> postcard::Result<[Vec<u8>; 3]> {
     let mut texts = Vec::new();
-    let seeds: Vec<_> = seeds
-        .iter()
-        .map(|(path, known, held)| {
-            let seed = held.as_ref().map(|(record, faults)| {
-                let record = record.as_deref().map(|record| {
-                    texts.extend_from_slice(record.rest());
-                    (record, record.rest().len())
-                });
-                (record, faults)
-            });
-            (path, known, seed)
-        })
-        .collect();
     // Tuples are written as structures are.
-    Ok((postcard::to_stdvec(&seeds)?, texts))
+    let known: Vec<_> = files.iter().map(|(path, known, _)| (path, known)).collect();
+    let seeds = files.iter().map(|(.., held)| {
+        let (record, faults) = held.as_ref()?;
+        let record = record.as_deref().map(|record| {
+            texts.extend_from_slice(record.rest());
+            (record, record.rest().len())
+        });
+        Some((record, faults))
+    });
+    let seeds: Vec<_> = seeds.collect();
+    let (known, seeds) = (postcard::to_stdvec(&known)?, postcard::to_stdvec(&seeds)?);
+    Ok([known, seeds, texts])
 }
 
 /// What is unpublished is remembered, too, and nobody else's business.
@@ -325,12 +441,15 @@ mod tests {
             std::thread::sleep(Duration::from_millis(50));
             scan.look(&Hint::everywhere()).unwrap();
         }
-        Memory::of(&scan, &catalog).write(&store, &rules).unwrap();
+        let published = [&b"pub"[..], b"", b"lished"].map(Bytes::from_static).to_vec();
+        Memory::of(&scan, &catalog).with_published(published).write(&store, &rules).unwrap();
 
         let (mut scan, mut again) =
             (Scan::new(root, None, rules.clone()), Catalog::new(false, Arc::default()));
         let now = "2025-01-01T00:00:00Z".parse().unwrap();
-        let taken = read_all(&mut scan, &mut again, Some(&store), now).unwrap();
+        let untaken = Untaken::recall(&mut scan, Some(&store));
+        assert_eq!(untaken.published(), Some(b"published".to_vec()));
+        let taken = untaken.read_all(&mut scan, &mut again, now).unwrap();
         assert_eq!((taken.remembered, taken.read), (2, 0));
         assert!(again.records().eq(catalog.records()) && again.faults().eq(catalog.faults()));
         assert_eq!(again.census(), catalog.census());
@@ -359,7 +478,7 @@ mod tests {
         let store = directory.path().join("x.seeds");
         let (scan, catalog) = read(directory.path(), &rules);
         Memory::of(&scan, &catalog).write(&store, &rules).unwrap();
-        let recalled = |rules: &Rules| recall(&store, rules);
+        let recalled = |rules: &Rules| Store::open(&store, rules)?.files();
         assert!(recalled(&rules).is_some());
         assert!(recalled(&Rules { strict: true, ..rules.clone() }).is_none(), "other rules");
         for damage in [&b"sower"[..], b"", b"sower\0\0\x01", b"something else altogether, and longer"] {

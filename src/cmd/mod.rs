@@ -19,7 +19,7 @@ use crate::catalog::Catalog;
 use crate::config::{Config, ConfigError};
 use crate::scan::Scan;
 use crate::seed::{Rules, Texts};
-use crate::store;
+use crate::store::{self, Untaken};
 
 /// Runs what was typed. 0 is success, 1 is for faults.
 ///
@@ -61,7 +61,8 @@ fn scan(config: &Config, strict: bool, texts: Texts) -> Scan {
 /// back in one go.
 fn read_all(config: &Config, mut scan: Scan, cache: Option<&Path>) -> anyhow::Result<ManuallyDrop<Harvest>> {
     let mut catalog = Catalog::new(config.unpublished, config.topics.clone());
-    let taken = store::read_all(&mut scan, &mut catalog, cache, Utc::now())?;
+    let untaken = Untaken::recall(&mut scan, cache);
+    let taken = untaken.read_all(&mut scan, &mut catalog, Utc::now())?;
     Ok(ManuallyDrop::new(Harvest { scan, catalog, passed_over: taken.passed_over }))
 }
 

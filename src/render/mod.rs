@@ -115,6 +115,13 @@ impl Format {
     }
 }
 
+/// A media type, if it is one of those that anything published has.
+pub fn media_type(name: &str) -> Option<&'static str> {
+    let files = html::FILES.map(|(_, media_type, _)| media_type);
+    let formats = Format::ALL.map(Format::media_type);
+    formats.into_iter().chain(files).chain([opml::MEDIA_TYPE]).find(|known| *known == name)
+}
+
 /// The HTML that a feed shows of a record: the title once more if there is nothing else to show and
 /// nowhere to go, since RFC 4287 §4.1.2 wants one of the two.
 fn content(feed: &Feed, record: &Record) -> String {

@@ -30,6 +30,7 @@ pub use content::Content;
 pub use media::{Embed, Source, media_type};
 pub use packed::{Facets, Names, Packed};
 pub use record::{Action, Held, Hidden, Image, Provider, Record, Related, Standing, Topic};
+pub(crate) use time::seconds;
 pub use time::{Month, Timestamp};
 
 /// What reading depends on besides the file.

@@ -20,6 +20,7 @@ const MUCH_BESIDE_BODY: usize = 512;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Packed {
     /// The seed it was read from, relative to the seed directory.
+    #[serde(skip)]
     pub path: Arc<str>,
     /// What the entry is known by for ever: an IRI.
     pub id: Arc<str>,
@@ -203,9 +204,9 @@ impl Packed {
         &self.rest
     }
 
-    /// The same with what was written of it.
-    pub(crate) fn with_rest(self, rest: Bytes) -> Self {
-        Self { rest, ..self }
+    /// The same with where it was read from, and what was written of it.
+    pub(crate) fn at(self, path: Arc<str>, rest: Bytes) -> Self {
+        Self { path, rest, ..self }
     }
 
     /// Whether the record is shown at an instant. With `unpublished`, what its writer hides is

@@ -10,20 +10,17 @@ use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveDateTime, NaiveTime, Ti
 pub type Timestamp = DateTime<Utc>;
 
 /// Instants as seconds since 1970, for what machines keep.
-pub(super) mod seconds {
+pub(crate) mod seconds {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     use super::Timestamp;
 
     #[expect(clippy::ref_option, reason = "serde asks for a reference")]
-    pub(in crate::seed) fn serialize<S: Serializer>(
-        at: &Option<Timestamp>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
         at.map(|at| at.timestamp()).serialize(serializer)
     }
 
-    pub(in crate::seed) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<Timestamp>, D::Error> {
         let seconds = Option::<i64>::deserialize(deserializer)?;

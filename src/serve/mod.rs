@@ -19,7 +19,7 @@ mod route;
 mod tests;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
@@ -53,6 +53,10 @@ pub use listener::Listener;
 
 /// How long requests in flight may take to finish once serving stops.
 const DRAIN: Duration = Duration::from_secs(10);
+/// How long a reader waits for the entries of an edition that has none yet,
+const PATIENCE: Duration = Duration::from_secs(5);
+/// and how often is looked whether they are there.
+const A_MOMENT: Duration = Duration::from_millis(10);
 /// Most connections to the admin listener.
 const MOST_ADMINS: usize = 100;
 /// How many representations are coded at once: serving goes on beside it.
@@ -341,13 +345,31 @@ impl Site {
                 let answer = self.code(&page, coding, None, ask.now).await;
                 respond::in_place_of(&feed.url, feed.media_type, answer)
             }
-            Unmade::Wanted(edition, wanted) if ask.for_page && wanted.format() != Format::Html => {
+            Unmade::Wanted(edition, wanted) => {
+                let Some(edition) = self.with_entries(edition).await else {
+                    return self.other(respond::busy());
+                };
+                if !ask.for_page || wanted.format() == Format::Html {
+                    return self.make_wanted(&edition, &wanted, ask).await;
+                }
                 let url = wanted.url(&edition.config);
                 let answer = self.make_wanted(&edition, &wanted.page(), ask).await;
                 respond::in_place_of(&url, wanted.format().media_type(), answer)
             }
-            Unmade::Wanted(edition, wanted) => self.make_wanted(&edition, &wanted, ask).await,
         }
+    }
+
+    /// An edition, or one that has entries if that has none: right after the start, and not for long.
+    async fn with_entries(&self, mut edition: Arc<Edition>) -> Option<Arc<Edition>> {
+        let began = Instant::now();
+        while !edition.has_entries {
+            if began.elapsed() > PATIENCE {
+                return None;
+            }
+            tokio::time::sleep(A_MOMENT).await;
+            edition = self.current.load_full();
+        }
+        Some(edition)
     }
 
     async fn make_wanted(
