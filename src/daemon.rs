@@ -318,6 +318,9 @@ impl Daemon {
             self.watchdog.alive();
             taken = Untaken::default().read_all(&mut self.scan, &mut catalog, Utc::now());
         }
+        if taken.as_ref().is_ok_and(|taken| taken.read > 0) {
+            warn!("what is remembered of the seeds cannot be trusted: all of them were read anew");
+        }
         self.status.change(|empty| *empty = catalog);
         self.publish_first(taken, began);
         self.status.condition().untaken = false;

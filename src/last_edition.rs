@@ -126,3 +126,79 @@ pub fn read(
     }
     Some(edition)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn slugs(slugs: &[&str]) -> BTreeSet<Arc<str>> {
+        slugs.iter().map(|slug| Arc::from(*slug)).collect()
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_timestamp(1_700_000_000 + second, 0).unwrap()
+    }
+
+    fn edition(config: &Arc<Config>) -> Edition {
+        let mut edition = Edition { next_due: Some(at(60)), ..Edition::empty(config.clone()) };
+        for (path, media_type) in [
+            ("topics/a.atom", render::Format::Atom.media_type()),
+            ("topics/a/index.html", render::Format::Html.media_type()),
+            ("topics/机.atom", render::Format::Atom.media_type()),
+            ("feeds.opml", render::opml::MEDIA_TYPE),
+        ] {
+            let (body, url) = (path.repeat(9).into(), format!("https://a.example/{path}"));
+            let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(1_600_000_000);
+            let mut representation = Representation::new(body, media_type, url, modified, config.max_age);
+            representation.page = path.ends_with(".atom").then(|| "topics/a/index.html".to_owned());
+            edition.put(&path.into(), Arc::new(representation));
+        }
+        edition
+    }
+
+    #[test]
+    fn what_is_written_is_read_if_it_would_be_made_again() {
+        let config = Arc::new(Config::sample(""));
+        let publication = Publication::new(&config);
+        let edition = edition(&config);
+        let written = written(&edition, slugs(&["机"]), at(0)).concat();
+        let read_with = |config: &Arc<Config>, topics: &[&str], second| {
+            let topics = slugs(topics);
+            read(&written, config, &publication, &topics.iter().collect(), at(second))
+        };
+        let again = read_with(&config, &["机"], 0).unwrap();
+        assert!(!again.has_entries && again.number == 1);
+        assert_eq!((again.documents_hash, again.next_due), (edition.documents_hash, edition.next_due));
+        for (path, was) in &edition.representations {
+            let is = &again.representations[path];
+            assert_eq!((&is.body, is.media_type, &is.url), (&was.body, was.media_type, &was.url));
+            assert_eq!((is.last_modified, is.max_age, &is.page), (was.last_modified, was.max_age, &was.page));
+            assert_eq!(is.policy.is_some(), is.is_page());
+        }
+        let other = Arc::new(Config::sample("title: Another"));
+        for (config, topics, second, is_read) in [
+            (&config, &["机"][..], 59, true),
+            (&config, &["机", "a"], 59, true),
+            (&other, &["机"], 0, false),
+            (&config, &["机"], 60, false),
+            (&config, &["机"], -1, false),
+            (&config, &[], 0, false),
+            (&config, &["机", "b"], 0, false),
+        ] {
+            let read = read_with(config, topics, second);
+            assert_eq!(read.is_some(), is_read, "{} {topics:?} {second}", config.title);
+        }
+    }
+
+    #[test]
+    fn what_is_cut_short_is_not_read() {
+        let config = Arc::new(Config::sample(""));
+        let publication = Publication::new(&config);
+        let written = written(&edition(&config), BTreeSet::new(), at(0)).concat();
+        let read = |bytes: &[u8]| read(bytes, &config, &publication, &BTreeSet::new(), at(0));
+        assert!(read(&written).is_some());
+        assert!((0..written.len()).all(|end| read(&written[..end]).is_none()));
+        assert!(read(&[0xff; 64]).is_none());
+    }
+}

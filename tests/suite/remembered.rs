@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use crate::cold::{Tree, files};
-use crate::support::{Workspace, dated, eventually, same, seed};
+use crate::serving::{Served, text};
+use crate::support::{Connection, Workspace, dated, eventually, same, seed, titles};
 
 /// Builds into a directory of its own, and tells what is there then.
 fn build(work: &Workspace, name: &str, arguments: &[&str]) -> Tree {
@@ -131,4 +132,133 @@ fn what_was_read_under_another_configuration_is_read_anew() {
         let has_tagged = cold.contains_key("topics/moss.atom") || cold.contains_key("topics/posts.atom");
         assert_eq!(has_tagged, !matches!(name, "none" | "permalink"), "{name}");
     }
+}
+
+/// Serves over what is remembered in a cache of its own.
+fn serve(work: &Workspace, flags: &[&str]) -> Served {
+    let cache = work.path().join("cache");
+    Served::start(work, flags, &[("XDG_CACHE_HOME", cache.to_str().unwrap())])
+}
+
+/// Whether a log says that what was published last was there at once.
+fn resumed(log: &str) -> bool {
+    log.contains("nothing has changed since what was published last")
+}
+
+/// Serves until what is served can be served at once by the next.
+fn serve_until_settled(work: &Workspace, flags: &[&str]) {
+    eventually("what was published is remembered, and nobody writes to the seeds", || {
+        let served = serve(work, flags);
+        served.get("/all.atom");
+        resumed(&served.stop().1)
+    });
+}
+
+/// Everything that is served, an archive document and a selection among it, as soon as it is; and since when
+/// it is what it is.
+fn told(served: &Served, paths: &[&str]) -> Vec<(u16, String, String, Vec<u8>)> {
+    let mut connection = Connection::to_socket(&served.socket);
+    let tell = |path: &&str| {
+        let answer = connection.request("GET", path, &[]);
+        let [tag, date] = ["etag", "last-modified"].map(|name| answer.field(name).to_owned());
+        (answer.status, tag, date, answer.body)
+    };
+    paths.iter().map(tell).collect()
+}
+
+#[test]
+fn what_was_published_last_is_there_at_once_and_is_what_is_made_of_the_seeds() {
+    let work = sown();
+    let paths = [
+        "/all.atom?topic=topic-1",
+        "/all/2024-01.json",
+        "/",
+        "/all",
+        "/all.rss",
+        "/topics/topic-2.json",
+        "/topics/one",
+        "/feeds.opml",
+        "/nothing",
+    ];
+    for flags in [&["--entries", "3"][..], &["--entries", "3", "--feeds", "off"]] {
+        serve_until_settled(&work, flags);
+        let served = serve(&work, flags);
+        let at_once = told(&served, &paths);
+        eventually("it is ready", || served.admin("/readyz").status == 200);
+        let ready = text(&served.admin("/readyz"));
+        assert!(ready.starts_with("ready: edition 1 ("), "{ready}");
+        let later = told(&served, &paths);
+        let shows_new = || titles(&served.get("/topics/topic-1.atom").body).contains(&"New".to_owned());
+        work.write("new.md", seed("New", "Topic 1", "date: 2024-06-01\n"));
+        eventually("changes are followed", shows_new);
+        work.remove("new.md");
+        eventually("changes are followed", || !shows_new());
+        let log = served.stop().1;
+        assert!(resumed(&log) && log.contains("24 seeds"), "{log}");
+        let cold = serve(&work, &[flags, &["--no-cache"]].concat());
+        let made = told(&cold, &paths);
+        cold.stop();
+        let statuses: Vec<_> = made.iter().map(|(status, ..)| *status).collect();
+        assert_eq!(statuses, [200, 200, 200, 200, 200, 200, 200, 200, 404]);
+        assert_eq!(at_once, later);
+        for (path, (at_once, made)) in paths.iter().zip(at_once.iter().zip(&made)) {
+            assert_eq!((at_once.0, &at_once.1, &at_once.3), (made.0, &made.1, &made.3), "{path}");
+        }
+    }
+}
+
+#[test]
+fn what_changed_while_nothing_was_served_is_never_served_as_it_was() {
+    let work = sown();
+    let flags = ["--feeds", "off"];
+    let settings = work.path().join("sower.yaml");
+    let changes: [(&dyn Fn(), &[&str]); 7] = [
+        (&|| work.write("0/0.md", dated("Number 0, mended", "[Topic 0]")), &[]),
+        (&|| work.write("0/0.md", seed("Number 0", "Topic 0", "date: 2024-01-01\ndraft: true\n")), &[]),
+        (&|| work.remove("1/1.md"), &[]),
+        (&|| work.write("2/2.md", "---\ntitle: [\n---\n"), &[]),
+        (&|| work.rename("3", "moved"), &[]),
+        (&|| fs::write(&settings, "title: Another\n").unwrap(), &[]),
+        (&|| {}, &["--entries", "3"]),
+    ];
+    for (step, (change, more)) in changes.into_iter().enumerate() {
+        serve_until_settled(&work, &flags);
+        change();
+        let flags = [&flags[..], more].concat();
+        let served = serve(&work, &flags);
+        let first = served.get("/all.atom").body;
+        let log = served.stop().1;
+        let cold = serve(&work, &[&flags[..], &["--no-cache"]].concat());
+        assert_eq!(first, cold.get("/all.atom").body, "{step}");
+        cold.stop();
+        assert!(!resumed(&log), "{step}: {log}");
+    }
+}
+
+#[test]
+fn what_is_remembered_of_seeds_and_damaged_is_read_anew_while_what_was_published_is_served() {
+    let work = sown();
+    serve_until_settled(&work, &[]);
+    let file = cached(&work).unwrap();
+    let whole = fs::read(&file).unwrap();
+    let cold = serve(&work, &["--no-cache"]);
+    let expected = cold.get("/all.atom").body;
+    cold.stop();
+    let mut served_at_once = 0;
+    // Most of it is documents, and the seeds stand before them.
+    let of_seeds =
+        whole.windows(6).enumerate().filter(|(_, bytes)| bytes == b"Number").map(|(at, _)| at).take(6);
+    for at in of_seeds.chain((0..whole.len()).step_by(whole.len() / 12)) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0x10;
+        fs::write(&file, damaged).unwrap();
+        let served = serve(&work, &[]);
+        assert_eq!(served.get("/all.atom").body, expected);
+        eventually("it is ready", || served.admin("/readyz").status == 200);
+        assert_eq!(served.get("/all.atom").body, expected);
+        let log = served.stop().1;
+        assert!(log.contains("24 seeds"), "{log}");
+        served_at_once += usize::from(resumed(&log) && log.contains("cannot be trusted"));
+    }
+    assert!(served_at_once >= 6, "{served_at_once}");
 }
