@@ -24,10 +24,15 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// So many files were found.
-    pub fn found(&self, files: usize) {
+    /// A look begins.
+    pub fn begin(&self) {
         self.looked.store(0, Relaxed);
-        self.found.store(files, Relaxed);
+        self.found.store(0, Relaxed);
+    }
+
+    /// So many more files were found.
+    pub fn found(&self, files: usize) {
+        self.found.fetch_add(files, Relaxed);
     }
 
     /// So many more of them were looked at.

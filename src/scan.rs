@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata};
 use std::io::{self, Read};
 use std::path::{Component, MAIN_SEPARATOR, Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use rayon::prelude::*;
@@ -161,6 +161,9 @@ enum Looked {
     Read(Option<Known>, Option<Change>),
 }
 
+/// What became of what was found at a path.
+type Seen = (Arc<str>, Looked);
+
 impl Scan {
     /// The directory, before the first look. Nothing is read below `except`.
     pub fn new(root: &Path, except: Option<&Path>, rules: Rules) -> Self {
@@ -220,21 +223,7 @@ impl Scan {
         let root_was = self.identity()?;
         let root = BTreeSet::from([self.root.clone()]);
         let places = if hint.everywhere { &root } else { &hint.paths };
-        let found: io::Result<Vec<_>> = places.iter().map(|place| self.walk(place)).collect();
-        let mut found: Vec<_> =
-            found.map_err(|cause| self.unreadable(cause))?.into_iter().flatten().collect();
-        if places.len() > 1 {
-            found.sort_by(|a, b| a.file.as_os_str().cmp(b.file.as_os_str()));
-            found.dedup_by(|a, b| a.file == b.file);
-        }
-        let mut unsure = Vec::new();
-        for found in found.iter().filter(|found| found.unreadable.is_some()) {
-            unsure.extend(self.key(&found.file));
-        }
-        self.progress.found(found.len());
-        let looked =
-            found.into_par_iter().chunks(AT_ONCE).flat_map_iter(|found| self.look_at_all(found, hint));
-        let mut looked: Vec<_> = looked.collect();
+        let (mut looked, unsure) = self.look_below(places, hint).map_err(|cause| self.unreadable(cause))?;
         let is_exhausted = |(_, looked): &(_, Looked)| matches!(looked, Looked::Exhausted(_));
         if let Some(place) = looked.iter().position(is_exhausted)
             && let (_, Looked::Exhausted(cause)) = looked.swap_remove(place)
@@ -374,12 +363,50 @@ impl Scan {
         Some(key(path.strip_prefix(&self.root).ok()?))
     }
 
-    /// Finds what may be a seed at or below a path.
-    fn walk(&self, place: &Path) -> io::Result<Vec<Found>> {
-        let Ok(relative) = place.strip_prefix(&self.root) else { return Ok(Vec::new()) };
+    /// Looks at what may be seeds at or below places, on all cores, while more is found. Tells of which paths it
+    /// is not known what lies there, too.
+    fn look_below(&self, places: &BTreeSet<PathBuf>, hint: &Hint) -> io::Result<(Vec<Seen>, Vec<Arc<str>>)> {
+        self.progress.begin();
+        let (looked, mut unsure) = (Mutex::new(Vec::new()), Vec::new());
+        let walked = rayon::in_place_scope(|scope| {
+            let (looked, mut batch) = (&looked, Vec::new());
+            let look = |batch: Vec<Found>| {
+                self.progress.found(batch.len());
+                scope.spawn(move |_| {
+                    let batch = self.look_at_all(batch, hint);
+                    looked.lock().unwrap_or_else(PoisonError::into_inner).push(batch);
+                });
+            };
+            let mut walked: Option<&Path> = None;
+            for place in places {
+                // They are sorted, so that what lies below a place comes right after it.
+                if walked.is_some_and(|walked| place.starts_with(walked)) {
+                    continue;
+                }
+                walked = Some(place);
+                self.walk(place, |found| {
+                    if found.unreadable.is_some() {
+                        unsure.extend(self.key(&found.file));
+                    }
+                    batch.push(found);
+                    if batch.len() == AT_ONCE {
+                        look(std::mem::take(&mut batch));
+                    }
+                })?;
+            }
+            look(batch);
+            Ok(())
+        });
+        let looked = looked.into_inner().unwrap_or_else(PoisonError::into_inner);
+        walked.map(|()| (looked.into_iter().flatten().collect(), unsure))
+    }
+
+    /// Finds what may be seeds at or below a path.
+    fn walk(&self, place: &Path, mut take: impl FnMut(Found)) -> io::Result<()> {
+        let Ok(relative) = place.strip_prefix(&self.root) else { return Ok(()) };
         if self.except.as_deref().is_some_and(|except| place.starts_with(except)) || has_hidden_part(relative)
         {
-            return Ok(Vec::new());
+            return Ok(());
         }
         // Of what links lead back to, the walk itself knows only what lies at the place or below it.
         let mut above: Vec<Identity> = Vec::new();
@@ -387,7 +414,8 @@ impl Scan {
         for &way in way.iter().rev() {
             let Ok(there) = identity(way) else { break };
             if leads_back(&there, &above) {
-                return Ok(vec![Found { file: way.to_owned(), unreadable: Some(LOOPS.to_owned()) }]);
+                take(Found { file: way.to_owned(), unreadable: Some(LOOPS.to_owned()) });
+                return Ok(());
             }
             above.push(there);
         }
@@ -395,20 +423,19 @@ impl Scan {
             let hidden = entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".");
             !hidden && Some(entry.path()) != self.except.as_deref()
         });
-        let mut found = Vec::new();
         while let Some(entry) = walk.next() {
             match entry {
                 Ok(entry) if entry.file_type().is_dir() => {
                     let is_above = || identity(entry.path()).is_ok_and(|there| leads_back(&there, &above));
                     if entry.path_is_symlink() && is_above() {
                         walk.skip_current_dir();
-                        found.push(Found { file: entry.into_path(), unreadable: Some(LOOPS.to_owned()) });
+                        take(Found { file: entry.into_path(), unreadable: Some(LOOPS.to_owned()) });
                     }
                 }
                 Ok(entry) => {
                     let name = entry.file_name().to_string_lossy();
                     if entry.file_type().is_file() && seed::is_seed_name(&name) {
-                        found.push(Found { file: entry.into_path(), unreadable: None });
+                        take(Found { file: entry.into_path(), unreadable: None });
                     }
                 }
                 Err(error) if error.io_error().is_some_and(is_missing) => {}
@@ -420,14 +447,14 @@ impl Scan {
                 }
                 Err(error) => {
                     let file = error.path().unwrap_or(place).to_owned();
-                    found.push(Found { file, unreadable: Some(reason(&error)) });
+                    take(Found { file, unreadable: Some(reason(&error)) });
                 }
             }
         }
-        Ok(found)
+        Ok(())
     }
 
-    fn look_at_all(&self, found: Vec<Found>, hint: &Hint) -> Vec<(Arc<str>, Looked)> {
+    fn look_at_all(&self, found: Vec<Found>, hint: &Hint) -> Vec<Seen> {
         let files = found.len();
         let looked = found.into_iter().filter_map(|found| self.look_at(found, hint));
         let mut looked: Vec<_> = looked.collect();
@@ -439,9 +466,7 @@ impl Scan {
             _ => None,
         });
         let mut read: Vec<_> = read.collect();
-        for record in &mut read {
-            record.share(&self.names);
-        }
+        self.names.share(&mut read);
         // Later each may be replaced by itself, and one that stays would keep the memory of all.
         if self.known.is_empty() && self.rules.texts != Texts::LeftOut {
             Packed::hold_together(&mut read);
@@ -451,7 +476,7 @@ impl Scan {
     }
 
     /// Looks at a file. It is read if its stamp is another, or if it is named, whatever its times say.
-    fn look_at(&self, found: Found, hint: &Hint) -> Option<(Arc<str>, Looked)> {
+    fn look_at(&self, found: Found, hint: &Hint) -> Option<Seen> {
         let Found { file, mut unreadable } = found;
         let relative = file.strip_prefix(&self.root).ok()?;
         if relative.to_str().is_none() {
@@ -544,9 +569,12 @@ fn content(file: &Path, largest: u64) -> io::Result<Content> {
     let read = || {
         let file = fs::File::open(file)?;
         let (now, meta) = (SystemTime::now(), file.metadata()?);
+        // A file that grows meanwhile has another stamp then. Of some that are made up as they are read, the
+        // system says that they are empty.
+        let length = if meta.len() == 0 { largest + 1 } else { meta.len().min(largest + 1) };
         let mut bytes = Vec::new();
-        bytes.try_reserve_exact(usize::try_from(meta.len().min(largest)).unwrap_or_default() + 1)?;
-        file.take(largest + 1).read_to_end(&mut bytes)?;
+        bytes.try_reserve_exact(usize::try_from(meta.len().min(length)).unwrap_or_default())?;
+        file.take(length).read_to_end(&mut bytes)?;
         Ok(Content::Bytes(bytes, Stamp::of(&meta).settled(now)))
     };
     read().or_else(|error: io::Error| match error {

@@ -132,21 +132,23 @@ impl Store {
     }
 
     fn seeds_of(&self, part: &Part, paths: Vec<Arc<str>>) -> Option<Vec<(Arc<str>, Change)>> {
-        let seeds: Vec<Option<Seed>> = postcard::from_bytes(&self.piece(&part.seeds)?).ok()?;
+        let mut seeds: Vec<Option<Seed>> = postcard::from_bytes(&self.piece(&part.seeds)?).ok()?;
+        if paths.len() != seeds.len() {
+            return None;
+        }
+        let records = seeds.iter_mut().flatten().filter_map(|seed| Some(&mut seed.record.as_mut()?.0));
+        // Names of this part alone: counters that all cores write to are slow.
+        Names::default().share(&mut records.collect::<Vec<_>>());
         // The records hold on to parts of this.
         let mut texts = Bytes::from(self.piece(&part.texts)?);
-        // Names of this part alone: counters that all cores write to are slow.
-        let names = Names::default();
         let change = |(path, seed): (Arc<str>, Option<Seed>)| {
             let Seed { record, faults } = seed?;
             let record = record.map(|(record, length)| {
-                let mut record = record.at(path.clone(), texts.split_to(length.min(texts.len())));
-                record.share(&names);
-                Arc::new(record)
+                Arc::new(record.at(path.clone(), texts.split_to(length.min(texts.len()))))
             });
             Some((path, Change::Read(Reading::Seed { record, faults })))
         };
-        (paths.len() == seeds.len()).then(|| paths.into_iter().zip(seeds).filter_map(change).collect())
+        Some(paths.into_iter().zip(seeds).filter_map(change).collect())
     }
 
     fn piece(&self, piece: &Piece) -> Option<Vec<u8>> {

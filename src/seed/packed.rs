@@ -59,15 +59,28 @@ pub struct Packed {
 pub struct Names(RwLock<HashSet<Arc<str>>>);
 
 impl Names {
-    fn share(&self, text: &mut Arc<str>) {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(text).cloned();
-        *text = known.unwrap_or_else(|| {
-            let mut names = self.0.write().unwrap_or_else(PoisonError::into_inner);
-            names.get(text).cloned().unwrap_or_else(|| {
-                names.insert(text.clone());
-                text.clone()
-            })
-        });
+    /// Has records hold these texts in common with each other, and with those before them.
+    pub fn share(&self, records: &mut [&mut Packed]) {
+        // Locked once for all of them: nearly always every text is known.
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let mut is_new = false;
+        for text in records.iter_mut().flat_map(|record| record.common()) {
+            match known.get(text) {
+                Some(known) => text.clone_from(known),
+                None => is_new = true,
+            }
+        }
+        drop(known);
+        if !is_new {
+            return;
+        }
+        let mut names = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        for text in records.iter_mut().flat_map(|record| record.common()) {
+            match names.get(text) {
+                Some(known) => text.clone_from(known),
+                None => drop(names.insert(text.clone())),
+            }
+        }
     }
 
     /// Forgets what nobody holds any more.
@@ -175,16 +188,12 @@ impl Packed {
         !self.rest.is_empty()
     }
 
-    /// Takes what it shares with others from those that are there already.
-    pub fn share(&mut self, names: &Names) {
-        for topic in Arc::get_mut(&mut self.topics).into_iter().flatten() {
-            names.share(&mut topic.slug);
-            names.share(&mut topic.name);
-        }
+    /// The texts that it may have in common with other records.
+    fn common(&mut self) -> impl Iterator<Item = &mut Arc<str>> {
+        let topics = Arc::get_mut(&mut self.topics).into_iter().flatten();
         let Facets { kind, category, host, provider } = &mut self.facets;
-        for text in [kind, category, host, provider, &mut self.language].into_iter().flatten() {
-            names.share(text);
-        }
+        let others = [kind, category, host, provider, &mut self.language];
+        topics.flat_map(|topic| [&mut topic.slug, &mut topic.name]).chain(others.into_iter().flatten())
     }
 
     /// Has records hold their texts as parts of one piece of memory, with no gaps between them.
