@@ -62,15 +62,16 @@ impl Head {
 impl Representation {
     /// A representation of these bytes.
     pub fn new(
-        body: Vec<u8>,
+        body: impl Into<Bytes>,
         media_type: &'static str,
         url: String,
         last_modified: SystemTime,
         max_age: Duration,
     ) -> Self {
+        let body = body.into();
         let hash = xxh3_128(&body);
         Self {
-            body: Bytes::from(body),
+            body,
             media_type,
             last_modified: whole_seconds(last_modified),
             url,

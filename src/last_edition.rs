@@ -74,7 +74,7 @@ pub fn written(edition: &Edition, bare: BTreeSet<Arc<str>>, from: Timestamp) -> 
 /// The edition that was written down, without its entries, if it is the one that is made of the same seeds now.
 /// `topics` are the slugs of the topics that have a feed whether they have an entry or not.
 pub fn read(
-    written: &[u8],
+    written: &Bytes,
     config: &Arc<Config>,
     publication: &Publication,
     topics: &BTreeSet<&Arc<str>>,
@@ -82,17 +82,20 @@ pub fn read(
 ) -> Option<Edition> {
     let (length, rest) = written.split_first_chunk::<8>()?;
     let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
-    let (head, mut bodies) = rest.split_at_checked(length)?;
+    let (head, bodies) = rest.split_at_checked(length)?;
     let Head { config: made_with, from, until, bare, documents } = postcard::from_bytes(head).ok()?;
+    let mut bodies = written.slice_ref(bodies);
     let is_now = from.is_some_and(|from| from <= now) && until.is_none_or(|until| now < until);
     if made_with != fingerprint(config) || !is_now {
         return None;
     }
     let mut found = Vec::with_capacity(documents.len());
     for document in documents {
-        let (body, rest) = bodies.split_at_checked(document.length)?;
+        if document.length > bodies.len() {
+            return None;
+        }
+        let body = bodies.split_to(document.length);
         found.push((document, body));
-        bodies = rest;
     }
     let has_feed = |slug: &str| {
         let path =
@@ -106,9 +109,7 @@ pub fn read(
     let representations = found.into_par_iter().map(|(document, body)| {
         let Document { path, media_type, url, last_modified, page, .. } = document;
         let media_type = render::media_type(&media_type)?;
-        // Bytes of its own: later each is replaced by itself.
-        let mut representation =
-            Representation::new(body.to_vec(), media_type, url, last_modified, config.max_age);
+        let mut representation = Representation::new(body, media_type, url, last_modified, config.max_age);
         representation.policy = representation.is_page().then(|| publication.policy.clone());
         representation.page = page;
         Some((path, Arc::new(representation)))
@@ -148,7 +149,7 @@ mod tests {
             ("topics/机.atom", render::Format::Atom.media_type()),
             ("feeds.opml", render::opml::MEDIA_TYPE),
         ] {
-            let (body, url) = (path.repeat(9).into(), format!("https://a.example/{path}"));
+            let (body, url) = (path.repeat(9), format!("https://a.example/{path}"));
             let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(1_600_000_000);
             let mut representation = Representation::new(body, media_type, url, modified, config.max_age);
             representation.page = path.ends_with(".atom").then(|| "topics/a/index.html".to_owned());
@@ -162,7 +163,7 @@ mod tests {
         let config = Arc::new(Config::sample(""));
         let publication = Publication::new(&config);
         let edition = edition(&config);
-        let written = written(&edition, slugs(&["机"]), at(0)).concat();
+        let written = Bytes::from(written(&edition, slugs(&["机"]), at(0)).concat());
         let read_with = |config: &Arc<Config>, topics: &[&str], second| {
             let topics = slugs(topics);
             read(&written, config, &publication, &topics.iter().collect(), at(second))
@@ -196,7 +197,9 @@ mod tests {
         let config = Arc::new(Config::sample(""));
         let publication = Publication::new(&config);
         let written = written(&edition(&config), BTreeSet::new(), at(0)).concat();
-        let read = |bytes: &[u8]| read(bytes, &config, &publication, &BTreeSet::new(), at(0));
+        let read = |bytes: &[u8]| {
+            read(&Bytes::copy_from_slice(bytes), &config, &publication, &BTreeSet::new(), at(0))
+        };
         assert!(read(&written).is_some());
         assert!((0..written.len()).all(|end| read(&written[..end]).is_none()));
         assert!(read(&[0xff; 64]).is_none());

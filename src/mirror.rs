@@ -566,8 +566,9 @@ mod tests {
 
     fn edition(feeds: &[(&str, &str)]) -> Edition {
         let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-        let representation =
-            |body: &str| Arc::new(Representation::new(body.into(), "a/b", String::new(), at, Duration::ZERO));
+        let representation = |body: &str| {
+            Arc::new(Representation::new(body.to_owned(), "a/b", String::new(), at, Duration::ZERO))
+        };
         let mut edition = Edition::empty(Arc::new(Config::sample("")));
         for (path, body) in feeds {
             edition.put(&(*path).into(), representation(body));

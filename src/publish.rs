@@ -139,7 +139,7 @@ impl Publisher {
 
     /// A publisher that goes on from what [`Self::last_edition`] of another process wrote down, if that is what
     /// it would publish of the same seeds.
-    pub fn resume(config: &Arc<Config>, written: &[u8], now: Timestamp) -> Option<Self> {
+    pub fn resume(config: &Arc<Config>, written: &Bytes, now: Timestamp) -> Option<Self> {
         let publisher = Self::new(config.clone());
         let topics = publisher.topics.iter().filter(|slug| has_feed(config, slug)).collect();
         let edition = last_edition::read(written, config, &publisher.publication, &topics, now)?;
@@ -230,7 +230,8 @@ impl Publisher {
             };
             let same = old.as_ref().filter(|old| old.body == body);
             let max_age = self.config.max_age;
-            if same.is_some_and(|old| old.max_age == max_age && old.url == url) {
+            // The bytes of an edition that was read are one piece of memory, to be given back as a whole.
+            if before.has_entries && same.is_some_and(|old| old.max_age == max_age && old.url == url) {
                 continue;
             }
             changed += usize::from(same.is_none());

@@ -204,9 +204,9 @@ impl Untaken {
     }
 
     /// What was published when all this was remembered, as [`Memory::with_published`] was given it.
-    pub fn published(&self) -> Option<Vec<u8>> {
+    pub fn published(&self) -> Option<Bytes> {
         let store = self.store.as_ref()?;
-        store.piece(&store.contents.published)
+        store.piece(&store.contents.published).map(Bytes::from)
     }
 
     /// Takes every seed into a catalog that is empty, reading only those that are not remembered as they are.
@@ -450,7 +450,7 @@ mod tests {
             (Scan::new(root, None, rules.clone()), Catalog::new(false, Arc::default()));
         let now = "2025-01-01T00:00:00Z".parse().unwrap();
         let untaken = Untaken::recall(&mut scan, Some(&store));
-        assert_eq!(untaken.published(), Some(b"published".to_vec()));
+        assert_eq!(untaken.published(), Some(Bytes::from_static(b"published")));
         let taken = untaken.read_all(&mut scan, &mut again, now).unwrap();
         assert_eq!((taken.remembered, taken.read), (2, 0));
         assert!(again.records().eq(catalog.records()) && again.faults().eq(catalog.faults()));
