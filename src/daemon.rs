@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::entries::Touched;
 use crate::fault::{Fault, Severity};
 use crate::mirroring::Mirroring;
+use crate::progress;
 use crate::publish::{Published, Publisher};
 use crate::render::Format;
 use crate::report;
@@ -197,7 +198,7 @@ enum Found {
     Seeds(Result<Taken, ScanError>),
     /// That nothing changed since an edition was published, which is served at once. What is remembered of the
     /// seeds is still to be taken in.
-    Nothing(Publisher, Untaken),
+    Nothing(Box<Publisher>, Untaken),
 }
 
 impl First {
@@ -214,11 +215,21 @@ impl First {
         };
         let (watch, (untaken, resumed)) = rayon::join(|| Watch::new(&root, config.watch), recall);
         let mut catalog = Catalog::new(config.unpublished, config.topics.clone());
-        let taken = match resumed.map(|publisher| (publisher, scan.look(&Hint::everywhere()))) {
-            Some((publisher, Ok(changes))) if changes.is_empty() => {
-                return Ok(Self { watch, scan, catalog, found: Found::Nothing(publisher, untaken) });
+        let taken = match resumed {
+            Some(publisher) => {
+                let shown = progress::show(scan.progress());
+                let changes = scan.look(&Hint::everywhere());
+                drop(shown);
+                if changes.as_ref().is_ok_and(Vec::is_empty) {
+                    return Ok(Self {
+                        watch,
+                        scan,
+                        catalog,
+                        found: Found::Nothing(publisher.into(), untaken),
+                    });
+                }
+                untaken.take_in(changes, &mut scan, &mut catalog, Utc::now())
             }
-            Some((_, changes)) => untaken.take_in(changes, &mut scan, &mut catalog, Utc::now()),
             None => untaken.read_all(&mut scan, &mut catalog, Utc::now()),
         };
         match taken {
@@ -259,7 +270,7 @@ impl Daemon {
         let mirroring = Mirroring::begin(status.clone());
         let (publisher, remembered, untaken, taken) = match found {
             Found::Seeds(taken) => (Publisher::new(config.clone()), 0, None, Some(taken)),
-            Found::Nothing(publisher, untaken) => (publisher, 1, Some(untaken), None),
+            Found::Nothing(publisher, untaken) => (*publisher, 1, Some(untaken), None),
         };
         let remembering = None;
         let mut daemon = Self {

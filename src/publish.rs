@@ -154,7 +154,7 @@ impl Publisher {
             self.topics.iter().filter(|slug| has_feed(&self.config, slug) && entries.count(Some(slug)) == 0);
         let edition = self.current.load();
         let is_made = self.begun && !self.failed;
-        is_made.then(|| last_edition::written(&edition, bare.cloned().collect(), catalog.now()))
+        is_made.then(|| last_edition::written(&edition, bare.cloned().collect(), catalog.now())).flatten()
     }
 
     /// The edition that is served, now and later.

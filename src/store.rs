@@ -89,6 +89,9 @@ fn fingerprint(rules: &Rules) -> u128 {
     xxh3_128(format!("{} {program:?} {rules:?}", env!("CARGO_PKG_VERSION")).as_bytes())
 }
 
+/// What is known of files, by their paths.
+type Files = Vec<(Arc<str>, Known)>;
+
 /// What is remembered of a seed directory, of which nothing was read but where it is.
 #[derive(Debug)]
 struct Store {
@@ -116,7 +119,7 @@ impl Store {
     }
 
     /// What is known of files, in the parts of the store.
-    fn files(&self) -> Option<Vec<Vec<(Arc<str>, Known)>>> {
+    fn files(&self) -> Option<Vec<Files>> {
         let files = |part: &Part| {
             let files: Vec<Remembered> = postcard::from_bytes(&self.piece(&part.files)?).ok()?;
             Some(files.into_iter().map(|Remembered { path, known }| (path, known)).collect())
