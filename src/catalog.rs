@@ -20,6 +20,8 @@ use crate::seed::{Change, Held, Packed, Reading, Timestamp, Topic};
 pub struct Catalog {
     unpublished: bool,
     now: Timestamp,
+    /// The latest instant that it ever spoke of: clocks are set back, and what was shown by then stays.
+    latest: Timestamp,
     seeds: BTreeMap<Arc<str>, Seed>,
     groups: HashMap<Arc<str>, Group>,
     /// When the standing of which group changes by itself.
@@ -183,7 +185,7 @@ impl Catalog {
         changes: impl IntoIterator<Item = (Arc<str>, Change)>,
         now: Timestamp,
     ) -> Touched {
-        self.now = now;
+        (self.now, self.latest) = (now, self.latest.max(now));
         let changes: Vec<_> = changes.into_iter().collect();
         let settled = if self.seeds.is_empty() && changes.is_sorted_by(|(a, _), (b, _)| a < b) {
             self.take_first(changes)
@@ -287,6 +289,11 @@ impl Catalog {
     /// The instant that the catalog speaks of.
     pub fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// The latest instant that it ever spoke of: what is shown is right from then on.
+    pub fn latest(&self) -> Timestamp {
+        self.latest
     }
 
     /// When something will change by itself.

@@ -115,8 +115,8 @@ struct Daemon {
     cache: Option<PathBuf>,
     /// What is writing it down, and whether that could be done.
     remembering: Option<JoinHandle<bool>>,
-    /// The number of the edition that is remembered; 0 if none is.
-    remembered: u64,
+    /// The number of the edition with which the seeds were remembered.
+    remembered: Option<u64>,
     /// What is remembered of the seeds, if the edition that is served was there without it.
     untaken: Option<Untaken>,
 }
@@ -198,7 +198,7 @@ enum Found {
     Seeds(Result<Taken, ScanError>),
     /// That nothing changed since an edition was published, which is served at once. What is remembered of the
     /// seeds is still to be taken in.
-    Nothing(Box<Publisher>, Untaken),
+    NoChange { publisher: Box<Publisher>, untaken: Untaken },
 }
 
 impl First {
@@ -210,9 +210,10 @@ impl First {
         let recall = || {
             let untaken = Untaken::recall(&mut scan, cache);
             let resumed =
-                untaken.published().and_then(|written| Publisher::resume(config, &written, Utc::now()));
+                untaken.last_edition().and_then(|edition| Publisher::resume(config, edition, Utc::now()));
             (untaken, resumed)
         };
+        // Of many seeds, each takes as long as the other.
         let (watch, (untaken, resumed)) = rayon::join(|| Watch::new(&root, config.watch), recall);
         let mut catalog = Catalog::new(config.unpublished, config.topics.clone());
         let taken = match resumed {
@@ -220,13 +221,10 @@ impl First {
                 let shown = progress::show(scan.progress());
                 let changes = scan.look(&Hint::everywhere());
                 drop(shown);
-                if changes.as_ref().is_ok_and(Vec::is_empty) {
-                    return Ok(Self {
-                        watch,
-                        scan,
-                        catalog,
-                        found: Found::Nothing(publisher.into(), untaken),
-                    });
+                let is_same = changes.as_ref().is_ok_and(Vec::is_empty) && scan.doubt().is_none();
+                if is_same && !publisher.current().load().is_over(Utc::now()) {
+                    let found = Found::NoChange { publisher: publisher.into(), untaken };
+                    return Ok(Self { watch, scan, catalog, found });
                 }
                 untaken.take_in(changes, &mut scan, &mut catalog, Utc::now())
             }
@@ -268,10 +266,11 @@ impl Daemon {
         let First { watch, scan, catalog, found } = first;
         let status = Arc::new(Status::new(catalog));
         let mirroring = Mirroring::begin(status.clone());
-        let (publisher, remembered, untaken, taken) = match found {
-            Found::Seeds(taken) => (Publisher::new(config.clone()), 0, None, Some(taken)),
-            Found::Nothing(publisher, untaken) => (*publisher, 1, Some(untaken), None),
+        let (publisher, untaken, taken) = match found {
+            Found::Seeds(taken) => (Publisher::new(config.clone()), None, Some(taken)),
+            Found::NoChange { publisher, untaken } => (*publisher, Some(untaken), None),
         };
+        let remembered = untaken.is_some().then(|| publisher.current().load().number);
         let remembering = None;
         let mut daemon = Self {
             watch,
@@ -289,7 +288,6 @@ impl Daemon {
         match taken {
             Some(taken) => daemon.publish_first(taken, began),
             None => {
-                daemon.status.condition().untaken = true;
                 note_look(&daemon.status, &daemon.watch, daemon.scan.doubt());
                 let took = began.elapsed().as_millis();
                 info!("nothing has changed since what was published last, which is served after {took} ms");
@@ -298,16 +296,26 @@ impl Daemon {
         daemon
     }
 
-    /// Publishes the catalog for the first time.
+    /// Publishes the catalog for the first time, after a look at the seeds.
     fn publish_first(&mut self, taken: Result<Taken, ScanError>, began: Instant) {
         let (taken, failed) = match taken {
             Ok(taken) => (taken, None),
             Err(failed) => (Taken::default(), Some(failed)),
         };
-        tell_read(&self.scan, &self.status.catalog(), &taken, began);
         note_look(&self.status, &self.watch, failed.as_ref().or(self.scan.doubt()));
+        self.publish_read(&taken, began);
+    }
+
+    /// Publishes the catalog after a start.
+    fn publish_read(&mut self, taken: &Taken, began: Instant) {
+        tell_read(&self.scan, &self.status.catalog(), taken, began);
         self.tell_where(&self.publisher.current().load().config);
+        let before = self.publisher.current().load_full();
+        let is_known = before.number > 0 && taken.read == 0 && !before.is_over(Utc::now());
         let published = self.publish(&Touched::default());
+        if is_known && published.changed + published.removed > 0 {
+            warn!("what was served at first is not what is made of the seeds; report that");
+        }
         self.conclude(published);
     }
 
@@ -318,23 +326,28 @@ impl Daemon {
         let config = self.publisher.current().load().config.clone();
         let mut catalog = Catalog::new(config.unpublished, config.topics.clone());
         let mut taken = untaken.take_in(Ok(Vec::new()), &mut self.scan, &mut catalog, Utc::now());
-        // It was damaged, and the seeds cannot be read in its place: what is served is all that there is.
-        while let Err(failed) = &taken
-            && catalog.records().next().is_none()
-        {
+        // Only if it is damaged, and the seeds cannot be read in its place: what is served is all that there
+        // is then, and stays as it is.
+        while let Err(failed) = &taken {
             note_look(&self.status, &self.watch, Some(failed));
             if self.watch.next(LONGEST_WAIT).is_none() {
                 return false;
             }
             self.watchdog.alive();
+            if let Some(config) = self.configs.try_iter().last() {
+                self.reconfigure(config);
+                if self.publisher.current().load().has_entries {
+                    return true;
+                }
+            }
             taken = Untaken::default().read_all(&mut self.scan, &mut catalog, Utc::now());
         }
-        if taken.as_ref().is_ok_and(|taken| taken.read > 0) {
+        let taken = taken.unwrap_or_default();
+        if taken.read > 0 {
             warn!("what is remembered of the seeds cannot be trusted: all of them were read anew");
         }
         self.status.change(|empty| *empty = catalog);
-        self.publish_first(taken, began);
-        self.status.condition().untaken = false;
+        self.publish_read(&taken, began);
         true
     }
 
@@ -379,15 +392,20 @@ impl Daemon {
         let Some(cache) = self.cache.clone() else { return };
         let failed = self.remembering.take().is_some_and(|writing| !writing.join().unwrap_or(false));
         let edition = self.publisher.current().load().number;
-        if self.scan.unremembered() == 0 && self.remembered == edition && !failed {
+        if self.scan.unremembered() == 0 && self.remembered == Some(edition) && !failed {
             return;
         }
         self.scan.note_remembered();
-        self.remembered = edition;
+        self.remembered = Some(edition);
         let memory = {
             let catalog = self.status.catalog();
-            let published = self.publisher.last_edition(&catalog).unwrap_or_default();
-            Memory::of(&self.scan, &catalog).with_published(published)
+            let memory = Memory::of(&self.scan, &catalog);
+            // What is left out of it may be gone when it is read, and nobody would know.
+            let last_edition = memory.is_complete(&self.scan).then(|| self.publisher.last_edition(&catalog));
+            match last_edition.flatten() {
+                Some((edition, documents)) => memory.with_last_edition(edition, documents),
+                None => memory,
+            }
         };
         let rules = self.scan.rules().clone();
         self.remembering = Some(std::thread::spawn(move || {

@@ -182,6 +182,11 @@ impl Edition {
         }
     }
 
+    /// Whether another edition is due by an instant although no seed has changed.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.next_due.is_some_and(|due| due <= now)
+    }
+
     /// A hash that changes with what is served at any address, that of an archive document too: equal for equal
     /// seeds, configurations and instants, on every machine and after every history.
     pub fn hash(&self) -> u128 {

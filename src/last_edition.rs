@@ -15,15 +15,18 @@ use crate::edition::{Edition, Representation};
 use crate::render::{self, Publication};
 use crate::seed::{Timestamp, seconds};
 
-/// What is written before the bytes of the documents, which follow each other.
+/// Most bytes of documents that are written down: more take longer to write and to read than to make.
+const LARGEST: usize = 256 << 20;
+
+/// What is written of an edition beside the bytes of its documents.
 #[derive(Debug, Serialize, Deserialize)]
-struct Head {
-    /// What it was made with.
+struct Written {
+    /// A hash of what it was made with.
     config: u128,
-    /// From when it is what the seeds say,
+    /// From when it is what the seeds say.
     #[serde(with = "seconds")]
     from: Option<Timestamp>,
-    /// and until when, if that is known.
+    /// When it is so no more, though no seed changes.
     #[serde(with = "seconds")]
     until: Option<Timestamp>,
     /// Slugs of the topics that have a feed and no entry.
@@ -46,9 +49,13 @@ fn fingerprint(config: &Config) -> u128 {
     xxh3_128(format!("{config:?}").as_bytes())
 }
 
-/// An edition, written down, unless that cannot be done. It is what the seeds say from an instant on; `bare` are the topics that have a feed
-/// in it and no entry.
-pub fn written(edition: &Edition, bare: BTreeSet<Arc<str>>, from: Timestamp) -> Option<Vec<Bytes>> {
+/// An edition, written down, and the bytes of its documents. None if those are too many. It is what the seeds say
+/// from an instant on; `bare` are the topics that have a feed in it and no entry.
+pub fn write(edition: &Edition, bare: BTreeSet<Arc<str>>, from: Timestamp) -> Option<(Vec<u8>, Vec<Bytes>)> {
+    let bodies: Vec<_> = edition.representations.values().map(|it| it.body.clone()).collect();
+    if bodies.iter().map(Bytes::len).sum::<usize>() > LARGEST {
+        return None;
+    }
     let document = |(path, it): (&Arc<str>, &Arc<Representation>)| Document {
         path: path.clone(),
         media_type: it.media_type.to_owned(),
@@ -57,53 +64,47 @@ pub fn written(edition: &Edition, bare: BTreeSet<Arc<str>>, from: Timestamp) -> 
         page: it.page.clone(),
         length: it.body.len(),
     };
-    let head = Head {
+    let written = Written {
         config: fingerprint(&edition.config),
         from: Some(from),
         until: edition.next_due,
         bare,
         documents: edition.representations.iter().map(document).collect(),
     };
-    let head = postcard::to_stdvec(&head).ok()?;
-    let length = Bytes::from((head.len() as u64).to_le_bytes().to_vec());
-    let bodies = edition.representations.values().map(|it| it.body.clone());
-    Some([length, head.into()].into_iter().chain(bodies).collect())
+    Some((postcard::to_stdvec(&written).ok()?, bodies))
 }
 
 /// The edition that was written down, without its entries, if it is the one that is made of the same seeds now.
 /// `topics` are the slugs of the topics that have a feed whether they have an entry or not.
 pub fn read(
-    written: &Bytes,
+    written: &[u8],
+    bodies: impl FnOnce() -> Option<Bytes>,
     config: &Arc<Config>,
     publication: &Publication,
     topics: &BTreeSet<&Arc<str>>,
     now: Timestamp,
 ) -> Option<Edition> {
-    let (length, rest) = written.split_first_chunk::<8>()?;
-    let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
-    let (head, bodies) = rest.split_at_checked(length)?;
-    let Head { config: made_with, from, until, bare, documents } = postcard::from_bytes(head).ok()?;
-    let mut bodies = written.slice_ref(bodies);
+    let Written { config: made_with, from, until, bare, documents } = postcard::from_bytes(written).ok()?;
     let is_now = from.is_some_and(|from| from <= now) && until.is_none_or(|until| now < until);
     if made_with != fingerprint(config) || !is_now {
         return None;
     }
-    let mut found = Vec::with_capacity(documents.len());
+    let has_feed = |slug: &str| {
+        let path =
+            render::document_path(&crate::feed::Selection::Topic(slug.into()), None, render::Format::Atom);
+        documents.binary_search_by(|document| (*document.path).cmp(&*path)).is_ok()
+    };
+    // With others, other feeds would be there, or fewer.
+    if !topics.iter().all(|slug| has_feed(slug)) || !bare.iter().all(|slug| topics.contains(slug)) {
+        return None;
+    }
+    let (mut bodies, mut found) = (bodies()?, Vec::with_capacity(documents.len()));
     for document in documents {
         if document.length > bodies.len() {
             return None;
         }
         let body = bodies.split_to(document.length);
         found.push((document, body));
-    }
-    let has_feed = |slug: &str| {
-        let path =
-            render::document_path(&crate::feed::Selection::Topic(slug.into()), None, render::Format::Atom);
-        found.binary_search_by(|(document, _)| (*document.path).cmp(&*path)).is_ok()
-    };
-    // With others, other feeds would be there, or fewer.
-    if !topics.iter().all(|slug| has_feed(slug)) || !bare.iter().all(|slug| topics.contains(slug)) {
-        return None;
     }
     let representations = found.into_par_iter().map(|(document, body)| {
         let Document { path, media_type, url, last_modified, page, .. } = document;
@@ -163,10 +164,18 @@ mod tests {
         let config = Arc::new(Config::sample(""));
         let publication = Publication::new(&config);
         let edition = edition(&config);
-        let written = Bytes::from(written(&edition, slugs(&["机"]), at(0)).unwrap().concat());
+        let (written, bodies) = write(&edition, slugs(&["机"]), at(0)).unwrap();
+        let bodies = Bytes::from(bodies.concat());
         let read_with = |config: &Arc<Config>, topics: &[&str], second| {
             let topics = slugs(topics);
-            read(&written, config, &publication, &topics.iter().collect(), at(second))
+            read(
+                &written,
+                || Some(bodies.clone()),
+                config,
+                &publication,
+                &topics.iter().collect(),
+                at(second),
+            )
         };
         let again = read_with(&config, &["机"], 0).unwrap();
         assert!(!again.has_entries && again.number == 1);
@@ -196,12 +205,14 @@ mod tests {
     fn what_is_cut_short_is_not_read() {
         let config = Arc::new(Config::sample(""));
         let publication = Publication::new(&config);
-        let written = written(&edition(&config), BTreeSet::new(), at(0)).unwrap().concat();
-        let read = |bytes: &[u8]| {
-            read(&Bytes::copy_from_slice(bytes), &config, &publication, &BTreeSet::new(), at(0))
+        let (written, bodies) = write(&edition(&config), BTreeSet::new(), at(0)).unwrap();
+        let bodies = Bytes::from(bodies.concat());
+        let read = |written: &[u8], bodies: Option<Bytes>| {
+            read(written, || bodies, &config, &publication, &BTreeSet::new(), at(0)).is_some()
         };
-        assert!(read(&written).is_some());
-        assert!((0..written.len()).all(|end| read(&written[..end]).is_none()));
-        assert!(read(&[0xff; 64]).is_none());
+        assert!(read(&written, Some(bodies.clone())));
+        assert!((0..written.len()).all(|end| !read(&written[..end], Some(bodies.clone()))));
+        assert!((0..bodies.len()).all(|end| !read(&written, Some(bodies.slice(..end)))));
+        assert!(!read(&written, None) && !read(&[0xff; 64], Some(bodies)));
     }
 }

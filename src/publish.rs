@@ -139,22 +139,28 @@ impl Publisher {
 
     /// A publisher that goes on from what [`Self::last_edition`] of another process wrote down, if that is what
     /// it would publish of the same seeds.
-    pub fn resume(config: &Arc<Config>, written: &Bytes, now: Timestamp) -> Option<Self> {
+    pub fn resume(
+        config: &Arc<Config>,
+        (written, documents): (Vec<u8>, impl FnOnce() -> Option<Bytes>),
+        now: Timestamp,
+    ) -> Option<Self> {
         let publisher = Self::new(config.clone());
         let topics = publisher.topics.iter().filter(|slug| has_feed(config, slug)).collect();
-        let edition = last_edition::read(written, config, &publisher.publication, &topics, now)?;
+        let edition = last_edition::read(&written, documents, config, &publisher.publication, &topics, now)?;
         publisher.current.store(Arc::new(edition));
         Some(publisher)
     }
 
-    /// What is served, written down for the next process. None if that is not just what is made of the seeds.
-    pub fn last_edition(&self, catalog: &Catalog) -> Option<Vec<Bytes>> {
-        let entries = catalog.entries();
-        let bare =
-            self.topics.iter().filter(|slug| has_feed(&self.config, slug) && entries.count(Some(slug)) == 0);
-        let edition = self.current.load();
-        let is_made = self.begun && !self.failed;
-        is_made.then(|| last_edition::written(&edition, bare.cloned().collect(), catalog.now())).flatten()
+    /// What is served, written down for the next process, and the bytes of its documents. None if that is not
+    /// just what is made of the seeds, or too much.
+    pub fn last_edition(&self, catalog: &Catalog) -> Option<(Vec<u8>, Vec<Bytes>)> {
+        if !self.begun || self.failed {
+            return None;
+        }
+        let (entries, edition) = (catalog.entries(), self.current.load());
+        let feeds = self.topics.iter().filter(|slug| has_feed(&self.config, slug));
+        let bare = feeds.filter(|slug| entries.count(Some(slug)) == 0).cloned().collect();
+        last_edition::write(&edition, bare, catalog.latest())
     }
 
     /// The edition that is served, now and later.
@@ -230,8 +236,9 @@ impl Publisher {
             };
             let same = old.as_ref().filter(|old| old.body == body);
             let max_age = self.config.max_age;
-            // The bytes of an edition that was read are one piece of memory, to be given back as a whole.
-            if before.has_entries && same.is_some_and(|old| old.max_age == max_age && old.url == url) {
+            // The bytes of an edition that another process wrote are one piece of memory, and go as a whole.
+            let is_own = before.has_entries;
+            if is_own && same.is_some_and(|old| old.max_age == max_age && old.url == url) {
                 continue;
             }
             changed += usize::from(same.is_none());
@@ -439,6 +446,27 @@ mod tests {
 
     fn at(second: u64) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + second)
+    }
+
+    #[test]
+    fn what_was_served_is_gone_on_with_from_the_latest_instant_that_made_it() {
+        let mut run = Run::new(None);
+        run.publish("a.md", Some("one"), 0);
+        let at = |date: &str| date.parse::<Timestamp>().unwrap();
+        // A clock that is set back takes nothing away.
+        run.catalog.apply([], at("2020-01-01T00:00:00Z"));
+        let resumed = |now| {
+            let (written, documents) = run.publisher.last_edition(&run.catalog).unwrap();
+            let documents = || Some(Bytes::from(documents.concat()));
+            Publisher::resume(&run.publisher.config, (written, documents), now)
+        };
+        assert!(resumed(at("2020-01-02T00:00:00Z")).is_none());
+        let mut resumed = resumed(at("2025-01-01T00:00:01Z")).unwrap();
+        let (was, is) = (run.publisher.current().load_full(), resumed.current().load_full());
+        assert!(!is.has_entries && is.documents_hash == was.documents_hash);
+        let published = resumed.publish(&run.catalog, &Touched::default(), SystemTime::now());
+        assert_eq!((published.edition, published.changed, published.removed), (1, 0, 0));
+        assert_eq!(published.hash, was.hash());
     }
 
     #[test]

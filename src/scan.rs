@@ -319,9 +319,11 @@ impl Scan {
         self.known = known.into_iter().collect();
     }
 
-    /// Forgets all that was known of files.
+    /// Forgets all that was known of files, but that they were there.
     pub fn forget(&mut self) {
-        self.known.clear();
+        for known in self.known.values_mut() {
+            *known = Known { stamp: None, hash: 0 };
+        }
     }
 
     /// Of how many files something else is known than when it was last remembered.
@@ -332,6 +334,11 @@ impl Scan {
     /// Takes note that what is known is remembered.
     pub fn note_remembered(&mut self) {
         self.unremembered = 0;
+    }
+
+    /// How many files are known.
+    pub fn files(&self) -> usize {
+        self.known.len()
     }
 
     /// What is known of files that cannot have changed since without a trace.
@@ -369,21 +376,21 @@ impl Scan {
         self.progress.begin();
         let (looked, mut unsure) = (Mutex::new(Vec::new()), Vec::new());
         let walked = rayon::in_place_scope(|scope| {
-            let (looked, mut batch) = (&looked, Vec::new());
-            let look = |batch: Vec<Found>| {
-                self.progress.found(batch.len());
+            let looked = &looked;
+            let look = |found: Vec<Found>| {
+                self.progress.found(found.len());
                 scope.spawn(move |_| {
-                    let batch = self.look_at_all(batch, hint);
-                    looked.lock().unwrap_or_else(PoisonError::into_inner).push(batch);
+                    let seen = self.look_at_all(found, hint);
+                    looked.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
                 });
             };
-            let mut walked: Option<&Path> = None;
+            let (mut batch, mut walked) = (Vec::new(), None::<&Path>);
             for place in places {
                 // They are sorted, so that what lies below a place comes right after it.
                 if walked.is_some_and(|walked| place.starts_with(walked)) {
                     continue;
                 }
-                walked = Some(place);
+                let unsure_before = unsure.len();
                 self.walk(place, |found| {
                     if found.unreadable.is_some() {
                         unsure.extend(self.key(&found.file));
@@ -393,8 +400,12 @@ impl Scan {
                         look(std::mem::take(&mut batch));
                     }
                 })?;
+                // What cannot be listed may have files that can be read by their names.
+                walked = (unsure.len() == unsure_before).then_some(place);
             }
-            look(batch);
+            if !batch.is_empty() {
+                look(batch);
+            }
             Ok(())
         });
         let looked = looked.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -569,12 +580,9 @@ fn content(file: &Path, largest: u64) -> io::Result<Content> {
     let read = || {
         let file = fs::File::open(file)?;
         let (now, meta) = (SystemTime::now(), file.metadata()?);
-        // A file that grows meanwhile has another stamp then. Of some that are made up as they are read, the
-        // system says that they are empty.
-        let length = if meta.len() == 0 { largest + 1 } else { meta.len().min(largest + 1) };
         let mut bytes = Vec::new();
-        bytes.try_reserve_exact(usize::try_from(meta.len().min(length)).unwrap_or_default())?;
-        file.take(length).read_to_end(&mut bytes)?;
+        bytes.try_reserve_exact(usize::try_from(meta.len().min(largest)).unwrap_or_default() + 1)?;
+        file.take(largest + 1).read_to_end(&mut bytes)?;
         Ok(Content::Bytes(bytes, Stamp::of(&meta).settled(now)))
     };
     read().or_else(|error: io::Error| match error {

@@ -35,9 +35,6 @@ pub struct Condition {
     pub looked: Option<(SystemTime, Instant)>,
     /// How often a look found changes.
     pub reloads: u64,
-    /// Whether what was published before the start is served, and what is remembered of the seeds is still to
-    /// be taken in.
-    pub untaken: bool,
     /// Why the seed directory cannot be read.
     pub unreadable: Option<String>,
     /// Whether no events of the seed directory are heard, so that it is read through instead.
@@ -150,10 +147,7 @@ impl Condition {
         let behind = behind.filter(|behind| *behind > LATE && self.mirror.is_none()).map(|behind| {
             format!("the feeds directory has been behind what is served for {} s", behind.as_secs())
         });
-        let untaken = self.untaken.then(|| {
-            "what was published before the start is served, and the seeds are still being taken in".to_owned()
-        });
-        [untaken, self.unreadable.clone(), late, self.mirror.clone(), behind].into_iter().flatten().collect()
+        [self.unreadable.clone(), late, self.mirror.clone(), behind].into_iter().flatten().collect()
     }
 }
 

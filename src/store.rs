@@ -5,7 +5,7 @@
 //! the seeds are all that is needed to make another. A database would pay for what is not asked of it.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +35,9 @@ const ABANDONED: Duration = Duration::from_secs(60 * 60);
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Contents {
     parts: Vec<Part>,
-    published: Piece,
+    last_edition: Piece,
+    /// The bytes of its documents, one after the other.
+    documents: Piece,
 }
 
 /// A part of the file: what is known of some files of the seed directory, and of those of them that are seeds
@@ -83,9 +85,10 @@ pub fn place(seeds: &Path) -> Option<PathBuf> {
 
 /// What reading depends on: with other rules, or by another build, everything is read anew.
 fn fingerprint(rules: &Rules) -> u128 {
-    // What is made of a seed depends on all that the program was built of.
-    let program = std::env::current_exe().and_then(fs::metadata);
-    let program = program.map(|program| (program.len(), program.modified().ok())).ok();
+    // What is made of a seed depends on all that the program was built of. Where files have no times of their
+    // own, builds have paths of their own.
+    let program = std::env::current_exe().and_then(|path| Ok((fs::metadata(&path)?, path)));
+    let program = program.map(|(meta, path)| (path, meta.len(), meta.modified().ok())).ok();
     xxh3_128(format!("{} {program:?} {rules:?}", env!("CARGO_PKG_VERSION")).as_bytes())
 }
 
@@ -95,27 +98,29 @@ type Files = Vec<(Arc<str>, Known)>;
 /// What is remembered of a seed directory, of which nothing was read but where it is.
 #[derive(Debug)]
 struct Store {
-    file: PathBuf,
+    path: PathBuf,
+    /// It stays the same while another is put in its place.
+    file: File,
     contents: Contents,
 }
 
 impl Store {
     /// What is remembered in a file. None if that is nothing which can be trusted.
     fn open(path: &Path, rules: &Rules) -> Option<Self> {
-        let mut file = File::open(path).ok()?;
-        let head = read(&mut file, SeekFrom::Start(0), MAGIC.len() + 16)?;
+        let file = File::open(path).ok()?;
+        let head = read(&file, 0, MAGIC.len() + 16)?;
         if head != [&MAGIC[..], &fingerprint(rules).to_le_bytes()].concat() {
             return None;
         }
         // The length and the hash of the contents come last.
-        let end = read(&mut file, SeekFrom::End(-24), 24)?;
+        let end_at = file.metadata().ok()?.len().checked_sub(24)?;
+        let end = read(&file, end_at, 24)?;
         let (length, hash) = end.split_first_chunk::<8>()?;
         let length = u64::from_le_bytes(*length);
-        let from = SeekFrom::End(-i64::try_from(length).ok()?.checked_add(24)?);
-        let contents = read(&mut file, from, usize::try_from(length).ok()?)?;
+        let contents = read(&file, end_at.checked_sub(length)?, usize::try_from(length).ok()?)?;
         let is_whole = xxh3_128(&contents).to_le_bytes() == hash;
         let contents = is_whole.then(|| postcard::from_bytes(&contents).ok()).flatten()?;
-        Some(Self { file: path.to_owned(), contents })
+        Some(Self { path: path.to_owned(), file, contents })
     }
 
     /// What is known of files, in the parts of the store.
@@ -155,19 +160,33 @@ impl Store {
     }
 
     fn piece(&self, piece: &Piece) -> Option<Vec<u8>> {
-        let bytes = read(&mut File::open(&self.file).ok()?, SeekFrom::Start(piece.at), piece.length)?;
+        let bytes = read(&self.file, piece.at, piece.length)?;
         (xxh3_128(&bytes) == piece.hash).then_some(bytes)
     }
 }
 
 /// As many bytes of a file as are asked for. None if it does not have them.
-fn read(file: &mut File, from: SeekFrom, length: usize) -> Option<Vec<u8>> {
-    file.seek(from).ok()?;
+fn read(file: &File, at: u64, length: usize) -> Option<Vec<u8>> {
     // A length that is damaged fills no memory.
     (file.metadata().ok()?.len() >= length as u64).then_some(())?;
     let mut bytes = vec![0; length];
-    file.read_exact(&mut bytes).ok()?;
+    read_at(file, at, &mut bytes).ok()?;
     Some(bytes)
+}
+
+#[cfg(unix)]
+fn read_at(file: &File, at: u64, bytes: &mut [u8]) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, bytes, at)
+}
+
+/// A file has one place to read on from, which all cores share.
+#[cfg(not(unix))]
+fn read_at(mut file: &File, at: u64, bytes: &mut [u8]) -> io::Result<()> {
+    use std::io::{Read, Seek, SeekFrom};
+    static ONE_AT_A_TIME: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock();
+    file.seek(SeekFrom::Start(at))?;
+    file.read_exact(bytes)
 }
 
 /// What reading every seed took.
@@ -206,10 +225,11 @@ impl Untaken {
         Self { store: Some(store), paths }
     }
 
-    /// What was published when all this was remembered, as [`Memory::with_published`] was given it.
-    pub fn published(&self) -> Option<Bytes> {
+    /// What was served last, and the bytes of its documents, as [`Memory::with_last_edition`] was given them.
+    pub fn last_edition(&self) -> Option<(Vec<u8>, impl FnOnce() -> Option<Bytes>)> {
         let store = self.store.as_ref()?;
-        store.piece(&store.contents.published).map(Bytes::from)
+        let edition = store.piece(&store.contents.last_edition)?;
+        Some((edition, || store.piece(&store.contents.documents).map(Bytes::from)))
     }
 
     /// Takes every seed into a catalog that is empty, reading only those that are not remembered as they are.
@@ -247,11 +267,12 @@ impl Untaken {
     }
 
     /// Fills a catalog with what is remembered of seeds, and tells of how many that is. None if it cannot be
-    /// trusted: then the catalog stays empty.
+    /// trusted: then the catalog stays empty, and nobody tries it again.
     fn fill(self, catalog: &mut Catalog, now: Timestamp) -> Option<usize> {
-        let seeds = match self.store {
-            Some(store) => store.seeds(self.paths)?,
-            None => Vec::new(),
+        let Some(store) = self.store else { return Some(0) };
+        let Some(seeds) = store.seeds(self.paths) else {
+            let _ = fs::remove_file(&store.path);
+            return None;
         };
         let remembered = seeds.len();
         catalog.apply(seeds, now);
@@ -290,7 +311,8 @@ fn complete(
 #[derive(Debug)]
 pub struct Memory {
     files: Vec<(Arc<str>, Known, Option<Held>)>,
-    published: Vec<Bytes>,
+    last_edition: Vec<u8>,
+    documents: Vec<Bytes>,
 }
 
 /// A record and the faults of its seed.
@@ -303,12 +325,17 @@ impl Memory {
     pub fn of(scan: &Scan, catalog: &Catalog) -> Self {
         let known = scan.remembered().filter(|(path, _)| !catalog.is_outdated(path));
         let files = known.map(|(path, known)| (path.clone(), known.clone(), catalog.held_of(path))).collect();
-        Self { files, published: Vec::new() }
+        Self { files, last_edition: Vec::new(), documents: Vec::new() }
     }
 
-    /// The same with what was published of it.
-    pub fn with_published(self, published: Vec<Bytes>) -> Self {
-        Self { published, ..self }
+    /// Whether nothing is left out that a scan knows.
+    pub fn is_complete(&self, scan: &Scan) -> bool {
+        self.files.len() == scan.files()
+    }
+
+    /// The same with what is served of it, written down, and the bytes of its documents.
+    pub fn with_last_edition(self, last_edition: Vec<u8>, documents: Vec<Bytes>) -> Self {
+        Self { last_edition, documents, ..self }
     }
 
     /// Writes it.
@@ -339,11 +366,12 @@ impl Memory {
             let some: Result<Vec<_>, _> = some.par_chunks(PART).map(part).collect();
             for [files, seeds, texts] in some.map_err(io::Error::other)? {
                 let (files, seeds, texts) =
-                    (out.write(&[files.into()])?, out.write(&[seeds.into()])?, out.write(&[texts.into()])?);
+                    (out.write(&[files])?, out.write(&[seeds])?, out.write(&[texts])?);
                 contents.parts.push(Part { files, seeds, texts });
             }
         }
-        contents.published = out.write(&self.published)?;
+        contents.last_edition = out.write(&[&self.last_edition])?;
+        contents.documents = out.write(&self.documents)?;
         let contents = postcard::to_stdvec(&contents).map_err(io::Error::other)?;
         let mut out = out.out;
         out.write_all(&contents)?;
@@ -360,9 +388,9 @@ struct Pieces<W> {
 }
 
 impl<W: Write> Pieces<W> {
-    fn write(&mut self, bytes: &[Bytes]) -> io::Result<Piece> {
+    fn write(&mut self, bytes: &[impl AsRef<[u8]>]) -> io::Result<Piece> {
         let (mut piece, mut hash) = (Piece { at: self.at, ..Piece::default() }, Xxh3::new());
-        for bytes in bytes {
+        for bytes in bytes.iter().map(AsRef::as_ref) {
             self.out.write_all(bytes)?;
             hash.update(bytes);
             piece.length += bytes.len();
@@ -446,14 +474,17 @@ mod tests {
             std::thread::sleep(Duration::from_millis(50));
             scan.look(&Hint::everywhere()).unwrap();
         }
-        let published = [&b"pub"[..], b"", b"lished"].map(Bytes::from_static).to_vec();
-        Memory::of(&scan, &catalog).with_published(published).write(&store, &rules).unwrap();
+        let documents = [&b"one"[..], b"", b"two"].map(Bytes::from_static).to_vec();
+        let memory = Memory::of(&scan, &catalog);
+        assert!(memory.is_complete(&scan));
+        memory.with_last_edition(b"edition".to_vec(), documents).write(&store, &rules).unwrap();
 
         let (mut scan, mut again) =
             (Scan::new(root, None, rules.clone()), Catalog::new(false, Arc::default()));
         let now = "2025-01-01T00:00:00Z".parse().unwrap();
         let untaken = Untaken::recall(&mut scan, Some(&store));
-        assert_eq!(untaken.published(), Some(Bytes::from_static(b"published")));
+        let (edition, documents) = untaken.last_edition().unwrap();
+        assert_eq!((&*edition, documents()), (&b"edition"[..], Some(Bytes::from_static(b"onetwo"))));
         let taken = untaken.read_all(&mut scan, &mut again, now).unwrap();
         assert_eq!((taken.remembered, taken.read), (2, 0));
         assert!(again.records().eq(catalog.records()) && again.faults().eq(catalog.faults()));

@@ -67,7 +67,8 @@ pub(crate) fn poll(soak: &Soak, known: &Mutex<Known>, paths: &[String], seed: u6
         });
         match answered {
             Ok((connected, answer)) => {
-                if soak.was_down_since(began) {
+                let was_down = soak.was_down_since(began);
+                if was_down {
                     polls.slowest_over_restart = polls.slowest_over_restart.max(began.elapsed());
                 } else {
                     polls.took.push(began.elapsed());
@@ -76,7 +77,9 @@ pub(crate) fn poll(soak: &Soak, known: &Mutex<Known>, paths: &[String], seed: u6
                 if let Err(fault) = examine(known, path, coding, sent.as_deref(), &answer) {
                     soak.fault(format!("{path} in {coding}: {fault}"));
                 }
-                connection = (answer.field("connection") != "close").then_some((connected, restarts));
+                // One of a server that was told to stop, and did not hear it yet, ends with it.
+                let goes_on = !was_down && answer.field("connection") != "close";
+                connection = goes_on.then_some((connected, restarts));
             }
             Err(Lost::Unanswered(_)) if soak.excuses(began) => {
                 polls.refused += 1;

@@ -46,7 +46,9 @@ impl Answers for Admin {
         if let Some(refused) = respond::refused(&request, &Fields::of(request.headers())) {
             return refused;
         }
-        let (status, media_type, text) = match (request.uri().path(), self.site.get()) {
+        // Of an edition that was there before the seeds were read, nobody knows more than what it shows.
+        let site = self.site.get().filter(|site| site.current.load().has_entries);
+        let (status, media_type, text) = match (request.uri().path(), site) {
             ("/healthz", _) => (StatusCode::OK, TEXT, "ok\n".to_owned()),
             (_, None) => {
                 let text = "The seeds were not read yet\n";

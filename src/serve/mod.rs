@@ -19,7 +19,7 @@ mod route;
 mod tests;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
@@ -53,10 +53,10 @@ pub use listener::Listener;
 
 /// How long requests in flight may take to finish once serving stops.
 const DRAIN: Duration = Duration::from_secs(10);
-/// How long a reader waits for the entries of an edition that has none yet,
+/// How long a reader waits for the entries of an edition that has none yet.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// and how often is looked whether they are there.
-const A_MOMENT: Duration = Duration::from_millis(10);
+/// How often is looked whether they are there.
+const A_MOMENT: Duration = Duration::from_millis(50);
 /// Most connections to the admin listener.
 const MOST_ADMINS: usize = 100;
 /// How many representations are coded at once: serving goes on beside it.
@@ -347,7 +347,7 @@ impl Site {
             }
             Unmade::Wanted(edition, wanted) => {
                 let Some(edition) = self.with_entries(edition).await else {
-                    return self.other(respond::busy());
+                    return self.other(respond::early());
                 };
                 if !ask.for_page || wanted.format() == Format::Html {
                     return self.make_wanted(&edition, &wanted, ask).await;
@@ -361,9 +361,9 @@ impl Site {
 
     /// An edition, or one that has entries if that has none: right after the start, and not for long.
     async fn with_entries(&self, mut edition: Arc<Edition>) -> Option<Arc<Edition>> {
-        let began = Instant::now();
+        let patience = tokio::time::Instant::now() + PATIENCE;
         while !edition.has_entries {
-            if began.elapsed() > PATIENCE {
+            if patience < tokio::time::Instant::now() {
                 return None;
             }
             tokio::time::sleep(A_MOMENT).await;

@@ -267,6 +267,12 @@ pub(super) fn busy() -> Response<Full<Bytes>> {
     explain(StatusCode::SERVICE_UNAVAILABLE, again, text.to_owned())
 }
 
+/// The answer right after a start, when what it would be made of is not there yet.
+pub(super) fn early() -> Response<Full<Bytes>> {
+    let again = [(RETRY_AFTER, HeaderValue::from_static("10"))];
+    explain(StatusCode::SERVICE_UNAVAILABLE, again, "The seeds are still being read; try again\n".to_owned())
+}
+
 /// The answer with what should be there and cannot be made.
 pub(super) fn broken() -> Response<Full<Bytes>> {
     let text = "This cannot be made, which is a fault of sower's own; its log says more\n";
