@@ -174,7 +174,7 @@ fn told(served: &Served, paths: &[&str]) -> Vec<(u16, String, String, Vec<u8>)> 
 fn what_was_published_last_is_there_at_once_and_is_what_is_made_of_the_seeds() {
     let work = sown();
     let paths = [
-        "/all.atom?topic=topic-1",
+        "/all.atom?any=topic-1",
         "/all/2024-01.json",
         "/",
         "/all",
