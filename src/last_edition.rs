@@ -15,7 +15,8 @@ use crate::edition::{Edition, Representation};
 use crate::render::{self, Publication};
 use crate::seed::{Timestamp, seconds};
 
-/// Most bytes of documents that are written down: more take longer to write and to read than to make.
+/// Most bytes of documents that are written down: those of thousands of topics would take long to write each time
+/// that a process stops.
 const LARGEST: usize = 256 << 20;
 
 /// What is written of an edition beside the bytes of its documents.
