@@ -271,7 +271,6 @@ impl Daemon {
             Found::NoChange { publisher, untaken } => (*publisher, Some(untaken), None),
         };
         let remembered = untaken.is_some().then(|| publisher.current().load().number);
-        let remembering = None;
         let mut daemon = Self {
             watch,
             scan,
@@ -281,7 +280,7 @@ impl Daemon {
             configs,
             watchdog,
             cache,
-            remembering,
+            remembering: None,
             remembered,
             untaken,
         };

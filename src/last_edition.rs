@@ -12,7 +12,8 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::config::Config;
 use crate::edition::{Edition, Representation};
-use crate::render::{self, Publication};
+use crate::feed::Selection;
+use crate::render::{self, Format, Publication};
 use crate::seed::{Timestamp, seconds};
 
 /// Most bytes of documents that are written down: those of thousands of topics would take long to write each time
@@ -91,8 +92,7 @@ pub fn read(
         return None;
     }
     let has_feed = |slug: &str| {
-        let path =
-            render::document_path(&crate::feed::Selection::Topic(slug.into()), None, render::Format::Atom);
+        let path = render::document_path(&Selection::Topic(slug.into()), None, Format::Atom);
         documents.binary_search_by(|document| (*document.path).cmp(&*path)).is_ok()
     };
     // With others, other feeds would be there, or fewer.
@@ -145,16 +145,16 @@ mod tests {
     fn edition(config: &Arc<Config>) -> Edition {
         let mut edition = Edition { next_due: Some(at(60)), ..Edition::empty(config.clone()) };
         for (path, media_type) in [
-            ("topics/a.atom", render::Format::Atom.media_type()),
-            ("topics/a/index.html", render::Format::Html.media_type()),
-            ("topics/机.atom", render::Format::Atom.media_type()),
+            ("topics/a.atom", Format::Atom.media_type()),
+            ("topics/a/index.html", Format::Html.media_type()),
+            ("topics/机.atom", Format::Atom.media_type()),
             ("feeds.opml", render::opml::MEDIA_TYPE),
         ] {
             let (body, url) = (path.repeat(9), format!("https://a.example/{path}"));
             let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(1_600_000_000);
             let mut representation = Representation::new(body, media_type, url, modified, config.max_age);
             representation.page =
-                (media_type == render::Format::Atom.media_type()).then(|| "topics/a/index.html".to_owned());
+                (media_type == Format::Atom.media_type()).then(|| "topics/a/index.html".to_owned());
             edition.put(&path.into(), Arc::new(representation));
         }
         edition

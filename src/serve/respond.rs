@@ -262,15 +262,17 @@ pub(super) fn bad(value: &BadValue) -> Response<Full<Bytes>> {
 
 /// The answer when too many selections are being made.
 pub(super) fn busy() -> Response<Full<Bytes>> {
-    let again = [(RETRY_AFTER, HeaderValue::from_static("10"))];
-    let text = "Too many selections are asked for; try again\n";
-    explain(StatusCode::SERVICE_UNAVAILABLE, again, text.to_owned())
+    not_now("Too many selections are asked for; try again\n")
 }
 
 /// The answer right after a start, when what it would be made of is not there yet.
 pub(super) fn early() -> Response<Full<Bytes>> {
+    not_now("The seeds are still being read; try again\n")
+}
+
+fn not_now(text: &str) -> Response<Full<Bytes>> {
     let again = [(RETRY_AFTER, HeaderValue::from_static("10"))];
-    explain(StatusCode::SERVICE_UNAVAILABLE, again, "The seeds are still being read; try again\n".to_owned())
+    explain(StatusCode::SERVICE_UNAVAILABLE, again, text.to_owned())
 }
 
 /// The answer with what should be there and cannot be made.
