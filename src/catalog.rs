@@ -223,7 +223,7 @@ impl Catalog {
             let settled = groups.par_iter_mut().map(|(id, group)| group.settle(id, view));
             let mut settled: Vec<_> = settled.collect();
             // Feeds take entries sooner that come in their order.
-            settled.par_sort_unstable_by_key(|settled| {
+            settled.par_sort_by_cached_key(|settled| {
                 Reverse(settled.shown.as_ref().map(|entry| entry.published))
             });
             settled
@@ -375,16 +375,20 @@ impl Catalog {
     pub fn census(&self) -> Census {
         let mut census = Census {
             seeds: self.seeds.len(),
-            records: self.seeds.values().filter(|seed| seed.record.is_some()).count(),
             entries: self.entries.count(None),
             topics: self.entries.topic_names().count(),
-            outdated: self.seeds.values().filter(|seed| seed.outdated).count(),
-            faults: self.faults().filter(|fault| fault.severity == Severity::Fault).count(),
             ..Census::default()
         };
-        census.warnings = self.faults().count() - census.faults;
-        for (_, held) in self.held() {
-            *census.held.entry(held).or_default() += 1;
+        for seed in self.seeds.values() {
+            census.outdated += usize::from(seed.outdated);
+            let faults = seed.faults.iter().filter(|fault| fault.severity == Severity::Fault).count();
+            census.faults += faults;
+            census.warnings += seed.faults.len() - faults;
+            let Some(record) = &seed.record else { continue };
+            census.records += 1;
+            if let Err(held) = record.standing(self.now, self.unpublished).shown {
+                *census.held.entry(held).or_default() += 1;
+            }
         }
         census.duplicates = census.records - census.held.values().sum::<usize>() - census.entries;
         census

@@ -51,16 +51,28 @@ impl Turn {
             Self::Withdraw(entry) | Self::Show(entry) => entry,
         }
     }
+}
 
-    /// Counts an entry by something that it has.
-    fn count<K: Ord + Clone>(&self, counts: &mut OrdMap<K, usize>, key: &K) {
-        let count = counts.get(key).copied().unwrap_or_default();
-        match self {
-            Self::Show(_) => counts.insert(key.clone(), count + 1),
-            Self::Withdraw(_) if count > 1 => counts.insert(key.clone(), count - 1),
-            Self::Withdraw(_) => counts.remove(key),
+/// Counts entries by something that they have: as many of each as came, less those that went. Tells what they
+/// had, whether there are as many of it as before or not.
+fn count<'a, K: Ord + Clone>(
+    counts: &mut OrdMap<K, usize>,
+    turns: impl Iterator<Item = (&'a Turn, K)>,
+) -> BTreeSet<K> {
+    let mut changes: BTreeMap<K, isize> = BTreeMap::new();
+    for (turn, key) in turns {
+        *changes.entry(key).or_default() += match turn {
+            Turn::Show(_) => 1,
+            Turn::Withdraw(_) => -1,
         };
     }
+    for (key, change) in &changes {
+        match counts.get(key).copied().unwrap_or_default().saturating_add_signed(*change) {
+            0 => counts.remove(key),
+            count => counts.insert(key.clone(), count),
+        };
+    }
+    changes.into_keys().collect()
 }
 
 /// The months whose entries a change may have changed, by feed.
@@ -190,7 +202,7 @@ impl Entries {
             .map(|(slug, turns)| (slug, self.topics.remove(slug).unwrap_or_default(), turns))
             .collect();
         let (all, topics) = rayon::join(
-            || self.all.take_turns(turns),
+            || self.all.take_turns(turns.iter()),
             || {
                 let topics = work.into_par_iter().map(|(slug, mut topic, turns)| {
                     let before = topic.name().to_owned();
@@ -206,10 +218,9 @@ impl Entries {
                 Turn::Show(entry) => self.hash.wrapping_add(entry.record.hash),
                 Turn::Withdraw(entry) => self.hash.wrapping_sub(entry.record.hash),
             };
-            if let Some(kind) = &turn.entry().record.facets.kind {
-                turn.count(&mut self.types, kind);
-            }
         }
+        let kinds = turns.iter().filter_map(|turn| Some((turn, turn.entry().record.facets.kind.clone()?)));
+        count(&mut self.types, kinds);
         let entries = turns.iter().map(|turn| turn.entry().clone()).collect();
         let mut touched = Touched { all, entries, ..Touched::default() };
         let mut renamed = Vec::new();
@@ -302,12 +313,11 @@ impl Entries {
 
 impl ByDate {
     /// Puts entries at their places and takes them away, and tells in which months.
-    fn take_turns<'a>(&mut self, turns: impl IntoIterator<Item = &'a Turn>) -> BTreeSet<Month> {
-        let mut months = BTreeSet::new();
+    fn take_turns<'a>(&mut self, turns: impl Iterator<Item = &'a Turn> + Clone) -> BTreeSet<Month> {
+        let by_month = turns.clone().map(|turn| (turn, Month::of(turn.entry().published)));
+        let months = count(&mut self.months, by_month);
         for turn in turns {
             let at = Ranked::of(turn.entry());
-            months.insert(at.month());
-            turn.count(&mut self.months, &at.month());
             match turn {
                 Turn::Withdraw(_) => self.ranked.remove(&at),
                 Turn::Show(_) => self.ranked.insert(at),
@@ -320,10 +330,11 @@ impl ByDate {
 impl TopicEntries {
     /// Counts how the topic is spelled.
     fn spell(&mut self, slug: &str, turns: &[&Turn]) {
-        for turn in turns {
-            let Some(topic) = turn.entry().topics.iter().find(|topic| *topic.slug == *slug) else { continue };
-            turn.count(&mut self.spellings, &topic.name);
-        }
+        let spelt = turns.iter().filter_map(|turn| {
+            let topic = turn.entry().topics.iter().find(|topic| *topic.slug == *slug)?;
+            Some((*turn, topic.name.clone()))
+        });
+        count(&mut self.spellings, spelt);
     }
 
     fn name(&self) -> &str {

@@ -104,41 +104,44 @@ pub struct Known {
     hash: u128,
 }
 
-/// What changes when a file does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Stamp {
-    length: u64,
-    modified: Option<SystemTime>,
-    /// Without its device, whose number may be another after each start of the system.
-    #[cfg(unix)]
-    inode: (u64, i64, i64),
-}
+/// What changes when a file does, as a hash: stamps are many, and are only compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Stamp(u128);
 
 impl Stamp {
     fn of(meta: &Metadata) -> Self {
+        // Without its device, whose number may be another after each start of the system.
         #[cfg(unix)]
-        use std::os::unix::fs::MetadataExt;
-        Self {
-            length: meta.len(),
-            modified: meta.modified().ok(),
-            #[cfg(unix)]
-            inode: (meta.ino(), meta.ctime(), meta.ctime_nsec()),
-        }
+        let parts = {
+            use std::os::unix::fs::MetadataExt;
+            let times = [meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec()];
+            let [modified, nanoseconds, changed, their_nanoseconds] = times.map(i64::cast_unsigned);
+            [meta.len(), meta.ino(), modified, nanoseconds, changed, their_nanoseconds]
+        };
+        #[cfg(not(unix))]
+        let parts = {
+            let modified = meta.modified().ok().and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+            let modified = modified.unwrap_or_default();
+            [meta.len(), modified.as_secs(), modified.subsec_nanos().into()]
+        };
+        Self(xxh3_128(parts.map(u64::to_le_bytes).as_flattened()))
     }
 
-    /// None if a change after that instant, before which it was taken, might leave it the same.
-    fn settled(self, at: SystemTime) -> Option<Self> {
+    /// That of a file; none if a change after an instant, before which this was seen of it, might leave it the
+    /// same.
+    fn settled(meta: &Metadata, at: SystemTime) -> Option<Self> {
         #[cfg(not(unix))]
-        let changed = self.modified?;
+        let changed = meta.modified().ok()?;
         // A file's date may be set to any other, and that leaves a mark here.
         #[cfg(unix)]
         let changed = {
-            let (_, seconds, nanoseconds) = self.inode;
+            use std::os::unix::fs::MetadataExt;
+            let (seconds, nanoseconds) = (meta.ctime(), meta.ctime_nsec());
             let since = Duration::new(u64::try_from(seconds).ok()?, u32::try_from(nanoseconds).ok()?);
             SystemTime::UNIX_EPOCH + since
         };
         let age = at.duration_since(changed).ok()?;
-        (age > SETTLED).then_some(self)
+        (age > SETTLED).then(|| Self::of(meta))
     }
 }
 
@@ -200,8 +203,8 @@ impl Scan {
     ) -> Result<Vec<(Arc<str>, Change)>, ScanError> {
         let rules = Rules { texts: Texts::Written, ..self.rules.clone() };
         let paths: Vec<_> = paths.into_iter().collect();
-        let read = paths.into_par_iter().map(|path| {
-            let content = content(&self.root.join(&*path), self.rules.largest)?;
+        let read = paths.into_par_iter().map_init(Vec::new, |buffer, path| {
+            let content = content(&self.root.join(&*path), self.rules.largest, buffer)?;
             let reading = reading(&rules, &path, content);
             Ok((path, reading.map_or(Change::Gone, Change::Read)))
         });
@@ -466,8 +469,8 @@ impl Scan {
     }
 
     fn look_at_all(&self, found: Vec<Found>, hint: &Hint) -> Vec<Seen> {
-        let files = found.len();
-        let looked = found.into_iter().filter_map(|found| self.look_at(found, hint));
+        let (files, mut buffer) = (found.len(), Vec::new());
+        let looked = found.into_iter().filter_map(|found| self.look_at(found, hint, &mut buffer));
         let mut looked: Vec<_> = looked.collect();
         let read = looked.iter_mut().filter_map(|(_, looked)| match looked {
             // Nobody else has it yet.
@@ -487,7 +490,7 @@ impl Scan {
     }
 
     /// Looks at a file. It is read if its stamp is another, or if it is named, whatever its times say.
-    fn look_at(&self, found: Found, hint: &Hint) -> Option<Seen> {
+    fn look_at(&self, found: Found, hint: &Hint, buffer: &mut Vec<u8>) -> Option<Seen> {
         let Found { file, mut unreadable } = found;
         let relative = file.strip_prefix(&self.root).ok()?;
         if relative.to_str().is_none() {
@@ -498,8 +501,7 @@ impl Scan {
         let path = before.map_or(path, |(path, _)| path.clone());
         let before = before.map(|(_, known)| known);
         let is_same = |known: &Known| {
-            let stamp = known.stamp.as_ref();
-            stamp.is_some_and(|stamp| fs::metadata(&file).is_ok_and(|meta| Stamp::of(&meta) == *stamp))
+            known.stamp.is_some_and(|stamp| fs::metadata(&file).is_ok_and(|meta| Stamp::of(&meta) == stamp))
         };
         let read = match unreadable {
             Some(reason) => Content::Unreadable(reason),
@@ -507,7 +509,7 @@ impl Scan {
             None if !hint.paths.contains(&file) && before.is_some_and(is_same) => {
                 return Some((path, Looked::Same));
             }
-            None => match content(&file, self.rules.largest) {
+            None => match content(&file, self.rules.largest, buffer) {
                 Ok(content) => content,
                 Err(exhausted) => return Some((path, Looked::Exhausted(exhausted))),
             },
@@ -544,9 +546,9 @@ impl Scan {
     }
 
     /// Takes in what a file holds, if that is new.
-    fn read(&self, path: &Arc<str>, content: Content, before: Option<&Known>) -> Looked {
+    fn read(&self, path: &Arc<str>, content: Content<'_>, before: Option<&Known>) -> Looked {
         let (stamp, hash) = match &content {
-            Content::Bytes(bytes, stamp) => (stamp.clone(), xxh3_128(bytes)),
+            Content::Bytes(bytes, stamp) => (*stamp, xxh3_128(bytes)),
             Content::Unreadable(reason) => (None, xxh3_128(reason.as_bytes())),
             Content::Missing => return Looked::Missing,
         };
@@ -559,37 +561,39 @@ impl Scan {
 }
 
 /// What a file turned out to be. None if it is not there.
-fn reading(rules: &Rules, path: &Arc<str>, content: Content) -> Option<Reading> {
+fn reading(rules: &Rules, path: &Arc<str>, content: Content<'_>) -> Option<Reading> {
     match content {
-        Content::Bytes(bytes, _) => Some(seed::read(rules, path, &bytes)),
+        Content::Bytes(bytes, _) => Some(seed::read(rules, path, bytes)),
         Content::Unreadable(reason) => Some(seed::unreadable(path, format!("this cannot be read: {reason}"))),
         Content::Missing => None,
     }
 }
 
 /// What a file turned out to hold.
-enum Content {
-    Bytes(Vec<u8>, Option<Stamp>),
+enum Content<'a> {
+    Bytes(&'a [u8], Option<Stamp>),
     Unreadable(String),
     Missing,
 }
 
 /// As many bytes of a file as decide whether it is too large, and its stamp before it was read. Fails
-/// if the system has nothing left to read with.
-fn content(file: &Path, largest: u64) -> io::Result<Content> {
-    let read = || {
+/// if the system has nothing left to read with. The buffer holds what was read last, so that files take turns
+/// in memory that is close at hand.
+fn content<'a>(file: &Path, largest: u64, buffer: &'a mut Vec<u8>) -> io::Result<Content<'a>> {
+    let mut read = || {
         let file = fs::File::open(file)?;
         let (now, meta) = (SystemTime::now(), file.metadata()?);
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(usize::try_from(meta.len().min(largest)).unwrap_or_default() + 1)?;
-        file.take(largest + 1).read_to_end(&mut bytes)?;
-        Ok(Content::Bytes(bytes, Stamp::of(&meta).settled(now)))
+        buffer.clear();
+        buffer.try_reserve_exact(usize::try_from(meta.len().min(largest)).unwrap_or_default() + 1)?;
+        file.take(largest + 1).read_to_end(buffer)?;
+        Ok(Stamp::settled(&meta, now))
     };
-    read().or_else(|error: io::Error| match error {
-        error if is_missing(&error) => Ok(Content::Missing),
-        error if is_exhausted(&error) => Err(error),
-        error => Ok(Content::Unreadable(format!("{error}{}", remedy(&error)))),
-    })
+    match read() {
+        Ok(stamp) => Ok(Content::Bytes(buffer, stamp)),
+        Err(error) if is_missing(&error) => Ok(Content::Missing),
+        Err(error) if is_exhausted(&error) => Err(error),
+        Err(error) => Ok(Content::Unreadable(format!("{error}{}", remedy(&error)))),
+    }
 }
 
 /// Whether too many files are open, by this process or by all.

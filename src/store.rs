@@ -23,7 +23,7 @@ use crate::seed::{Change, Names, Packed, Reading, Rules, Timestamp};
 use crate::watch::Hint;
 
 /// How the file begins. The last byte is one more for each way of writing it.
-const MAGIC: &[u8; 8] = b"sower\0\0\x06";
+const MAGIC: &[u8; 8] = b"sower\0\0\x07";
 /// Seeds in a part of the file, each of which is read and written by one core.
 const PART: usize = 1024;
 /// How the name of a file ends until it has all its bytes.

@@ -39,6 +39,9 @@ pub fn clean(text: &str) -> Cow<'_, str> {
 /// Entities without a semicolon stay as they are, so that `AT&T` and `?a=1&copy=2` survive. A
 /// no-break space is a choice of the writer's and is kept.
 pub fn plain(text: &str) -> String {
+    if is_plain(text) {
+        return text.to_owned();
+    }
     let decoded = htmlize::unescape_attribute(text);
     let mut folded = String::with_capacity(decoded.len());
     for word in level(clean(&decoded)).split(is_fold).filter(|word| !word.is_empty()) {
@@ -48,6 +51,15 @@ pub fn plain(text: &str) -> String {
         folded.push_str(word);
     }
     folded
+}
+
+/// Whether a text is one line of plain text already, which most are that are ASCII.
+fn is_plain(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'%' | b'\''..=b'~');
+    let all_plain = bytes.iter().fold(true, |all, byte| all & is_plain(byte));
+    let is_trimmed = !text.starts_with(' ') && !text.ends_with(' ');
+    all_plain && is_trimmed && !bytes.windows(2).any(|pair| pair == b"  ")
 }
 
 /// The text without characters that turn the direction of writing, if one of them is not closed
@@ -115,6 +127,10 @@ mod tests {
             ("a\u{2067}b\u{202B}c\u{2069}", "abc"),
             ("\u{2067}a\u{202B}b\u{202C}\u{2069}\u{200F}c", "\u{2067}a\u{202B}b\u{202C}\u{2069}\u{200F}c"),
             ("&nosuch; &", "&nosuch; &"),
+            ("as it is, ~ and all", "as it is, ~ and all"),
+            (" before", "before"),
+            ("after ", "after"),
+            ("be  tween", "be tween"),
             ("", ""),
         ] {
             assert_eq!(plain(given), expected, "{given:?}");

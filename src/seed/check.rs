@@ -137,14 +137,16 @@ impl<'a> Check<'a> {
             (Some(link), via) => (Some(link.clone()), via.filter(|via| *via != link)),
             (None, link) => (link.or(permalink), None),
         };
-        let base = link.as_deref().and_then(|link| Url::parse(link).ok());
         // The pictures of a folder stand in its text, too.
-        let base = if self.is_index() { self.base.clone().or(base) } else { base };
-        let base = base.as_ref().unwrap_or(&self.rules.url);
+        let of_pictures = self.base.take().filter(|_| self.is_index()).map(String::from);
+        let base = of_pictures.or_else(|| link.clone()).unwrap_or_else(|| self.rules.url.to_string());
+        // Few seeds have anything that is made absolute right away.
+        let base_url = |rules: &Rules| Url::parse(&base).unwrap_or_else(|_| rules.url.clone());
         let embed = fields.featured_content.as_ref().map(|embed| {
             let place = |check: &Self| check.place_of(&[Step::Key(embed.key)]);
             let faults = self.faults.len();
-            let shown = self.sanitised("`featuredContent`", Markup::Html, &embed.value, base, place);
+            let shown =
+                self.sanitised("`featuredContent`", Markup::Html, &embed.value, &base_url(self.rules), place);
             if shown.is_empty() && !embed.value.trim().is_empty() && self.faults.len() == faults {
                 let place = self.place_of(&[Step::Key(embed.key)]);
                 let reason = format!("nothing of `{}` can be shown", embed.key);
@@ -190,11 +192,12 @@ impl<'a> Check<'a> {
         };
         let texts = self.rules.texts;
         let unmade = body.filter(|body| body.markup == Markup::Markdown && texts != Texts::Made);
-        let unmade = unmade.and_then(|body| Unmade::of(body.text, base));
+        let unmade = unmade.and_then(|body| Unmade::of(body.text, &base));
         if let Some(body) = body.filter(|_| unmade.is_none()) {
             let place = |check: &Self| Some(check.place_of_body(body));
-            let body = self.sanitised("the body", body.markup, body.text, base, place);
-            record.take_body(body, base);
+            let base = base_url(self.rules);
+            let body = self.sanitised("the body", body.markup, body.text, &base, place);
+            record.take_body(body, &base);
         }
         Ok(if texts == Texts::LeftOut { Packed::in_part(record) } else { Packed::of(record, unmade) })
     }

@@ -226,6 +226,15 @@ macro_rules! front_matter {
         /// Every key that means something.
         pub(super) const KEYS: &[&str] = &[$($($key,)+)* SECURED];
 
+        /// That key among them.
+        fn known_key(key: &str) -> Option<&'static str> {
+            match key {
+                $($($key => Some($key),)+)*
+                SECURED => Some(SECURED),
+                _ => None,
+            }
+        }
+
         impl FrontMatter {
             fn take<'de, A: MapAccess<'de>>(&mut self, key: &'static str, map: &mut A) -> Result<(), A::Error> {
                 match key {
@@ -461,39 +470,70 @@ impl<'de> Visitor<'de> for Fields<'_, '_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FrontMatter, A::Error> {
         let mut fields = FrontMatter::default();
         let mut configured: Vec<&str> = Vec::new();
-        while let Some(key) = map.next_key::<String>()? {
-            if let Some(&known) = KEYS.iter().find(|&&known| known == key) {
-                if fields.known.contains(&known) {
-                    return Err(A::Error::custom(yaml::REPEATED));
+        while let Some(key) = map.next_key::<Key>()? {
+            match key {
+                Key::Known(known) => {
+                    if fields.known.contains(&known) {
+                        return Err(A::Error::custom(yaml::REPEATED));
+                    }
+                    fields.known.push(known);
+                    if (self.skip)(known) {
+                        map.next_value::<Unrepeated>()?;
+                    } else {
+                        self.reading.set(Some(known));
+                        fields.take(known, &mut map)?;
+                    }
                 }
-                fields.known.push(known);
-                if (self.skip)(known) {
-                    map.next_value::<Unrepeated>()?;
-                    continue;
+                Key::Other(key) => {
+                    if let Some(known) = configured_key(&key, self.settings) {
+                        if configured.contains(&known) {
+                            return Err(A::Error::custom(yaml::REPEATED));
+                        }
+                        configured.push(known);
+                        if (self.skip)(known) {
+                            map.next_value::<Unrepeated>()?;
+                        } else {
+                            self.reading.set(Some(known));
+                            fields.take_configured(known, self.settings, &mut map)?;
+                        }
+                    } else {
+                        if fields.unknown.contains(&key) {
+                            return Err(A::Error::custom(yaml::REPEATED));
+                        }
+                        fields.unknown.push(key);
+                        map.next_value::<Unrepeated>()?;
+                    }
                 }
-                self.reading.set(Some(known));
-                fields.take(known, &mut map)?;
-            } else if let Some(known) = configured_key(&key, self.settings) {
-                if configured.contains(&known) {
-                    return Err(A::Error::custom(yaml::REPEATED));
-                }
-                configured.push(known);
-                if (self.skip)(known) {
-                    map.next_value::<Unrepeated>()?;
-                    continue;
-                }
-                self.reading.set(Some(known));
-                fields.take_configured(known, self.settings, &mut map)?;
-            } else {
-                if fields.unknown.contains(&key) {
-                    return Err(A::Error::custom(yaml::REPEATED));
-                }
-                fields.unknown.push(key);
-                map.next_value::<Unrepeated>()?;
             }
             self.reading.set(None);
         }
         Ok(fields)
+    }
+}
+
+/// A key of front matter. Only one that means nothing is worth keeping as it was typed.
+enum Key {
+    Known(&'static str),
+    Other(String),
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(KeyVisitor)
+    }
+}
+
+struct KeyVisitor;
+
+impl Visitor<'_> for KeyVisitor {
+    type Value = Key;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<Key, E> {
+        Ok(known_key(key).map_or_else(|| Key::Other(key.to_owned()), Key::Known))
     }
 }
 
