@@ -57,6 +57,7 @@ pub async fn run(
 ) -> Result<(), Broken> {
     let config = Arc::new(config);
     let (opening, served) = (doors.open(), config.clone());
+    let files = cache.as_deref().and_then(Path::parent).map(Path::to_owned);
     let mut shutdown = pin!(shutdown);
     let begun = on_a_thread(move || Daemon::begin(config, cache, configs));
     let daemon = tokio::select! {
@@ -68,7 +69,7 @@ pub async fn run(
     let mut reloads = pin!(on_a_thread(move || daemon.keep_up()));
     let mut reloads_ended = None;
     service::ready();
-    serve::serve(opening, current, status, &served, async {
+    serve::serve(opening, current, status, &served, files, async {
         tokio::select! {
             ended = &mut reloads => reloads_ended = Some(ended),
             () = shutdown => {}

@@ -13,6 +13,7 @@ use tracing::warn;
 
 use super::Answers;
 use super::connection::converse;
+use super::large::{Files, Sending};
 use super::room::Room;
 use crate::config::Address;
 
@@ -107,7 +108,7 @@ impl Listener {
     }
 
     /// Accepts connections, each for itself, while there is room. Never ends.
-    pub(super) async fn accept<A: Answers>(&self, answers: &Arc<A>, room: &Arc<Room>) {
+    pub(super) async fn accept<A: Answers>(&self, answers: &Arc<A>, room: &Arc<Room>, files: &Arc<Files>) {
         let mut failed: u32 = 0;
         loop {
             let (answers, room) = (answers.clone(), room.clone());
@@ -117,6 +118,7 @@ impl Listener {
                         // Answers are small and complete: there is nothing to gain by waiting.
                         let _ = stream.set_nodelay(true);
                         let place = room.take().await;
+                        let stream = Sending::new(stream, files.clone());
                         tokio::spawn(converse(stream, Some(peer.ip()), answers, room, place));
                         Ok(())
                     }

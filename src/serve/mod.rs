@@ -5,6 +5,7 @@ mod admin;
 mod client;
 mod connection;
 mod fields;
+mod large;
 mod listener;
 mod metrics;
 mod negotiate;
@@ -18,6 +19,7 @@ mod route;
 #[cfg(test)]
 mod tests;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -43,6 +45,7 @@ use access_log::AccessLog;
 use admin::Admin;
 use client::{Limit, Peer};
 use fields::{Field, Fields};
+use large::Files;
 use metrics::Others;
 use precondition::Outcome;
 use queries::{NotMade, Queries, Wanted};
@@ -92,27 +95,30 @@ impl Doors {
         let mut accepting = JoinSet::new();
         if let Some(listener) = self.admin {
             let (admin, back_room) = (admin.clone(), back_room.clone());
-            accepting.spawn(async move { listener.accept(&admin, &back_room).await });
+            accepting.spawn(async move { listener.accept(&admin, &back_room, &Arc::default()).await });
         }
         Opening { public: self.public, admin, back_room, accepting }
     }
 }
 
-/// Serves the current edition until `shutdown`, then lets the requests in flight finish.
+/// Serves the current edition until `shutdown`, then lets the requests in flight finish. In the directory `files`
+/// large bodies are written to files, which have no names.
 pub async fn serve(
     opening: Opening,
     current: Current,
     status: Arc<Status>,
     config: &Config,
+    files: Option<PathBuf>,
     shutdown: impl Future<Output = ()>,
 ) {
     let Opening { public, admin, back_room, mut accepting } = opening;
     let room = Arc::new(Room::new(config.serving.max_connections));
-    let site = Arc::new(Site::new(current, status, room.clone(), config));
+    let files = Arc::new(Files::new(files));
+    let site = Arc::new(Site::new(current, status, room.clone(), files.clone(), config));
     admin.show(site.clone());
     for listener in public {
-        let (site, room) = (site.clone(), room.clone());
-        accepting.spawn(async move { listener.accept(&site, &room).await });
+        let (site, room, files) = (site.clone(), room.clone(), files.clone());
+        accepting.spawn(async move { listener.accept(&site, &room, &files).await });
     }
     shutdown.await;
     accepting.shutdown().await;
@@ -146,6 +152,7 @@ struct Site {
     current: Current,
     status: Arc<Status>,
     room: Arc<Room>,
+    files: Arc<Files>,
     queries: Queries,
     coders: Arc<Semaphore>,
     limit: Limit,
@@ -256,11 +263,18 @@ impl Site {
         }
     }
 
-    fn new(current: Current, status: Arc<Status>, room: Arc<Room>, config: &Config) -> Self {
+    fn new(
+        current: Current,
+        status: Arc<Status>,
+        room: Arc<Room>,
+        files: Arc<Files>,
+        config: &Config,
+    ) -> Self {
         Self {
             current,
             status,
             room,
+            files,
             queries: Queries::new(),
             coders: Arc::new(Semaphore::new(CODED_AT_ONCE)),
             limit: Limit::new(),
@@ -468,7 +482,10 @@ impl Site {
             Outcome::Proceed => {
                 audience.count(Answer::Full, coding);
                 match representation.coded(coding) {
-                    Some(body) => Ok(respond::found(representation, coding, body.clone(), due, now)),
+                    Some(body) => {
+                        self.files.offer(representation, coding);
+                        Ok(respond::found(representation, coding, body.clone(), due, now))
+                    }
                     None => Err(Unmade::Coded(representation.clone(), coding, due)),
                 }
             }

@@ -41,7 +41,8 @@ fn edition() -> Edition {
 fn site(edition: Edition) -> Site {
     let config = edition.config.clone();
     let status = Arc::new(Status::new(Catalog::new(false, Arc::default())));
-    Site::new(Arc::new(ArcSwap::from_pointee(edition)), status, Arc::new(Room::new(10)), &config)
+    let current = Arc::new(ArcSwap::from_pointee(edition));
+    Site::new(current, status, Arc::new(Room::new(10)), Arc::default(), &config)
 }
 
 async fn ask(

@@ -555,3 +555,57 @@ fn a_full_house_answers_again_once_there_is_room() {
     BufReader::new(fourth).read_line(&mut line).unwrap();
     assert_eq!(line.trim(), "HTTP/1.1 200 OK");
 }
+
+/// Whether a directory's file system has files without a name.
+#[cfg(target_os = "linux")]
+fn has_nameless_files(directory: &std::path::Path) -> bool {
+    use std::os::unix::fs::OpenOptionsExt;
+    /// `__O_TMPFILE | O_DIRECTORY`
+    const O_TMPFILE: i32 = 0o20_200_000;
+    fs::OpenOptions::new().read(true).write(true).custom_flags(O_TMPFILE).open(directory).is_ok()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_large_feed_is_sent_from_a_file_and_is_the_same() {
+    let work = Workspace::new();
+    if !has_nameless_files(work.path()) {
+        eprintln!("skipped: {} has no files without a name", work.path().display());
+        return;
+    }
+    let entry = |number: usize, text: &str| dated(&format!("Number {number}"), "One") + &text.repeat(1000);
+    for number in 0..50 {
+        work.write(&format!("{number}.md"), entry(number, "feed "));
+    }
+    let cache = work.path().join("cache");
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut sower = work.command("serve");
+    sower.args(["--listen", &free.to_string(), "--admin-listen", "off"]).env("XDG_CACHE_HOME", &cache);
+    let child = sower.stderr(Stdio::null()).spawn().unwrap();
+    let served = Served { child, socket: PathBuf::new(), admin: PathBuf::new() };
+    eventually("it is served", || TcpStream::connect(free).is_ok());
+    let files = || {
+        let open = fs::read_dir(format!("/proc/{}/fd", served.child.id())).unwrap();
+        let paths = open.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+        paths
+            .filter(|path| path.starts_with(&cache) && path.to_str().unwrap().ends_with(" (deleted)"))
+            .count()
+    };
+    let mut connection = Connection::to(free);
+    for text in ["feed ", "seed "] {
+        work.write("0.md", entry(0, text));
+        let mut expected = Vec::new();
+        eventually("the change is mirrored", || {
+            expected = fs::read(work.feeds().join("all.rss")).unwrap_or_default();
+            String::from_utf8(expected.clone()).unwrap().contains(&text.repeat(10))
+        });
+        assert!(expected.len() > 200_000, "{}", expected.len());
+        eventually("one file is there", || {
+            connection.request("GET", "/all.rss", &[]);
+            files() == 1
+        });
+        for _ in 0..10 {
+            assert!(connection.request("GET", "/all.rss", &[]).body == expected);
+        }
+    }
+}
