@@ -69,6 +69,11 @@ impl Audience {
         self.answers[answer as usize][coding as usize].fetch_add(1, Relaxed);
     }
 
+    /// How many answers of a kind there were.
+    pub fn counted(&self, answer: Answer, coding: Coding) -> u64 {
+        self.answers[answer as usize][coding as usize].load(Relaxed)
+    }
+
     /// Counts bytes of which a 304 spared the sending.
     pub fn save(&self, bytes: usize) {
         self.saved.fetch_add(bytes as u64, Relaxed);
@@ -76,10 +81,9 @@ impl Audience {
 
     /// The answers so far.
     pub fn answers(&self) -> impl Iterator<Item = (Answer, Coding, u64)> {
-        Answer::ALL.into_iter().flat_map(move |answer| {
-            Coding::ALL
-                .map(|coding| (answer, coding, self.answers[answer as usize][coding as usize].load(Relaxed)))
-        })
+        Answer::ALL
+            .into_iter()
+            .flat_map(move |answer| Coding::ALL.map(|coding| (answer, coding, self.counted(answer, coding))))
     }
 
     /// Bytes of which 304s spared the sending.

@@ -208,12 +208,13 @@ impl Catalog {
 
     /// Stores what is there to begin with, each path once, and settles every group.
     fn take_first(&mut self, changes: Vec<(Arc<str>, Change)>) -> Vec<Settled> {
-        let seeds = changes.into_iter().filter_map(|(path, change)| {
-            let seed = Seed::of(&path, change, None)?;
-            Some((path, seed))
-        });
-        let seeds: Vec<_> = seeds.collect();
-        let records: Vec<_> = seeds.iter().filter_map(|(_, seed)| seed.record.clone()).collect();
+        let (mut seeds, mut records) = (Vec::with_capacity(changes.len()), Vec::with_capacity(changes.len()));
+        for (path, change) in changes {
+            if let Some(seed) = Seed::of(&path, change, None) {
+                records.extend(seed.record.clone());
+                seeds.push((path, seed));
+            }
+        }
         let (view, groups) = (View::of(self.now, self.unpublished, &self.entries), &mut self.groups);
         let group = || {
             groups.reserve(records.len());

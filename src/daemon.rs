@@ -41,8 +41,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// Publishes and serves until `shutdown`, then lets the requests in flight finish.
 ///
 /// The listeners are bound already, so a test may choose port 0. In the file `cache` it is remembered
-/// what was read, for the next process. Each configuration that is sent to
-/// it takes the place of the one before, with an edition made anew.
+/// what was read, for the next process; files without a name beside it have what is large and asked for often.
+/// Each configuration that is sent to it takes the place of the one before, with an edition made anew.
 ///
 /// # Errors
 ///

@@ -12,7 +12,6 @@ use crate::audience::Audience;
 use crate::coding::Coding;
 use crate::config::Config;
 use crate::entries::Entries;
-use crate::filed::Filed;
 use crate::render::Format;
 use crate::seed::Timestamp;
 
@@ -43,8 +42,6 @@ pub struct Representation {
     entity_tags: [HeaderValue; Coding::ALL.len()],
     /// The bytes in each coding that was asked for.
     coded: [OnceLock<Bytes>; Coding::ALL.len()],
-    /// The bytes in each coding that were written to a file, too.
-    filed: [OnceLock<Arc<Filed>>; Coding::ALL.len()],
     /// The fields of each kind of answer that was given.
     heads: [[OnceLock<HeaderMap>; Coding::ALL.len()]; Head::ALL.len()],
 }
@@ -85,7 +82,6 @@ impl Representation {
             hash,
             entity_tags: Coding::ALL.map(|coding| field(format!("\"{hash:032x}{}\"", coding.suffix()))),
             coded: Default::default(),
-            filed: Default::default(),
             heads: Default::default(),
         }
     }
@@ -124,11 +120,6 @@ impl Representation {
             Coding::Identity => &self.body,
             _ => self.coded[coding as usize].get_or_init(|| coding.encode(&self.body).into()),
         }
-    }
-
-    /// The file with the bytes in a coding, for whoever writes it.
-    pub fn filed(&self, coding: Coding) -> &OnceLock<Arc<Filed>> {
-        &self.filed[coding as usize]
     }
 }
 

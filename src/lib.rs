@@ -22,7 +22,6 @@ pub mod store;
 pub mod feed;
 pub mod render;
 pub mod coding;
-pub mod filed;
 pub mod audience;
 pub mod edition;
 pub mod last_edition;

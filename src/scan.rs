@@ -271,7 +271,8 @@ impl Scan {
         }
 
         let is_first = self.known.is_empty();
-        let (mut changes, mut known_first) = (Vec::new(), Vec::new());
+        let first = if is_first { looked.len() } else { 0 };
+        let (mut changes, mut known_first) = (Vec::with_capacity(first), Vec::with_capacity(first));
         for path in gone {
             self.known.remove(&path);
             self.unremembered += 1;
@@ -378,7 +379,7 @@ impl Scan {
     fn look_below(&self, places: &BTreeSet<PathBuf>, hint: &Hint) -> io::Result<(Vec<Seen>, Vec<Arc<str>>)> {
         self.progress.begin();
         let (looked, mut unsure) = (Mutex::new(Vec::new()), Vec::new());
-        let walked = rayon::in_place_scope(|scope| {
+        let walked: io::Result<()> = rayon::in_place_scope(|scope| {
             let looked = &looked;
             let look = |found: Vec<Found>| {
                 self.progress.found(found.len());
@@ -411,8 +412,11 @@ impl Scan {
             }
             Ok(())
         });
-        let looked = looked.into_inner().unwrap_or_else(PoisonError::into_inner);
-        walked.map(|()| (looked.into_iter().flatten().collect(), unsure))
+        walked?;
+        let batches = looked.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut looked = Vec::with_capacity(batches.iter().map(Vec::len).sum());
+        looked.extend(batches.into_iter().flatten());
+        Ok((looked, unsure))
     }
 
     /// Finds what may be seeds at or below a path.
@@ -547,6 +551,10 @@ impl Scan {
 
     /// Takes in what a file holds, if that is new.
     fn read(&self, path: &Arc<str>, content: Content<'_>, before: Option<&Known>) -> Looked {
+        if self.rules.texts == Texts::LeftOut && !matches!(content, Content::Missing) {
+            // Who has no use for texts looks once, and needs to know nothing of files.
+            return Looked::Read(None, reading(&self.rules, path, content).map(Change::Read));
+        }
         let (stamp, hash) = match &content {
             Content::Bytes(bytes, stamp) => (*stamp, xxh3_128(bytes)),
             Content::Unreadable(reason) => (None, xxh3_128(reason.as_bytes())),
@@ -581,11 +589,22 @@ enum Content<'a> {
 /// in memory that is close at hand.
 fn content<'a>(file: &Path, largest: u64, buffer: &'a mut Vec<u8>) -> io::Result<Content<'a>> {
     let mut read = || {
-        let file = fs::File::open(file)?;
+        let mut file = fs::File::open(file)?;
         let (now, meta) = (SystemTime::now(), file.metadata()?);
-        buffer.clear();
-        buffer.try_reserve_exact(usize::try_from(meta.len().min(largest)).unwrap_or_default() + 1)?;
-        file.take(largest + 1).read_to_end(buffer)?;
+        let room = usize::try_from(meta.len().min(largest)).unwrap_or_default() + 1;
+        buffer.try_reserve_exact(room.saturating_sub(buffer.len()))?;
+        buffer.resize(room, 0);
+        let read = match file.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+            read => read?,
+        };
+        buffer.truncate(read);
+        // There was room for more, and there is as much as there should be. Whatever says that it is empty may
+        // just not know how long it is.
+        let is_whole = read > 0 && read as u64 == meta.len();
+        if !is_whole {
+            file.take((largest + 1).saturating_sub(read as u64)).read_to_end(buffer)?;
+        }
         Ok(Stamp::settled(&meta, now))
     };
     match read() {

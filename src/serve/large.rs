@@ -1,38 +1,117 @@
-//! Large bodies: they are sent from files, which spares the system copying them for each reader.
+//! Large feeds that are asked for often and uncompressed: they are sent from files, which spares the system copying
+//! them for each reader.
 //!
 //! What is written to a connection is known by where it stands in memory, so that nothing between an answer and
 //! the socket has to know of files. Whatever cannot be sent from one is sent from memory.
+//!
+//! As with any static file, a reader waits for the disk if the system needed the memory in between; so only what is
+//! asked for often has a file.
 
+use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
+use std::thread;
 
 use arc_swap::ArcSwap;
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tracing::debug;
 
+use crate::audience::{Answer, Audience};
 use crate::coding::Coding;
 use crate::edition::Representation;
-use crate::filed::{Filed, addresses};
 
 /// Fewest bytes that are sent from a file: it takes a call more.
 const LARGE: usize = 32 * 1024;
+/// Most bytes of one file.
+const LARGEST: usize = 1 << 20;
 /// Most files at once.
 const MOST: usize = 64;
+/// How often a feed was sent as it is before it gets a file.
+const OFTEN: u64 = 64;
 
-/// The files of large bodies, which stay as long as the representations do.
+/// Bytes in memory, and a file that holds the same. It has no name, so that nobody else changes it, and is gone
+/// with this.
+#[derive(Debug)]
+struct Filed {
+    bytes: Bytes,
+    file: File,
+}
+
+impl Filed {
+    /// Writes bytes to a file in a directory, and waits until the disk has them: what is read again later is
+    /// either these, or fails to be read.
+    #[cfg(target_os = "linux")]
+    fn write(directory: &Path, bytes: Bytes) -> io::Result<Self> {
+        use std::io::Write;
+
+        use rustix::fs::{Mode, OFlags, open};
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        let mut file = File::from(open(directory, flags, Mode::RUSR | Mode::WUSR)?);
+        file.write_all(&bytes)?;
+        file.sync_data()?;
+        Ok(Self { bytes, file })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn write(_: &Path, _: Bytes) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Which of the bytes these are, by where they stand in memory.
+    fn part(&self, bytes: &[u8]) -> Option<Range<usize>> {
+        let (all, wanted) = (self.bytes.as_ptr_range(), bytes.as_ptr_range());
+        let is_within = all.start <= wanted.start && wanted.end <= all.end;
+        let start = wanted.start.addr().wrapping_sub(all.start.addr());
+        is_within.then(|| start..start + bytes.len())
+    }
+
+    /// Sends what comes before, from memory, and some of the bytes, from the file, as far as a socket takes them
+    /// now. Tells how many it took; fails if it took none.
+    #[cfg(target_os = "linux")]
+    fn send(&self, socket: impl std::os::fd::AsFd, before: &[u8], part: &Range<usize>) -> io::Result<usize> {
+        use rustix::fs::sendfile;
+        use rustix::net::{SendFlags, send};
+        let mut sent = 0;
+        if !before.is_empty() {
+            // With what follows it fills whole packets.
+            sent = send(&socket, before, SendFlags::MORE | SendFlags::NOSIGNAL)?;
+            if sent < before.len() {
+                return Ok(sent);
+            }
+        }
+        let mut at = part.start as u64;
+        // A reader that went away is no reason for a signal here either, since Rust's programs ignore SIGPIPE.
+        match sendfile(&socket, &self.file, Some(&mut at), part.len()) {
+            Ok(0) if sent == 0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            Err(error) if sent == 0 => Err(error.into()),
+            from_file => Ok(sent + from_file.unwrap_or_default()),
+        }
+    }
+}
+
+/// What became of a representation that was asked for often.
+#[derive(Debug, Clone)]
+struct Offered {
+    /// It keeps its place as long as it is served, and is known by that.
+    representation: Weak<Representation>,
+    /// None if the file could not be written.
+    filed: Option<Arc<Filed>>,
+}
+
+/// The files of feeds that are served.
 #[derive(Debug, Default)]
 pub(super) struct Files {
     /// Where they are made. Without it there are none.
     directory: Option<PathBuf>,
-    known: ArcSwap<Vec<(Range<usize>, Weak<Filed>)>>,
-    /// Whether one is being made, or making one failed: then there will be no more.
-    closed: AtomicBool,
+    offered: ArcSwap<Vec<Offered>>,
+    writing: AtomicBool,
 }
 
 impl Files {
@@ -40,53 +119,56 @@ impl Files {
         Self { directory, ..Self::default() }
     }
 
-    /// Has a representation that was asked for sent from a file next time, if it is large.
-    pub(super) fn offer(self: &Arc<Self>, representation: &Arc<Representation>, coding: Coding) {
-        let is_large = |body: &&bytes::Bytes| body.len() >= LARGE;
-        let Some(body) = representation.coded(coding).filter(is_large) else { return };
+    /// Has a feed that was asked for sent from a file later, if it is large and asked for often.
+    pub(super) fn offer(self: &Arc<Self>, representation: &Arc<Representation>, audience: &Audience) {
         let Some(directory) = &self.directory else { return };
-        let is_there = |(_, filed): &&(_, Weak<Filed>)| filed.strong_count() > 0;
-        if representation.filed(coding).get().is_some()
-            || self.closed.load(Ordering::Relaxed)
-            || self.known.load().iter().filter(is_there).count() >= MOST
-            || self.closed.swap(true, Ordering::Relaxed)
+        if !(LARGE..=LARGEST).contains(&representation.body.len())
+            || audience.counted(Answer::Full, Coding::Identity) < OFTEN
         {
             return;
         }
-        let (files, representation) = (self.clone(), representation.clone());
-        let (directory, body) = (directory.clone(), body.clone());
-        // Disks are slow; who asks meanwhile is answered from memory.
-        tokio::task::spawn_blocking(move || match Filed::write(&directory, body) {
-            Ok(filed) => {
-                let filed = Arc::new(filed);
-                files.add(&filed);
-                let _ = representation.filed(coding).set(filed);
-                files.closed.store(false, Ordering::Relaxed);
-            }
-            Err(error) => debug!(
-                "large feeds are sent from memory, since {} has no room for files: {error}",
-                directory.display()
-            ),
+        let offered = self.offered.load();
+        let is_it = |it: &Offered| std::ptr::eq(it.representation.as_ptr(), Arc::as_ptr(representation));
+        let is_served = |it: &&Offered| it.representation.strong_count() > 0;
+        if offered.iter().any(is_it)
+            || offered.iter().filter(is_served).count() >= MOST
+            || self.writing.swap(true, Ordering::Acquire)
+        {
+            return;
+        }
+        let (files, directory) = (self.clone(), directory.clone());
+        let (body, representation) = (representation.body.clone(), Arc::downgrade(representation));
+        // Disks are slow, and may hang: nobody waits for this, neither who asks meanwhile nor the end of the process.
+        let written = thread::Builder::new().spawn(move || {
+            let filed = Filed::write(&directory, body).map_err(|error| {
+                debug!(
+                    "a feed is sent from memory, since no file for it can be made in {}: {error}",
+                    directory.display()
+                );
+            });
+            files.add(&Offered { representation, filed: filed.ok().map(Arc::new) });
+            files.writing.store(false, Ordering::Release);
+        });
+        if let Err(error) = written {
+            debug!("a feed is sent from memory, since there can be no more threads: {error}");
+            self.writing.store(false, Ordering::Release);
+        }
+    }
+
+    fn add(&self, new: &Offered) {
+        self.offered.rcu(|offered| {
+            let served = offered.iter().filter(|it| it.representation.strong_count() > 0);
+            served.chain([new]).cloned().collect::<Vec<_>>()
         });
     }
 
-    fn add(&self, filed: &Arc<Filed>) {
-        self.known.rcu(|known| {
-            let left = known.iter().filter(|(_, filed)| filed.strong_count() > 0).cloned();
-            let added = (filed.addresses(), Arc::downgrade(filed));
-            left.chain([added]).collect::<Vec<_>>()
-        });
-    }
-
-    /// The file that holds these very bytes, and where in it they are.
+    /// The file that holds these very bytes, and which of its own they are.
     fn find(&self, bytes: &[u8]) -> Option<(Arc<Filed>, Range<usize>)> {
-        let wanted = addresses(bytes);
-        let known = self.known.load();
-        let holds = |held: &Range<usize>| held.start <= wanted.start && wanted.end <= held.end;
-        let (held, filed) = known.iter().find(|(held, _)| holds(held))?;
-        // While it is there nothing else can be at those addresses.
-        let filed = filed.upgrade()?;
-        Some((filed, wanted.start - held.start..wanted.end - held.start))
+        let offered = self.offered.load();
+        offered.iter().filter_map(|it| it.filed.as_ref()).find_map(|filed| {
+            let part = filed.part(bytes)?;
+            Some((filed.clone(), part))
+        })
     }
 }
 
@@ -113,13 +195,13 @@ impl Sending {
             return None;
         }
         let (filed, part) = self.files.find(bytes)?;
-        let send = || filed.send(&self.stream, before, part.clone());
+        let send = || filed.send(&self.stream, before, &part);
         loop {
             match self.stream.poll_write_ready(cx) {
                 Poll::Ready(Ok(())) => {}
                 waiting_or_broken => return Some(waiting_or_broken.map_ok(|()| 0)),
             }
-            match self.stream.try_io(Interest::WRITABLE, send) {
+            match self.stream.try_io(tokio::io::Interest::WRITABLE, send) {
                 Ok(sent) => return Some(Poll::Ready(Ok(sent))),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 // Of the connection's own faults the other way of sending tells.
@@ -183,7 +265,8 @@ impl AsyncWrite for Sending {
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod tests {
-    use bytes::Bytes;
+    use std::time::{Duration, SystemTime};
+
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
@@ -212,12 +295,20 @@ mod tests {
         reading.await.unwrap()
     }
 
-    /// Bytes of which only those in a file are told from others.
-    fn filed(length: usize, in_file: &[u8]) -> (Bytes, Arc<Filed>) {
-        let bytes = Bytes::from(vec![b'm'; length]);
+    /// A representation of as many bytes as this.
+    fn large(length: usize) -> Arc<Representation> {
+        let (now, url) = (SystemTime::now(), "https://a.example/".to_owned());
+        Arc::new(Representation::new(vec![b'm'; length], "a/b", url, now, Duration::ZERO))
+    }
+
+    /// The same with these in its file, which are told from its own.
+    fn filed(files: &Files, length: usize, in_file: &[u8]) -> Arc<Representation> {
+        let representation = large(length);
         let mut file = tempfile::tempfile().unwrap();
         io::Write::write_all(&mut file, in_file).unwrap();
-        (bytes.clone(), Arc::new(Filed::other(bytes, file)))
+        let filed = Some(Arc::new(Filed { bytes: representation.body.clone(), file }));
+        files.add(&Offered { representation: Arc::downgrade(&representation), filed });
+        representation
     }
 
     #[tokio::test]
@@ -225,9 +316,9 @@ mod tests {
         let files = Arc::new(Files::default());
         // More than a socket takes at once.
         let length = 16 << 20;
-        let (bytes, filed) = filed(length, &vec![b'f'; length]);
-        files.add(&filed);
-        let read = sent(&files, b"head", &bytes).await;
+        let representation = filed(&files, length, &vec![b'f'; length]);
+        let bytes = &representation.body;
+        let read = sent(&files, b"head", bytes).await;
         assert_eq!(read.len(), 4 + length);
         assert_eq!(&read[..4], b"head");
         // The last of it may be too short to be worth a call.
@@ -238,30 +329,76 @@ mod tests {
             let read = sent(&files, b"head", bytes).await;
             assert_eq!(read, [&b"head"[..], &vec![byte; bytes.len()]].concat());
         }
-
-        drop(filed);
-        let from_memory = sent(&files, b"head", &bytes).await;
-        assert!(from_memory[4..].iter().all(|byte| *byte == b'm'));
     }
 
     #[tokio::test]
     async fn what_a_file_has_not_is_sent_from_memory() {
         let files = Arc::new(Files::default());
         for in_file in [0, LARGE, 2 * LARGE + 1] {
-            let (bytes, filed) = filed(3 * LARGE, &vec![b'm'; in_file]);
-            files.add(&filed);
-            assert_eq!(sent(&files, b"head", &bytes).await, [b"head", &*bytes].concat(), "{in_file}");
+            let representation = filed(&files, 3 * LARGE, &vec![b'm'; in_file]);
+            let bytes = &representation.body;
+            assert_eq!(sent(&files, b"head", bytes).await, [b"head", &**bytes].concat(), "{in_file}");
+        }
+    }
+
+    /// Offers a representation that was asked for so often, until nothing is being written.
+    fn offer(files: &Arc<Files>, representation: &Arc<Representation>, asked: u64) {
+        let audience = Audience::default();
+        for _ in 0..asked {
+            audience.count(Answer::Full, Coding::Identity);
+        }
+        files.offer(representation, &audience);
+        while files.writing.load(Ordering::Acquire) {
+            thread::yield_now();
         }
     }
 
     #[test]
-    fn a_file_holds_what_is_written_to_it_and_has_no_name() {
+    fn only_what_is_large_and_asked_for_often_gets_a_file() {
         let directory = tempfile::tempdir().unwrap();
-        let bytes = Bytes::from(vec![b'x'; LARGE]);
+        let there = |files: &Files| files.offered.load().iter().filter(|it| it.filed.is_some()).count();
         // Some file systems have no files without a name.
-        let Ok(filed) = Filed::write(directory.path(), bytes.clone()) else { return };
-        assert_eq!(filed.addresses(), addresses(&bytes));
+        if Filed::write(directory.path(), Bytes::new()).is_err() {
+            return;
+        }
+        let files = Arc::new(Files::new(Some(directory.path().to_owned())));
+        for (length, asked, expected) in [
+            (LARGE, OFTEN - 1, 0),
+            (LARGE - 1, OFTEN, 0),
+            (LARGEST + 1, OFTEN, 0),
+            (LARGE, OFTEN, 1),
+            (LARGEST, OFTEN, 1),
+        ] {
+            offer(&files, &large(length), asked);
+            assert_eq!(there(&files), expected, "{length} bytes, {asked} times");
+        }
+        let representations: Vec<_> = (0..=MOST).map(|_| large(LARGE)).collect();
+        for representation in representations.iter().chain(&representations) {
+            offer(&files, representation, OFTEN);
+        }
+        assert_eq!(there(&files), MOST);
         assert_eq!(directory.path().read_dir().unwrap().count(), 0);
-        assert!(Filed::write(&directory.path().join("none"), bytes).is_err());
+        drop(representations);
+        offer(&files, &large(LARGE), OFTEN);
+        assert_eq!(there(&files), 1, "what is not served any more makes room");
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_tried_again_with_the_next_edition() {
+        let directory = tempfile::tempdir().unwrap();
+        if Filed::write(directory.path(), Bytes::new()).is_err() {
+            return;
+        }
+        let path = directory.path().join("later");
+        let files = Arc::new(Files::new(Some(path.clone())));
+        let offered = || files.offered.load().iter().map(|it| it.filed.is_some()).collect::<Vec<_>>();
+        let (one, another) = (large(LARGE), large(LARGE));
+        offer(&files, &one, OFTEN);
+        assert_eq!(offered(), [false]);
+        std::fs::create_dir(path).unwrap();
+        offer(&files, &one, OFTEN);
+        assert_eq!(offered(), [false]);
+        offer(&files, &another, OFTEN);
+        assert_eq!(offered(), [false, true]);
     }
 }

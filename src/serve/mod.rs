@@ -5,6 +5,7 @@ mod admin;
 mod client;
 mod connection;
 mod fields;
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux sends from files"))]
 mod large;
 mod listener;
 mod metrics;
@@ -457,7 +458,11 @@ impl Site {
             let agent = ask.fields.get(Field::UserAgent).and_then(|agent| agent.to_str().ok());
             asked.audience.note(&self.day(ask.now), client, agent.unwrap_or_default());
         }
-        self.poll(asked, ask)
+        let answer = self.poll(asked, ask)?;
+        if answer.status() == StatusCode::OK && !ask.is_head {
+            self.files.offer(asked.representation, asked.audience);
+        }
+        Ok(answer)
     }
 
     /// The answer with a representation; or in which coding it must be made first.
@@ -482,10 +487,7 @@ impl Site {
             Outcome::Proceed => {
                 audience.count(Answer::Full, coding);
                 match representation.coded(coding) {
-                    Some(body) => {
-                        self.files.offer(representation, coding);
-                        Ok(respond::found(representation, coding, body.clone(), due, now))
-                    }
+                    Some(body) => Ok(respond::found(representation, coding, body.clone(), due, now)),
                     None => Err(Unmade::Coded(representation.clone(), coding, due)),
                 }
             }

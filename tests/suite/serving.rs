@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use sower::args::Settings;
 
+use crate::machine::skipped;
 use crate::support::{
     Connection, DEADLINE, Response, Workspace, all_the_while, dated, eventually, signal, titles,
 };
@@ -559,10 +560,8 @@ fn a_full_house_answers_again_once_there_is_room() {
 /// Whether a directory's file system has files without a name.
 #[cfg(target_os = "linux")]
 fn has_nameless_files(directory: &std::path::Path) -> bool {
-    use std::os::unix::fs::OpenOptionsExt;
-    /// `__O_TMPFILE | O_DIRECTORY`
-    const O_TMPFILE: i32 = 0o20_200_000;
-    fs::OpenOptions::new().read(true).write(true).custom_flags(O_TMPFILE).open(directory).is_ok()
+    use rustix::fs::{Mode, OFlags, open};
+    open(directory, OFlags::TMPFILE | OFlags::RDWR, Mode::RUSR).is_ok()
 }
 
 #[cfg(target_os = "linux")]
@@ -570,8 +569,7 @@ fn has_nameless_files(directory: &std::path::Path) -> bool {
 fn a_large_feed_is_sent_from_a_file_and_is_the_same() {
     let work = Workspace::new();
     if !has_nameless_files(work.path()) {
-        eprintln!("skipped: {} has no files without a name", work.path().display());
-        return;
+        return skipped(&format!("{} has no files without a name", work.path().display()));
     }
     let entry = |number: usize, text: &str| dated(&format!("Number {number}"), "One") + &text.repeat(1000);
     for number in 0..50 {
@@ -592,6 +590,11 @@ fn a_large_feed_is_sent_from_a_file_and_is_the_same() {
             .count()
     };
     let mut connection = Connection::to(free);
+    for _ in 0..100 {
+        connection.request("HEAD", "/all.rss", &[]);
+        connection.request("GET", "/all.rss?limit=40", &[]);
+    }
+    assert_eq!(files(), 0, "of what is not sent, and of what an address spells, there is no file");
     for text in ["feed ", "seed "] {
         work.write("0.md", entry(0, text));
         let mut expected = Vec::new();
@@ -601,7 +604,9 @@ fn a_large_feed_is_sent_from_a_file_and_is_the_same() {
         });
         assert!(expected.len() > 200_000, "{}", expected.len());
         eventually("one file is there", || {
-            connection.request("GET", "/all.rss", &[]);
+            for _ in 0..20 {
+                connection.request("GET", "/all.rss", &[]);
+            }
             files() == 1
         });
         for _ in 0..10 {
