@@ -423,6 +423,8 @@ impl Soak {
 
 fn serve(work: &Path, address: SocketAddr, admin: SocketAddr) -> anyhow::Result<Server> {
     let mut command = sower(work, "serve");
+    // What is remembered over restarts is right, too, and so is what is sent from files beside it.
+    command.env("XDG_CACHE_HOME", work.join("cache"));
     command.args(["--listen", &address.to_string(), "--admin-listen", &admin.to_string()]);
     Server::start(&mut command, &work.join("log"))
 }
