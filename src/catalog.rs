@@ -5,7 +5,7 @@
 //! seed that was good and is broken now, which keeps its last good record.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map};
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -218,11 +218,32 @@ impl Catalog {
         let (view, groups) = (View::of(self.now, self.unpublished, &self.entries), &mut self.groups);
         let group = || {
             groups.reserve(records.len());
-            for record in records {
-                groups.entry(record.id.clone()).or_default().take(record);
+            // Nearly all have an id of their own, and in their order they lie together in memory.
+            let alone = records.into_par_iter().map(|record| {
+                let (id, mut group) = (record.id.clone(), Group::default());
+                group.take(record);
+                (group.settle(&id, view), group)
+            });
+            let (mut settled, mut shared) = (Vec::with_capacity(alone.len()), BTreeSet::new());
+            for (alone, group) in alone.collect::<Vec<_>>() {
+                match groups.entry(alone.id.clone()) {
+                    hash_map::Entry::Vacant(place) => {
+                        place.insert(group);
+                        settled.push(alone);
+                    }
+                    hash_map::Entry::Occupied(mut place) => {
+                        group.records.into_iter().for_each(|record| place.get_mut().take(record));
+                        shared.insert(alone.id);
+                    }
+                }
             }
-            let settled = groups.par_iter_mut().map(|(id, group)| group.settle(id, view));
-            let mut settled: Vec<_> = settled.collect();
+            settled.retain(|settled: &Settled| !shared.contains(&settled.id));
+            for id in shared {
+                if let Some(group) = groups.get_mut(&id) {
+                    (group.entry, group.due) = (None, None);
+                    settled.push(group.settle(&id, view));
+                }
+            }
             // Feeds take entries sooner that come in their order.
             settled.par_sort_by_cached_key(|settled| {
                 Reverse(settled.shown.as_ref().map(|entry| entry.published))

@@ -191,37 +191,37 @@ impl Entries {
         if turns.is_empty() {
             return Touched::default();
         }
-        let mut by_topic: HashMap<&Arc<str>, Vec<&Turn>> = HashMap::new();
-        for turn in turns {
-            for slug in &turn.entry().within {
-                by_topic.entry(slug).or_default().push(turn);
-            }
-        }
-        let work: Vec<_> = by_topic
-            .into_iter()
-            .map(|(slug, turns)| (slug, self.topics.remove(slug).unwrap_or_default(), turns))
-            .collect();
-        let (all, topics) = rayon::join(
+        // The feed of everything takes as long as all others, and as all else that is to be done.
+        let (all, (topics, entries)) = rayon::join(
             || self.all.take_turns(turns.iter()),
             || {
+                let mut by_topic: HashMap<&Arc<str>, Vec<&Turn>> = HashMap::new();
+                for turn in turns {
+                    let entry = turn.entry();
+                    for slug in &entry.within {
+                        by_topic.entry(slug).or_default().push(turn);
+                    }
+                    self.hash = match turn {
+                        Turn::Show(_) => self.hash.wrapping_add(entry.record.hash),
+                        Turn::Withdraw(_) => self.hash.wrapping_sub(entry.record.hash),
+                    };
+                }
+                let kind = |turn: &Turn| turn.entry().record.facets.kind.clone();
+                count(&mut self.types, turns.iter().filter_map(|turn| Some((turn, kind(turn)?))));
+                let entries = turns.iter().map(|turn| turn.entry().clone()).collect();
+                let work: Vec<_> = by_topic
+                    .into_iter()
+                    .map(|(slug, turns)| (slug, self.topics.remove(slug).unwrap_or_default(), turns))
+                    .collect();
                 let topics = work.into_par_iter().map(|(slug, mut topic, turns)| {
                     let before = topic.name().to_owned();
                     let months = topic.by_date.take_turns(turns.iter().copied());
                     topic.spell(slug, &turns);
                     (slug, months, before, topic)
                 });
-                topics.collect::<Vec<_>>()
+                (topics.collect::<Vec<_>>(), entries)
             },
         );
-        for turn in turns {
-            self.hash = match turn {
-                Turn::Show(entry) => self.hash.wrapping_add(entry.record.hash),
-                Turn::Withdraw(entry) => self.hash.wrapping_sub(entry.record.hash),
-            };
-        }
-        let kinds = turns.iter().filter_map(|turn| Some((turn, turn.entry().record.facets.kind.clone()?)));
-        count(&mut self.types, kinds);
-        let entries = turns.iter().map(|turn| turn.entry().clone()).collect();
         let mut touched = Touched { all, entries, ..Touched::default() };
         let mut renamed = Vec::new();
         for (slug, months, before, topic) in topics {
