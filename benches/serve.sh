@@ -116,7 +116,7 @@ check() { # NAME ANSWER: that it is what it should be
 
 printf 'all.atom: %s bytes, %s with gzip; %s s a measurement, median of %s\n' \
   "$(stat -c %s "$work/feeds/all.atom")" "$(stat -c %s "$work/feeds/all.atom.gz")" "$seconds" "$rounds"
-printf '%-14s %11s %-8s %10s %12s %12s\n' answer connections server 'µs CPU' 'requests/s' 'of nginx'
+printf '%-14s %11s %-8s %10s %9s %12s %9s\n' answer connections server 'µs CPU' 'of nginx' requests/s 'of nginx'
 for count in $counts; do
   for answer in 304 gzip identity; do
     # What only answers codes nothing.
@@ -128,10 +128,13 @@ for count in $counts; do
       done
     done
     for name in $asked; do
-      cost=$(cut -d' ' -f1 "$work/$answer.$count.$name" | median)
-      rate=$(cut -d' ' -f2 "$work/$answer.$count.$name" | median)
-      printf '%-14s %11s %-8s %10s %12s %12s\n' "$answer" "$count" "$name" "$cost" "$rate" \
-        "$(paste -d' ' "$work/$answer.$count."{"$name",nginx} | awk '{ printf "%.2f\n", $1 / $3 }' | median)"
+      figures=()
+      for column in 1 2; do
+        figures+=("$(cut -d' ' -f$column "$work/$answer.$count.$name" | median)"
+          "$(paste -d' ' "$work/$answer.$count."{"$name",nginx} |
+            awk -v own=$column '{ printf "%.2f\n", $own / $(own + 2) }' | median)")
+      done
+      printf '%-14s %11s %-8s %10s %9s %12s %9s\n' "$answer" "$count" "$name" "${figures[@]}"
     done
   done
 done
