@@ -471,44 +471,57 @@ impl<'de> Visitor<'de> for Fields<'_, '_> {
         let mut fields = FrontMatter::default();
         let mut configured: Vec<&str> = Vec::new();
         while let Some(key) = map.next_key::<Key>()? {
-            match key {
+            let is_read = match key {
                 Key::Known(known) => {
-                    if fields.known.contains(&known) {
-                        return Err(A::Error::custom(yaml::REPEATED));
-                    }
-                    fields.known.push(known);
-                    if (self.skip)(known) {
-                        map.next_value::<Unrepeated>()?;
-                    } else {
-                        self.reading.set(Some(known));
+                    once(&mut fields.known, known)?;
+                    let begins = self.begins(known);
+                    if begins {
                         fields.take(known, &mut map)?;
                     }
+                    begins
                 }
-                Key::Other(key) => {
-                    if let Some(known) = configured_key(&key, self.settings) {
-                        if configured.contains(&known) {
-                            return Err(A::Error::custom(yaml::REPEATED));
-                        }
-                        configured.push(known);
-                        if (self.skip)(known) {
-                            map.next_value::<Unrepeated>()?;
-                        } else {
-                            self.reading.set(Some(known));
+                Key::Other(key) => match configured_key(&key, self.settings) {
+                    Some(known) => {
+                        once(&mut configured, known)?;
+                        let begins = self.begins(known);
+                        if begins {
                             fields.take_configured(known, self.settings, &mut map)?;
                         }
-                    } else {
-                        if fields.unknown.contains(&key) {
-                            return Err(A::Error::custom(yaml::REPEATED));
-                        }
-                        fields.unknown.push(key);
-                        map.next_value::<Unrepeated>()?;
+                        begins
                     }
-                }
+                    None => {
+                        once(&mut fields.unknown, key)?;
+                        false
+                    }
+                },
+            };
+            if !is_read {
+                map.next_value::<Unrepeated>()?;
             }
             self.reading.set(None);
         }
         Ok(fields)
     }
+}
+
+impl<'k> Fields<'_, 'k> {
+    /// Whether the value of a key is read, and not passed over. If so, it is the one that is being read.
+    fn begins(&self, key: &'k str) -> bool {
+        let begins = !(self.skip)(key);
+        if begins {
+            self.reading.set(Some(key));
+        }
+        begins
+    }
+}
+
+/// Notes a key, which may stand there once.
+fn once<K: PartialEq, E: serde::de::Error>(keys: &mut Vec<K>, key: K) -> Result<(), E> {
+    if keys.contains(&key) {
+        return Err(E::custom(yaml::REPEATED));
+    }
+    keys.push(key);
+    Ok(())
 }
 
 /// A key of front matter. Only one that means nothing is worth keeping as it was typed.
