@@ -712,6 +712,17 @@ mod tests {
         assert_eq!(told(&mut scan, &at(root, &["z/d"])), ["-z/d/e.md"]);
     }
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_that_says_it_is_empty_and_is_not_is_read_whole() {
+        let (path, mut buffer) = (Path::new("/proc/self/status"), vec![b'x'; 1 << 20]);
+        assert_eq!(fs::metadata(path).unwrap().len(), 0);
+        let Content::Bytes(bytes, _) = content(path, 1 << 20, &mut buffer).unwrap() else {
+            panic!("no bytes")
+        };
+        assert!(bytes.starts_with(b"Name:") && bytes.ends_with(b"\n"), "{}", String::from_utf8_lossy(bytes));
+    }
+
     #[test]
     fn what_is_left_out_is_read_once_it_is_wanted() {
         let directory = tempfile::tempdir().unwrap();
