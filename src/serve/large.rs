@@ -1,5 +1,5 @@
-//! Large feeds that are asked for often and uncompressed: they are sent from files, which spares the system copying
-//! them for each reader.
+//! Large bodies that are asked for often: they are sent from files, which spares the system copying them for each
+//! reader.
 //!
 //! What is written to a connection is known by where it stands in memory, so that nothing between an answer and
 //! the socket has to know of files. Whatever cannot be sent from one is sent from memory.
@@ -23,17 +23,17 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tracing::debug;
 
-use crate::audience::{Answer, Audience};
+use crate::audience::Answer;
 use crate::coding::Coding;
 use crate::edition::Representation;
 
-/// Fewest bytes that are sent from a file: it takes a call more.
-const LARGE: usize = 32 * 1024;
+/// Fewest bytes that are sent from a file: it takes a call more, which costs what copying 9 KB does.
+const LARGE: usize = 12 * 1024;
 /// Most bytes of one file.
 const LARGEST: usize = 1 << 20;
 /// Most files at once.
-const MOST: usize = 64;
-/// How often a feed was sent as it is before it gets a file.
+const MOST: usize = 128;
+/// After how many answers in a coding is looked whether there is a file for it, and another one made.
 const OFTEN: u64 = 64;
 
 /// Bytes in memory, and a file that holds the same. It has no name, so that nobody else changes it, and is gone
@@ -96,21 +96,55 @@ impl Filed {
     }
 }
 
-/// What became of a representation that was asked for often.
+/// What became of a body that was asked for often.
 #[derive(Debug, Clone)]
 struct Offered {
-    /// It keeps its place as long as it is served, and is known by that.
+    /// Where it begins in memory. It keeps its place as long as it is served, and is known by that.
+    address: usize,
+    /// Of what it is the body.
     representation: Weak<Representation>,
     /// None if the file could not be written.
     filed: Option<Arc<Filed>>,
 }
 
-/// The files of feeds that are served.
+impl Offered {
+    fn is_served(&self) -> bool {
+        self.representation.strong_count() > 0
+    }
+}
+
+/// The bodies that were offered, by their addresses.
+#[derive(Debug, Default)]
+struct Shelf(Vec<Offered>);
+
+impl Shelf {
+    /// The last body that begins at an address, or before it.
+    fn up_to(&self, address: usize) -> Option<&Offered> {
+        let after = self.0.partition_point(|offered| offered.address <= address);
+        self.0[..after].last()
+    }
+
+    /// The file that holds these very bytes, and which of its own they are.
+    fn find(&self, bytes: &[u8]) -> Option<(&Filed, Range<usize>)> {
+        let filed = self.up_to(bytes.as_ptr().addr())?.filed.as_deref()?;
+        Some((filed, filed.part(bytes)?))
+    }
+
+    /// What is served of these, and another.
+    fn with(&self, new: &Offered) -> Self {
+        let is_kept = |offered: &&Offered| offered.is_served() && offered.address != new.address;
+        let mut all: Vec<_> = self.0.iter().filter(is_kept).chain([new]).cloned().collect();
+        all.sort_by_key(|offered| offered.address);
+        Self(all)
+    }
+}
+
+/// The files of bodies that are served.
 #[derive(Debug, Default)]
 pub(super) struct Files {
     /// Where they are made. Without it there are none.
     directory: Option<PathBuf>,
-    offered: ArcSwap<Vec<Offered>>,
+    shelf: ArcSwap<Shelf>,
     writing: AtomicBool,
 }
 
@@ -119,25 +153,32 @@ impl Files {
         Self { directory, ..Self::default() }
     }
 
-    /// Has a feed that was asked for sent from a file later, if it is large and asked for often.
-    pub(super) fn offer(self: &Arc<Self>, representation: &Arc<Representation>, audience: &Audience) {
+    /// Has the body that an answer with a representation has sent from a file later, if it is large and asked for
+    /// often.
+    pub(super) fn offer(
+        self: &Arc<Self>,
+        representation: &Arc<Representation>,
+        coding: Coding,
+        body: &Bytes,
+    ) {
         let Some(directory) = &self.directory else { return };
-        if !(LARGE..=LARGEST).contains(&representation.body.len())
-            || audience.counted(Answer::Full, Coding::Identity) < OFTEN
-        {
+        let asked = representation.audience.counted(Answer::Full, coding);
+        if asked == 0 || !asked.is_multiple_of(OFTEN) || !(LARGE..=LARGEST).contains(&body.len()) {
             return;
         }
-        let offered = self.offered.load();
-        let is_it = |it: &Offered| std::ptr::eq(it.representation.as_ptr(), Arc::as_ptr(representation));
-        let is_served = |it: &&Offered| it.representation.strong_count() > 0;
-        if offered.iter().any(is_it)
-            || offered.iter().filter(is_served).count() >= MOST
+        let (shelf, address) = (self.shelf.load(), body.as_ptr().addr());
+        // A body that has no file may have left its place to another.
+        let is_it = |offered: &Offered| {
+            offered.address == address && (offered.filed.is_some() || offered.is_served())
+        };
+        if shelf.up_to(address).is_some_and(is_it)
+            || shelf.0.iter().filter(|offered| offered.is_served()).count() >= MOST
             || self.writing.swap(true, Ordering::Acquire)
         {
             return;
         }
         let (files, directory) = (self.clone(), directory.clone());
-        let (body, representation) = (representation.body.clone(), Arc::downgrade(representation));
+        let (body, representation) = (body.clone(), Arc::downgrade(representation));
         // Disks are slow, and may hang: nobody waits for this, neither who asks meanwhile nor the end of the process.
         let written = thread::Builder::new().spawn(move || {
             let filed = Filed::write(&directory, body).map_err(|error| {
@@ -146,7 +187,7 @@ impl Files {
                     directory.display()
                 );
             });
-            files.add(&Offered { representation, filed: filed.ok().map(Arc::new) });
+            files.add(&Offered { address, representation, filed: filed.ok().map(Arc::new) });
             files.writing.store(false, Ordering::Release);
         });
         if let Err(error) = written {
@@ -156,19 +197,7 @@ impl Files {
     }
 
     fn add(&self, new: &Offered) {
-        self.offered.rcu(|offered| {
-            let served = offered.iter().filter(|it| it.representation.strong_count() > 0);
-            served.chain([new]).cloned().collect::<Vec<_>>()
-        });
-    }
-
-    /// The file that holds these very bytes, and which of its own they are.
-    fn find(&self, bytes: &[u8]) -> Option<(Arc<Filed>, Range<usize>)> {
-        let offered = self.offered.load();
-        offered.iter().filter_map(|it| it.filed.as_ref()).find_map(|filed| {
-            let part = filed.part(bytes)?;
-            Some((filed.clone(), part))
-        })
+        self.shelf.rcu(|shelf| shelf.with(new));
     }
 }
 
@@ -194,7 +223,8 @@ impl Sending {
         if bytes.len() < LARGE {
             return None;
         }
-        let (filed, part) = self.files.find(bytes)?;
+        let shelf = self.files.shelf.load();
+        let (filed, part) = shelf.find(bytes)?;
         let send = || filed.send(&self.stream, before, &part);
         loop {
             match self.stream.poll_write_ready(cx) {
@@ -306,8 +336,9 @@ mod tests {
         let representation = large(length);
         let mut file = tempfile::tempfile().unwrap();
         io::Write::write_all(&mut file, in_file).unwrap();
+        let address = representation.body.as_ptr().addr();
         let filed = Some(Arc::new(Filed { bytes: representation.body.clone(), file }));
-        files.add(&Offered { representation: Arc::downgrade(&representation), filed });
+        files.add(&Offered { address, representation: Arc::downgrade(&representation), filed });
         representation
     }
 
@@ -341,13 +372,12 @@ mod tests {
         }
     }
 
-    /// Offers a representation that was asked for so often, until nothing is being written.
-    fn offer(files: &Arc<Files>, representation: &Arc<Representation>, asked: u64) {
-        let audience = Audience::default();
+    /// Offers a body that was asked for so often in a coding, until nothing is being written.
+    fn offer(files: &Arc<Files>, representation: &Arc<Representation>, coding: Coding, asked: u64) {
         for _ in 0..asked {
-            audience.count(Answer::Full, Coding::Identity);
+            representation.audience.count(Answer::Full, coding);
         }
-        files.offer(representation, &audience);
+        files.offer(representation, coding, representation.encode(coding));
         while files.writing.load(Ordering::Acquire) {
             thread::yield_now();
         }
@@ -356,7 +386,7 @@ mod tests {
     #[test]
     fn only_what_is_large_and_asked_for_often_gets_a_file() {
         let directory = tempfile::tempdir().unwrap();
-        let there = |files: &Files| files.offered.load().iter().filter(|it| it.filed.is_some()).count();
+        let there = |files: &Files| files.shelf.load().0.iter().filter(|it| it.filed.is_some()).count();
         // Some file systems have no files without a name.
         if Filed::write(directory.path(), Bytes::new()).is_err() {
             return;
@@ -369,17 +399,17 @@ mod tests {
             (LARGE, OFTEN, 1),
             (LARGEST, OFTEN, 1),
         ] {
-            offer(&files, &large(length), asked);
+            offer(&files, &large(length), Coding::Identity, asked);
             assert_eq!(there(&files), expected, "{length} bytes, {asked} times");
         }
         let representations: Vec<_> = (0..=MOST).map(|_| large(LARGE)).collect();
         for representation in representations.iter().chain(&representations) {
-            offer(&files, representation, OFTEN);
+            offer(&files, representation, Coding::Identity, OFTEN);
         }
         assert_eq!(there(&files), MOST);
         assert_eq!(directory.path().read_dir().unwrap().count(), 0);
         drop(representations);
-        offer(&files, &large(LARGE), OFTEN);
+        offer(&files, &large(LARGE), Coding::Identity, OFTEN);
         assert_eq!(there(&files), 1, "what is not served any more makes room");
     }
 
@@ -391,14 +421,14 @@ mod tests {
         }
         let path = directory.path().join("later");
         let files = Arc::new(Files::new(Some(path.clone())));
-        let offered = || files.offered.load().iter().map(|it| it.filed.is_some()).collect::<Vec<_>>();
+        let offered = || files.shelf.load().0.iter().map(|it| it.filed.is_some()).collect::<Vec<_>>();
         let (one, another) = (large(LARGE), large(LARGE));
-        offer(&files, &one, OFTEN);
+        offer(&files, &one, Coding::Identity, OFTEN);
         assert_eq!(offered(), [false]);
         std::fs::create_dir(path).unwrap();
-        offer(&files, &one, OFTEN);
+        offer(&files, &one, Coding::Identity, OFTEN);
         assert_eq!(offered(), [false]);
-        offer(&files, &another, OFTEN);
+        offer(&files, &another, Coding::Identity, OFTEN);
         assert_eq!(offered(), [false, true]);
     }
 }

@@ -458,11 +458,7 @@ impl Site {
             let agent = ask.fields.get(Field::UserAgent).and_then(|agent| agent.to_str().ok());
             asked.audience.note(&self.day(ask.now), client, agent.unwrap_or_default());
         }
-        let answer = self.poll(asked, ask)?;
-        if answer.status() == StatusCode::OK && !ask.is_head {
-            self.files.offer(asked.representation, asked.audience);
-        }
-        Ok(answer)
+        self.poll(asked, ask)
     }
 
     /// The answer with a representation; or in which coding it must be made first.
@@ -486,10 +482,13 @@ impl Site {
             }
             Outcome::Proceed => {
                 audience.count(Answer::Full, coding);
-                match representation.coded(coding) {
-                    Some(body) => Ok(respond::found(representation, coding, body.clone(), due, now)),
-                    None => Err(Unmade::Coded(representation.clone(), coding, due)),
+                let Some(body) = representation.coded(coding) else {
+                    return Err(Unmade::Coded(representation.clone(), coding, due));
+                };
+                if !ask.is_head {
+                    self.files.offer(representation, coding, body);
                 }
+                Ok(respond::found(representation, coding, body.clone(), due, now))
             }
         }
     }

@@ -461,6 +461,17 @@ impl Response {
         self.fields.get(name).map_or("", String::as_str)
     }
 
+    /// The body as it is without its coding.
+    pub(crate) fn decoded(&self) -> Vec<u8> {
+        let mut decoded = Vec::new();
+        match self.field("content-encoding") {
+            "gzip" => drop(flate2::read::GzDecoder::new(&*self.body).read_to_end(&mut decoded).unwrap()),
+            "br" => brotli::BrotliDecompress(&mut &*self.body, &mut decoded).unwrap(),
+            _ => decoded.clone_from(&self.body),
+        }
+        decoded
+    }
+
     pub(crate) fn tag(&self) -> &str {
         let tag = self.field("etag");
         assert!(!tag.is_empty(), "no entity tag: {:?}", self.fields);
