@@ -424,11 +424,11 @@ fn merge(mut records: Vec<(&Arc<Packed>, Timestamp)>, hierarchy: &Topics) -> Opt
     });
     let &(best, published) = records.first()?;
     let is_now = |topic: &Topic| hierarchy.now(&topic.slug) == topic.slug;
-    let topics: Arc<[Topic]> = if records.len() == 1 && best.topics.iter().all(is_now) {
-        best.topics.clone()
+    let topics: Arc<[Topic]> = if records.len() == 1 && best.facets.topics.iter().all(is_now) {
+        best.facets.topics.clone()
     } else {
         let mut topics: Vec<Topic> = Vec::new();
-        for topic in records.iter().flat_map(|(record, _)| &*record.topics) {
+        for topic in records.iter().flat_map(|(record, _)| &*record.facets.topics) {
             let slug = hierarchy.now(&topic.slug);
             if topics.iter().all(|known| known.slug != slug) {
                 topics.push(Topic { slug, name: topic.name.clone() });

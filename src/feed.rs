@@ -319,7 +319,7 @@ fn missed(
     };
     let named = |slugs: &BTreeSet<Arc<str>>, facet| slugs.is_empty() || among(slugs, facet);
     let spoken = |wanted: &str| {
-        let language = record.language.as_deref().unwrap_or(publication_language).to_ascii_lowercase();
+        let language = facets.language.as_deref().unwrap_or(publication_language).to_ascii_lowercase();
         language.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
     };
     if !(criteria.any.is_empty() || within(&criteria.any) > 0) || within(&criteria.all) < criteria.all.len() {

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata};
 use std::io::{self, Read};
+use std::num::NonZero;
 use std::path::{Component, MAIN_SEPARATOR, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -18,7 +19,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::confinement::remedy;
 use crate::progress::Progress;
-use crate::seed::{self, Change, Names, Packed, Reading, Rules, Texts};
+use crate::seed::{self, Change, Common, Packed, Reading, Rules, Texts};
 use crate::watch::{Hint, Identity, identity};
 
 /// A file that was written less than this ago may be written again within the same tick of the
@@ -83,7 +84,7 @@ pub struct Scan {
     except: Option<PathBuf>,
     rules: Rules,
     progress: Arc<Progress>,
-    names: Names,
+    common: Common,
     known: BTreeMap<Arc<str>, Known>,
     /// Files of which something else is known than when it was last remembered.
     unremembered: usize,
@@ -104,9 +105,9 @@ pub struct Known {
     hash: u128,
 }
 
-/// What changes when a file does, as a hash: stamps are many, and are only compared.
+/// What changes when a file does, as a hash: stamps are many, and are only compared. None takes no room of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Stamp(u128);
+struct Stamp(NonZero<u128>);
 
 impl Stamp {
     fn of(meta: &Metadata) -> Self {
@@ -124,7 +125,8 @@ impl Stamp {
             let modified = modified.unwrap_or_default();
             [meta.len(), modified.as_secs(), modified.subsec_nanos().into()]
         };
-        Self(xxh3_128(parts.map(u64::to_le_bytes).as_flattened()))
+        let hash = xxh3_128(parts.map(u64::to_le_bytes).as_flattened());
+        Self(NonZero::new(hash).unwrap_or(NonZero::<u128>::MIN))
     }
 
     /// That of a file; none if a change after an instant, before which this was seen of it, might leave it the
@@ -178,7 +180,7 @@ impl Scan {
             except,
             rules,
             progress: Arc::default(),
-            names: Names::default(),
+            common: Common::default(),
             known: BTreeMap::new(),
             unremembered: 0,
             grace: Duration::ZERO,
@@ -294,7 +296,7 @@ impl Scan {
             self.known = known_first.into_iter().collect();
         }
         if hint.everywhere {
-            self.names.forget_unused();
+            self.common.forget_unused();
         }
         Ok(changes)
     }
@@ -484,7 +486,7 @@ impl Scan {
             _ => None,
         });
         let mut read: Vec<_> = read.collect();
-        self.names.share(&mut read);
+        self.common.share(read.iter_mut().map(|record| &mut record.facets));
         // Later each may be replaced by itself, and one that stays would keep the memory of all.
         if self.known.is_empty() && self.rules.texts != Texts::LeftOut {
             Packed::hold_together(&mut read);

@@ -4,6 +4,7 @@
 //! It is one file: it is written as a whole, what is in it is of one instant, and whatever is wrong with it,
 //! the seeds are all that is needed to make another. A database would pay for what is not asked of it.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -19,11 +20,11 @@ use crate::catalog::Catalog;
 use crate::fault::Fault;
 use crate::progress;
 use crate::scan::{Known, Scan, ScanError};
-use crate::seed::{Change, Names, Packed, Reading, Rules, Timestamp};
+use crate::seed::{Change, Common, Facets, Packed, Reading, Rules, Timestamp};
 use crate::watch::Hint;
 
 /// How the file begins. The last byte is one more for each way of writing it.
-const MAGIC: &[u8; 8] = b"sower\0\0\x07";
+const MAGIC: &[u8; 8] = b"sower\0\0\x08";
 /// Seeds in a part of the file, each of which is read and written by one core.
 const PART: usize = 1024;
 /// How the name of a file ends until it has all its bytes.
@@ -67,9 +68,18 @@ struct Remembered {
 /// What was read of a seed.
 #[derive(Debug, Serialize, Deserialize)]
 struct Seed {
-    /// The record, and the length of its text.
-    record: Option<(Packed, usize)>,
+    record: Option<RecordAt>,
     faults: Vec<Fault>,
+}
+
+/// A record, without what lies elsewhere.
+#[derive(Debug, Serialize, Deserialize)]
+struct RecordAt {
+    record: Packed,
+    /// The number of its facets among those of the part.
+    facets: usize,
+    /// The length of its text.
+    text: usize,
 }
 
 /// Where what was read of a seed directory is remembered: in the service's cache directory if there
@@ -140,19 +150,21 @@ impl Store {
     }
 
     fn seeds_of(&self, part: &Part, paths: Vec<Arc<str>>) -> Option<Vec<(Arc<str>, Change)>> {
-        let mut seeds: Vec<Option<Seed>> = postcard::from_bytes(&self.piece(&part.seeds)?).ok()?;
-        if paths.len() != seeds.len() {
+        let (mut facets, seeds): (Vec<Arc<Facets>>, Vec<Option<Seed>>) =
+            postcard::from_bytes(&self.piece(&part.seeds)?).ok()?;
+        let are_there = |seed: &Seed| seed.record.as_ref().is_none_or(|record| record.facets < facets.len());
+        if paths.len() != seeds.len() || !seeds.iter().flatten().all(are_there) {
             return None;
         }
-        let records = seeds.iter_mut().flatten().filter_map(|seed| Some(&mut seed.record.as_mut()?.0));
-        // Names of this part alone: counters that all cores write to are slow.
-        Names::default().share(&mut records.collect::<Vec<_>>());
+        // In common in this part alone: counters that all cores write to are slow.
+        Common::default().share(facets.iter_mut());
         // The records hold on to parts of this.
         let mut texts = Bytes::from(self.piece(&part.texts)?);
         let change = |(path, seed): (Arc<str>, Option<Seed>)| {
             let Seed { record, faults } = seed?;
-            let record = record.map(|(record, length)| {
-                Arc::new(record.at(path.clone(), texts.split_to(length.min(texts.len()))))
+            let record = record.map(|RecordAt { record, facets: number, text }| {
+                let text = texts.split_to(text.min(texts.len()));
+                Arc::new(record.at(path.clone(), facets[number].clone(), text))
             });
             Some((path, Change::Read(Reading::Seed { record, faults })))
         };
@@ -420,16 +432,21 @@ fn part(files: &[(Arc<str>, Known, Option<Held>)]) -> postcard::Result<[Vec<u8>;
     let mut texts = Vec::new();
     // Tuples are written as structures are.
     let known: Vec<_> = files.iter().map(|(path, known, _)| (path, known)).collect();
+    let (mut facets, mut numbers) = (Vec::new(), HashMap::new());
     let seeds = files.iter().map(|(.., held)| {
         let (record, faults) = held.as_ref()?;
         let record = record.as_deref().map(|record| {
             texts.extend_from_slice(record.rest());
-            (record, record.rest().len())
+            let number = *numbers.entry(&record.facets).or_insert_with(|| {
+                facets.push(&record.facets);
+                facets.len() - 1
+            });
+            (record, number, record.rest().len())
         });
         Some((record, faults))
     });
     let seeds: Vec<_> = seeds.collect();
-    let (known, seeds) = (postcard::to_stdvec(&known)?, postcard::to_stdvec(&seeds)?);
+    let (known, seeds) = (postcard::to_stdvec(&known)?, postcard::to_stdvec(&(facets, seeds))?);
     Ok([known, seeds, texts])
 }
 

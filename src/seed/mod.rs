@@ -28,7 +28,7 @@ use front_matter::{Cut, Notation};
 
 pub use content::Content;
 pub use media::{Embed, Source, media_type};
-pub use packed::{Facets, Names, Packed};
+pub use packed::{Common, Facets, Packed};
 pub use record::{Action, Held, Hidden, Image, Provider, Record, Related, Standing, Topic};
 pub(crate) use time::seconds;
 pub use time::{Month, Timestamp};

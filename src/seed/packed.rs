@@ -37,16 +37,13 @@ pub struct Packed {
     pub expires: Option<Timestamp>,
     /// Why its writer does not want it shown.
     pub hidden: Option<Hidden>,
-    /// At least one, each slug once, in the order of the seed.
-    pub topics: Arc<[Topic]>,
-    /// What it is written in (RFC 5646), if it says.
-    pub language: Option<Arc<str>>,
     /// How good it is said to be; 0 if nothing is said.
     pub quality: f64,
     /// How much it is talked about; 0 if nothing is said.
     pub heat: f64,
-    /// What else selections pick it by.
-    pub facets: Facets,
+    /// What it is sorted and picked by.
+    #[serde(skip)]
+    pub facets: Arc<Facets>,
     /// A hash of all that it is shown from, its body as it is held; 0 if the record is not whole.
     pub hash: u128,
     /// The record. Nothing, if what only feeds show of it was left out.
@@ -54,45 +51,14 @@ pub struct Packed {
     rest: Bytes,
 }
 
-/// Texts that many records have in common, each held once.
-#[derive(Debug, Default)]
-pub struct Names(RwLock<HashSet<Arc<str>>>);
-
-impl Names {
-    /// Has records hold these texts in common with each other, and with those before them.
-    pub fn share(&self, records: &mut [&mut Packed]) {
-        // Locked once for all of them: nearly always every text is known.
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let mut is_new = false;
-        for text in records.iter_mut().flat_map(|record| record.common()) {
-            match known.get(text) {
-                Some(known) => text.clone_from(known),
-                None => is_new = true,
-            }
-        }
-        drop(known);
-        if !is_new {
-            return;
-        }
-        let mut names = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        for text in records.iter_mut().flat_map(|record| record.common()) {
-            match names.get(text) {
-                Some(known) => text.clone_from(known),
-                None => drop(names.insert(text.clone())),
-            }
-        }
-    }
-
-    /// Forgets what nobody holds any more.
-    pub fn forget_unused(&self) {
-        let mut names = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        names.retain(|name| Arc::strong_count(name) > 1);
-    }
-}
-
-/// What selections pick a record by, spelled as criteria spell it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What selections sort and pick records by, the last four spelled as criteria spell them. Many records have all of
+/// it in common.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Facets {
+    /// At least one, each slug once, in the order of the seed.
+    pub topics: Arc<[Topic]>,
+    /// What it is written in (RFC 5646), if it says.
+    pub language: Option<Arc<str>>,
     /// Slug of its type.
     pub kind: Option<Arc<str>>,
     /// Slug of its category.
@@ -103,17 +69,83 @@ pub struct Facets {
     pub provider: Option<Arc<str>>,
 }
 
+/// What many records have in common, each such thing held once.
+#[derive(Debug, Default)]
+pub struct Common(RwLock<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    facets: HashSet<Arc<Facets>>,
+    texts: HashSet<Arc<str>>,
+}
+
+impl Common {
+    /// Has whoever holds these hold them in common with each other, and with those before them.
+    pub fn share<'a>(&self, facets: impl Iterator<Item = &'a mut Arc<Facets>>) {
+        // Locked once for all of them: nearly always every one is held.
+        let shared = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let mut new = Vec::new();
+        for facets in facets {
+            match shared.facets.get(facets) {
+                Some(shared) => facets.clone_from(shared),
+                None => new.push(facets),
+            }
+        }
+        drop(shared);
+        if new.is_empty() {
+            return;
+        }
+        let mut shared = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        for facets in new {
+            shared.take(facets);
+        }
+    }
+
+    /// Forgets what nobody else holds any more.
+    pub fn forget_unused(&self) {
+        let mut shared = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        shared.facets.retain(|facets| Arc::strong_count(facets) > 1);
+        shared.texts.retain(|text| Arc::strong_count(text) > 1);
+    }
+}
+
+impl Shared {
+    fn take(&mut self, facets: &mut Arc<Facets>) {
+        if let Some(shared) = self.facets.get(facets) {
+            facets.clone_from(shared);
+            return;
+        }
+        for text in Arc::make_mut(facets).texts() {
+            match self.texts.get(text) {
+                Some(shared) => text.clone_from(shared),
+                None => drop(self.texts.insert(text.clone())),
+            }
+        }
+        self.facets.insert(facets.clone());
+    }
+}
+
 impl Facets {
     fn of(record: &Record) -> Self {
         let slugged = |name: &str| Arc::from(slug(name));
         let provider = record.provider.as_ref();
         let site = provider.and_then(|provider| provider.site.as_deref());
         Self {
+            topics: record.topics.as_slice().into(),
+            language: record.language.as_deref().map(Arc::from),
             kind: record.kind.as_deref().map(slugged),
             category: record.category.as_deref().map(slugged),
             host: site.and_then(|site| site.strip_prefix("https://")).map(Arc::from),
             provider: provider.map(|provider| slugged(&provider.name)),
         }
+    }
+
+    /// All texts that are not shared with others.
+    fn texts(&mut self) -> impl Iterator<Item = &mut Arc<str>> {
+        let Self { topics, language, kind, category, host, provider } = self;
+        let topics = Arc::get_mut(topics).into_iter().flatten();
+        let others = [language, kind, category, host, provider].into_iter().flatten();
+        topics.flat_map(|topic| [&mut topic.slug, &mut topic.name]).chain(others)
     }
 }
 
@@ -126,7 +158,7 @@ impl Packed {
         let mut hash = Xxh3::new();
         hash.update(&rest);
         let packed = Self::in_part(record);
-        let names = packed.topics.iter().flat_map(|topic| [&topic.slug, &topic.name]);
+        let names = packed.facets.topics.iter().flat_map(|topic| [&topic.slug, &topic.name]);
         for text in names.chain([&packed.id]) {
             hash.update(text.as_bytes());
             hash.update(&[0]);
@@ -137,7 +169,7 @@ impl Packed {
     /// A record without what only feeds show of it, which is not whole.
     pub(super) fn in_part(record: Record) -> Self {
         Self {
-            facets: Facets::of(&record),
+            facets: Facets::of(&record).into(),
             path: record.path,
             id: record.id,
             id_by_name: record.id_by_name,
@@ -145,8 +177,6 @@ impl Packed {
             updated: record.updated,
             expires: record.expires,
             hidden: record.hidden,
-            topics: record.topics.into(),
-            language: record.language.map(Arc::from),
             quality: record.quality,
             heat: record.heat,
             hash: 0,
@@ -179,21 +209,13 @@ impl Packed {
     fn unpacked(&self) -> (Record, Option<Unmade<'_>>) {
         #[expect(clippy::expect_used, reason = "this is what was packed, by this very program")]
         let (record, body): (Record, _) = postcard::from_bytes(&self.rest).expect("a whole record");
-        let (path, id, topics) = (self.path.clone(), self.id.clone(), self.topics.to_vec());
+        let (path, id, topics) = (self.path.clone(), self.id.clone(), self.facets.topics.to_vec());
         (Record { path, id, topics, ..record }, body)
     }
 
     /// Whether all that a feed shows of it is there.
     pub fn is_whole(&self) -> bool {
         !self.rest.is_empty()
-    }
-
-    /// The texts that it may have in common with other records.
-    fn common(&mut self) -> impl Iterator<Item = &mut Arc<str>> {
-        let topics = Arc::get_mut(&mut self.topics).into_iter().flatten();
-        let Facets { kind, category, host, provider } = &mut self.facets;
-        let others = [kind, category, host, provider, &mut self.language];
-        topics.flat_map(|topic| [&mut topic.slug, &mut topic.name]).chain(others.into_iter().flatten())
     }
 
     /// Has records hold their texts as parts of one piece of memory, with no gaps between them.
@@ -213,9 +235,9 @@ impl Packed {
         &self.rest
     }
 
-    /// The same with where it was read from, and what was written of it.
-    pub(crate) fn at(self, path: Arc<str>, rest: Bytes) -> Self {
-        Self { path, rest, ..self }
+    /// The same with where it was read from, and what was written beside it.
+    pub(crate) fn at(self, path: Arc<str>, facets: Arc<Facets>, rest: Bytes) -> Self {
+        Self { path, facets, rest, ..self }
     }
 
     /// Whether the record is shown at an instant. With `unpublished`, what its writer hides is
@@ -249,6 +271,35 @@ mod tests {
              date: 2024-01-01\nexcerpt: Short\nwebUrl: https://p.example/a\nquality: 0.5\n",
         );
         assert_eq!(Packed::of(record.clone(), None).record(), record);
+    }
+
+    #[test]
+    fn what_is_in_common_is_held_once() {
+        let packed = |yaml: &str| Packed::of(super::super::tests::record(yaml), None);
+        let read = || {
+            ["t", "t", "u, v", "t, u"].map(|topics| {
+                packed(&format!("title: {topics}\ntopics: [{topics}]\nlanguage: en\nprovider: {{name: P}}\n"))
+            })
+        };
+        let mut records = read();
+        let common = Common::default();
+        let (early, late) = records.split_at_mut(2);
+        for some in [early, late] {
+            common.share(some.iter_mut().map(|record| &mut record.facets));
+        }
+        assert_eq!(records, read());
+        let [one, another, more, most] = records.map(|record| record.facets);
+        assert!(Arc::ptr_eq(&one, &another) && !Arc::ptr_eq(&one, &most));
+        assert!(Arc::ptr_eq(&one.topics[0].slug, &most.topics[0].slug));
+        assert!(Arc::ptr_eq(&more.topics[0].name, &most.topics[1].name));
+        let language = |facets: &Facets| facets.language.clone().unwrap();
+        assert!(Arc::ptr_eq(&language(&one), &language(&more)));
+
+        drop((one, more, most));
+        common.forget_unused();
+        let shared = common.0.read().unwrap();
+        assert_eq!(shared.facets.iter().collect::<Vec<_>>(), [&another]);
+        assert!(shared.texts.contains("t") && !shared.texts.contains("u"));
     }
 
     #[test]

@@ -311,7 +311,7 @@ fn topics_are_taken_from_fields_that_are_named() {
             Ok(names) => {
                 let reading = read(&rules, &"a.md".into(), text.as_bytes());
                 let Reading::Seed { record: Some(record), faults } = reading else { panic!("{reading:?}") };
-                let found: Vec<_> = record.topics.iter().map(|topic| &*topic.name).collect();
+                let found: Vec<_> = record.facets.topics.iter().map(|topic| &*topic.name).collect();
                 assert_eq!((found.as_slice(), faults.len()), (names, 0), "{yaml}");
             }
             Err(told) => {
