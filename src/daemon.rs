@@ -1,6 +1,7 @@
 //! The daemon: watch, look, publish, serve, until it is told to stop.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
@@ -33,6 +34,12 @@ use crate::watch::{Hint, Watch};
 const MOST_LINES: usize = 20;
 /// Files that are read before what was read is remembered again.
 const MOST_UNREMEMBERED: usize = 10_000;
+/// How long it must be quiet until it is, since whoever saves a seed meanwhile waits for it;
+const QUIET: Duration = Duration::from_secs(1);
+/// and how long at most, where it is never quiet.
+const LONGEST_UNREMEMBERED: Duration = Duration::from_secs(60);
+/// While it is quiet for so long, memory is given back.
+const REST: Range<Duration> = Duration::from_secs(3)..Duration::from_secs(10);
 /// How long what was read is served on when all seeds are gone at once: time enough to mount a disk.
 const GRACE: Duration = Duration::from_secs(60);
 /// The longest wait for a scheduled record: clocks are set, and machines sleep.
@@ -95,6 +102,13 @@ async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
     result.await.ok()
 }
 
+/// Has the allocator give back to the system some of what was freed a second ago or earlier: it does when something
+/// large is freed, and where nothing changes nothing is.
+fn give_back() {
+    const LARGE: usize = 8 << 20;
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGE)));
+}
+
 /// Reading or publishing broke. Serving on would serve what is old, without a word.
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -118,6 +132,10 @@ struct Daemon {
     remembering: Option<JoinHandle<bool>>,
     /// The number of the edition with which the seeds were remembered.
     remembered: Option<u64>,
+    /// Since when there is much to remember.
+    to_remember: Option<Instant>,
+    /// When there was last somewhere to look.
+    busy: Instant,
     /// What is remembered of the seeds, if the edition that is served was there without it.
     untaken: Option<Untaken>,
 }
@@ -283,6 +301,8 @@ impl Daemon {
             cache,
             remembering: None,
             remembered,
+            to_remember: Some(Instant::now()),
+            busy: Instant::now(),
             untaken,
         };
         match taken {
@@ -358,7 +378,7 @@ impl Daemon {
         {
             return;
         }
-        self.remember();
+        self.busy = Instant::now();
         while self.follow() {}
         self.remember();
         if let Some(writing) = self.remembering.take() {
@@ -372,18 +392,35 @@ impl Daemon {
         let wait =
             due.map_or(LONGEST_WAIT, |due| (due - Utc::now()).to_std().unwrap_or_default().min(LONGEST_WAIT));
         let Some(hint) = self.watch.next(wait) else { return false };
+        if !hint.is_empty() {
+            self.busy = Instant::now();
+        }
         if let Some(config) = self.configs.try_iter().last() {
             self.reconfigure(config);
         } else {
             self.reload(&hint);
         }
-        // A disk that hangs while it is written holds up nobody.
-        let is_free = self.remembering.as_ref().is_none_or(JoinHandle::is_finished);
-        if self.scan.unremembered() > MOST_UNREMEMBERED && is_free {
-            self.remember();
+        self.remember_in_time();
+        if REST.contains(&self.busy.elapsed()) {
+            give_back();
         }
         self.watchdog.alive();
         true
+    }
+
+    /// Remembers what was read if that is much, when it is quiet or has not been for long.
+    fn remember_in_time(&mut self) {
+        if self.scan.unremembered() > MOST_UNREMEMBERED {
+            self.to_remember.get_or_insert_with(Instant::now);
+        }
+        let Some(since) = self.to_remember else { return };
+        let is_time = self.busy.elapsed() >= QUIET || since.elapsed() >= LONGEST_UNREMEMBERED;
+        // A disk that hangs while it is written holds up nobody.
+        let is_free = self.remembering.as_ref().is_none_or(JoinHandle::is_finished);
+        if is_time && is_free {
+            self.to_remember = None;
+            self.remember();
+        }
     }
 
     /// Remembers what was read for the next process, beside everything else. That it cannot be is no
@@ -501,7 +538,7 @@ impl Daemon {
     }
 
     fn look(&mut self, hint: &Hint) -> Vec<(Arc<str>, Change)> {
-        if !hint.everywhere && hint.paths.is_empty() {
+        if hint.is_empty() {
             return Vec::new();
         }
         let began = Instant::now();

@@ -64,6 +64,11 @@ impl Hint {
     pub fn everywhere() -> Self {
         Self { everywhere: true, ..Self::default() }
     }
+
+    /// Whether there is nowhere to look.
+    pub fn is_empty(&self) -> bool {
+        !self.everywhere && self.paths.is_empty()
+    }
 }
 
 /// Watches a directory.
