@@ -15,6 +15,7 @@ pub mod confinement;
 pub mod watch;
 pub mod seed;
 pub mod progress;
+mod walk;
 pub mod scan;
 pub mod entries;
 pub mod catalog;

@@ -8,25 +8,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata};
 use std::io::{self, Read};
 use std::num::NonZero;
-use std::path::{Component, MAIN_SEPARATOR, Path, PathBuf};
+use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use walkdir::WalkDir;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::confinement::remedy;
 use crate::progress::Progress;
 use crate::seed::{self, Change, Common, Packed, Reading, Rules, Texts};
+use crate::walk::{Found, Walk, is_exhausted, is_missing};
 use crate::watch::{Hint, Identity, identity};
 
 /// A file that was written less than this ago may be written again within the same tick of the
 /// file system's clock, so its times prove nothing yet.
 const SETTLED: Duration = Duration::from_secs(2);
-/// Why what a link leads to is not read.
-const LOOPS: &str = "a symbolic link leads back into its own directory";
 /// Files that one core looks at together.
 const AT_ONCE: usize = 64;
 
@@ -145,13 +143,6 @@ impl Stamp {
         let age = at.duration_since(changed).ok()?;
         (age > SETTLED).then(|| Self::of(meta))
     }
-}
-
-/// What a walk finds.
-struct Found {
-    file: PathBuf,
-    /// Why it, or what lies below it, cannot be read.
-    unreadable: Option<String>,
 }
 
 /// What became of what was found.
@@ -397,7 +388,8 @@ impl Scan {
                     continue;
                 }
                 let unsure_before = unsure.len();
-                self.walk(place, |found| {
+                for found in Walk::new(&self.root, self.except.as_deref(), place) {
+                    let found = found?;
                     if found.unreadable.is_some() {
                         unsure.extend(self.key(&found.file));
                     }
@@ -405,7 +397,7 @@ impl Scan {
                     if batch.len() == AT_ONCE {
                         look(std::mem::take(&mut batch));
                     }
-                })?;
+                }
                 // What cannot be listed may have files that can be read by their names.
                 walked = (unsure.len() == unsure_before).then_some(place);
             }
@@ -419,59 +411,6 @@ impl Scan {
         let mut looked = Vec::with_capacity(batches.iter().map(Vec::len).sum());
         looked.extend(batches.into_iter().flatten());
         Ok((looked, unsure))
-    }
-
-    /// Finds what may be seeds at or below a path.
-    fn walk(&self, place: &Path, mut take: impl FnMut(Found)) -> io::Result<()> {
-        let Ok(relative) = place.strip_prefix(&self.root) else { return Ok(()) };
-        if self.except.as_deref().is_some_and(|except| place.starts_with(except)) || has_hidden_part(relative)
-        {
-            return Ok(());
-        }
-        // Of what links lead back to, the walk itself knows only what lies at the place or below it.
-        let mut above: Vec<Identity> = Vec::new();
-        let way: Vec<_> = place.ancestors().skip(1).take_while(|way| way.starts_with(&self.root)).collect();
-        for &way in way.iter().rev() {
-            let Ok(there) = identity(way) else { break };
-            if leads_back(&there, &above) {
-                take(Found { file: way.to_owned(), unreadable: Some(LOOPS.to_owned()) });
-                return Ok(());
-            }
-            above.push(there);
-        }
-        let mut walk = WalkDir::new(place).follow_links(true).into_iter().filter_entry(|entry| {
-            let hidden = entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".");
-            !hidden && Some(entry.path()) != self.except.as_deref()
-        });
-        while let Some(entry) = walk.next() {
-            match entry {
-                Ok(entry) if entry.file_type().is_dir() => {
-                    let is_above = || identity(entry.path()).is_ok_and(|there| leads_back(&there, &above));
-                    if entry.path_is_symlink() && is_above() {
-                        walk.skip_current_dir();
-                        take(Found { file: entry.into_path(), unreadable: Some(LOOPS.to_owned()) });
-                    }
-                }
-                Ok(entry) => {
-                    let name = entry.file_name().to_string_lossy();
-                    if entry.file_type().is_file() && seed::is_seed_name(&name) {
-                        take(Found { file: entry.into_path(), unreadable: None });
-                    }
-                }
-                Err(error) if error.io_error().is_some_and(is_missing) => {}
-                Err(error) if error.io_error().is_some_and(is_exhausted) => {
-                    // As the system says it, without the path.
-                    if let Some(cause) = error.into_io_error() {
-                        return Err(cause);
-                    }
-                }
-                Err(error) => {
-                    let file = error.path().unwrap_or(place).to_owned();
-                    take(Found { file, unreadable: Some(reason(&error)) });
-                }
-            }
-        }
-        Ok(())
     }
 
     fn look_at_all(&self, found: Vec<Found>, hint: &Hint) -> Vec<Seen> {
@@ -617,37 +556,10 @@ fn content<'a>(file: &Path, largest: u64, buffer: &'a mut Vec<u8>) -> io::Result
     }
 }
 
-/// Whether too many files are open, by this process or by all.
-fn is_exhausted(error: &io::Error) -> bool {
-    /// `ENFILE` and `EMFILE`
-    const TOO_MANY_OPEN: [i32; 2] = [23, 24];
-    cfg!(unix) && error.raw_os_error().is_some_and(|code| TOO_MANY_OPEN.contains(&code))
-}
-
-fn is_missing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-}
-
-/// Whether what is there is one of those above it. Elsewhere nothing tells one directory from another for certain.
-fn leads_back(there: &Identity, above: &[Identity]) -> bool {
-    cfg!(unix) && above.contains(there)
-}
-
-/// Why a walk stopped. Its only error that is none of the file system's is a loop.
-fn reason(error: &walkdir::Error) -> String {
-    error.io_error().map_or_else(|| LOOPS.to_owned(), |error| format!("{error}{}", remedy(error)))
-}
-
 /// How a path is known: with slashes.
 fn key(relative: &Path) -> Arc<str> {
     let text = relative.to_string_lossy();
     if MAIN_SEPARATOR == '/' { text.into() } else { text.replace(MAIN_SEPARATOR, "/").into() }
-}
-
-fn has_hidden_part(relative: &Path) -> bool {
-    relative
-        .components()
-        .any(|part| matches!(part, Component::Normal(name) if name.as_encoded_bytes().starts_with(b".")))
 }
 
 #[cfg(test)]
