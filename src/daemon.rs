@@ -21,7 +21,7 @@ use crate::progress;
 use crate::publish::{Published, Publisher};
 use crate::render::Format;
 use crate::report;
-use crate::scan::{Scan, ScanError};
+use crate::scan::{Round, Rounded, Scan, ScanError};
 use crate::seed::{Change, Reading, Rules};
 use crate::serve::{self, Doors};
 use crate::service::{self, Watchdog};
@@ -121,6 +121,8 @@ pub struct Broken;
 struct Daemon {
     watch: Watch,
     scan: Scan,
+    /// The look everywhere that is under way.
+    round: Option<Round>,
     status: Arc<Status>,
     publisher: Publisher,
     mirroring: Mirroring,
@@ -293,6 +295,7 @@ impl Daemon {
         let mut daemon = Self {
             watch,
             scan,
+            round: None,
             status,
             publisher,
             mirroring,
@@ -391,7 +394,11 @@ impl Daemon {
         let due = self.publisher.next_due(&self.status.catalog());
         let wait =
             due.map_or(LONGEST_WAIT, |due| (due - Utc::now()).to_std().unwrap_or_default().min(LONGEST_WAIT));
+        let wait = if self.round.is_some() { Duration::ZERO } else { wait };
         let Some(hint) = self.watch.next(wait) else { return false };
+        if hint.round {
+            self.round.get_or_insert_with(|| self.scan.begin_round());
+        }
         if !hint.is_empty() {
             self.busy = Instant::now();
         }
@@ -400,12 +407,29 @@ impl Daemon {
         } else {
             self.reload(&hint);
         }
+        self.go_on();
         self.remember_in_time();
         if REST.contains(&self.busy.elapsed()) {
             give_back();
         }
         self.watchdog.alive();
         true
+    }
+
+    /// Goes on with the look everywhere that is under way. Whatever it finds is looked at as if it had been heard of.
+    fn go_on(&mut self) {
+        let Some(round) = &mut self.round else { return };
+        match self.scan.go_on(round) {
+            None => return,
+            Some(Rounded::Same(took)) => {
+                self.watch.took(took);
+                note_look(&self.status, &self.watch, self.scan.doubt());
+                self.note_served();
+            }
+            Some(Rounded::Changes(paths)) => self.watch.look_at(paths),
+            Some(Rounded::Unsure) => self.watch.look_everywhere(),
+        }
+        self.round = None;
     }
 
     /// Remembers what was read if that is much, when it is quiet or has not been for long.
@@ -494,6 +518,7 @@ impl Daemon {
     /// published before is served. If the seeds cannot be read, the one before stays.
     fn reconfigure(&mut self, config: Config) {
         let (began, config) = (Instant::now(), Arc::new(config));
+        self.round = None;
         let mut scan = scan(&config);
         self.watch.turn_to(scan.root(), config.watch);
         let nothing = Catalog::new(config.unpublished, config.topics.clone());
@@ -542,6 +567,7 @@ impl Daemon {
             return Vec::new();
         }
         let began = Instant::now();
+        self.round = self.round.take().filter(|_| !hint.everywhere);
         let looked = self.scan.look(hint);
         if hint.everywhere && looked.as_ref().is_ok_and(Vec::is_empty) {
             self.watch.took(began.elapsed());

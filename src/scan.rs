@@ -4,6 +4,8 @@
 //! inode changed, and is passed on only if its bytes did. Nothing that cannot be read is taken for
 //! gone: not a file, and not what lies in a directory.
 
+mod round;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata};
 use std::io::{self, Read};
@@ -15,6 +17,8 @@ use std::time::{Duration, Instant, SystemTime};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
+
+pub use round::{Round, Rounded};
 
 use crate::confinement::remedy;
 use crate::progress::Progress;
@@ -84,6 +88,8 @@ pub struct Scan {
     progress: Arc<Progress>,
     common: Common,
     known: BTreeMap<Arc<str>, Known>,
+    /// Another number whenever something else is a path that is known.
+    paths: u64,
     /// Files of which something else is known than when it was last remembered.
     unremembered: usize,
     /// How long it is not believed that all is gone.
@@ -173,6 +179,7 @@ impl Scan {
             progress: Arc::default(),
             common: Common::default(),
             known: BTreeMap::new(),
+            paths: 0,
             unremembered: 0,
             grace: Duration::ZERO,
             emptied: None,
@@ -266,6 +273,7 @@ impl Scan {
         let is_first = self.known.is_empty();
         let first = if is_first { looked.len() } else { 0 };
         let (mut changes, mut known_first) = (Vec::with_capacity(first), Vec::with_capacity(first));
+        self.paths += gone.len() as u64;
         for path in gone {
             self.known.remove(&path);
             self.unremembered += 1;
@@ -277,8 +285,8 @@ impl Scan {
             self.unremembered += usize::from(may_be_remembered);
             match known {
                 Some(known) if is_first => known_first.push((path.clone(), known)),
-                Some(known) => drop(self.known.insert(path.clone(), known)),
-                None => drop(self.known.remove(&path)),
+                Some(known) => self.paths += u64::from(self.known.insert(path.clone(), known).is_none()),
+                None => self.paths += u64::from(self.known.remove(&path).is_some()),
             }
             changes.extend(change.map(|change| (path, change)));
         }

@@ -2,8 +2,8 @@
 //!
 //! Events are only hints, since they get lost: in new folders, in overflowing queues, and for ever
 //! after the root itself was replaced. So an event about anything but a plain file also asks for a
-//! look everywhere a little later, one happens periodically whatever is heard, and the root's
-//! identity is compared every second.
+//! look everywhere a little later, everything is gone through periodically whatever is heard, and the
+//! root's identity is compared every second.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -57,6 +57,8 @@ pub struct Hint {
     pub unfinished: BTreeSet<PathBuf>,
     /// When the first change was heard of, if one was.
     pub heard: Option<Instant>,
+    /// Nowhere that is known of; but it is time to go through everything, beside what else there is to do.
+    pub round: bool,
 }
 
 impl Hint {
@@ -110,6 +112,7 @@ struct Heard {
 struct Events {
     stopped: bool,
     everywhere: bool,
+    round: bool,
     folders: Folders,
     /// What was renamed last, and what was to be looked at before that.
     renamed: Option<(PathBuf, Folders)>,
@@ -191,6 +194,18 @@ impl Watch {
         Stopper(self.heard.clone())
     }
 
+    /// Has the next hint name these paths, too.
+    pub fn look_at(&self, paths: BTreeSet<PathBuf>) {
+        let (mut events, now) = (self.heard.lock(), Instant::now());
+        events.paths.extend(paths);
+        events.since.get_or_insert((now, now));
+    }
+
+    /// Has the next hint be to look everywhere.
+    pub fn look_everywhere(&self) {
+        self.heard.lock().look_everywhere(Instant::now());
+    }
+
     /// Takes note of how long a look everywhere took that found nothing to read.
     pub fn took(&mut self, cost: Duration) {
         self.cost = cost;
@@ -250,15 +265,21 @@ impl Watch {
             if (self.deaf || partial) && is.is_some() && now >= self.next_listen {
                 self.listen();
             }
-            self.heard.lock().look_everywhere(now);
+            let mut events = self.heard.lock();
+            // Where changes are heard of, this finds none, and they do not wait for it.
+            if self.watcher.is_some() && !events.reach.partial {
+                events.round = true;
+            } else {
+                events.look_everywhere(now);
+            }
         }
-        let (partial, everywhere) = {
+        let (partial, is_looked_at) = {
             let events = self.heard.lock();
-            (events.reach.partial, events.everywhere)
+            (events.reach.partial, events.everywhere || events.round)
         };
         let pause = if self.watcher.is_some() && !partial { RESCAN } else { POLL };
         let next = now + pause.max(self.cost * SPARING).min(LONGEST_PAUSE);
-        self.next_rescan = if everywhere { next } else { next.min(self.next_rescan) };
+        self.next_rescan = if is_looked_at { next } else { next.min(self.next_rescan) };
     }
 
     fn listen(&mut self) {
@@ -386,7 +407,8 @@ impl Events {
         let ready =
             quiet.filter(|_| self.everywhere || self.paths.iter().any(|path| !self.is_open(path, now)));
         let closed = self.open.values().map(|written| *written + UNFINISHED).min();
-        ready.into_iter().chain(closed).chain(self.folders.second_look).min()
+        let round = self.round.then_some(now);
+        ready.into_iter().chain(closed).chain(self.folders.second_look).chain(round).min()
     }
 
     fn is_open(&self, path: &Path, now: Instant) -> bool {
@@ -414,7 +436,8 @@ impl Events {
         let paths = std::mem::take(&mut self.paths);
         let paths = paths.into_iter().filter(|path| !unfinished.contains(path)).collect();
         let heard = self.since.take().map(|(first, _)| first);
-        Hint { everywhere, paths, unfinished, heard }
+        let round = std::mem::take(&mut self.round);
+        Hint { everywhere, paths, unfinished, heard, round }
     }
 }
 
@@ -595,6 +618,26 @@ mod tests {
         assert_eq!(events.due(start), Some(start + UNFINISHED));
         let hint = events.take(start + UNFINISHED);
         assert!(hint.paths.contains(Path::new("a.md")) && hint.unfinished.is_empty());
+    }
+
+    #[test]
+    fn where_changes_are_heard_of_everything_is_gone_through_beside_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut watch = Watch::new(directory.path(), Watching::Events);
+        let later = Instant::now() + RESCAN;
+        watch.tick(later);
+        assert!(watch.next_rescan >= later + RESCAN);
+        let mut events = watch.heard.lock();
+        assert_eq!(events.due(later), Some(later));
+        let hint = events.take(later);
+        assert!(hint.round && hint.is_empty() && hint.heard.is_none());
+        assert_eq!(events.due(later), None);
+        drop(events);
+        watch.look_at(BTreeSet::from([directory.path().join("a.md")]));
+        let hint = watch.next(RESCAN).unwrap();
+        assert!(hint.paths.len() == 1 && !hint.everywhere && !hint.round);
+        watch.look_everywhere();
+        assert!(watch.next(RESCAN).unwrap().everywhere);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use proptest::sample::{select, subsequence};
 use sower::catalog::Catalog;
 use sower::mirror::{Mirror, Work};
 use sower::publish::Publisher;
-use sower::scan::Scan;
+use sower::scan::{Rounded, Scan};
 use sower::seed::{Rules, Timestamp};
 use sower::watch::Hint;
 use walkdir::WalkDir;
@@ -243,7 +243,7 @@ proptest! {
         let mut catalog = Catalog::new(false, config.topics.clone());
         let (mut mirror, mut mirroring) = (Mirror::new(work.feeds()), Work::default());
         let mut publisher = Publisher::new(Arc::new(config.clone()));
-        let mut look = |hint: &Hint| {
+        let mut look = |scan: &mut Scan, hint: &Hint| {
             let touched = catalog.apply(scan.look(hint).unwrap(), now);
             mirroring.extend(publisher.publish(&catalog, &touched, SystemTime::now()).work);
             mirror.update(&publisher.current().load(), &mut mirroring, &|| false).unwrap();
@@ -255,11 +255,22 @@ proptest! {
             if matches!(heard, Heard::Late) {
                 late.extend(hints);
             } else {
-                hints.into_iter().chain(late.drain(..).rev()).for_each(|hint| look(&hint));
+                hints.into_iter().chain(late.drain(..).rev()).for_each(|hint| look(&mut scan, &hint));
             }
         }
         mend(&work.seeds());
-        look(&Hint::everywhere());
+        // What was not heard of is found all the same.
+        let mut round = scan.begin_round();
+        let found = loop {
+            if let Some(found) = scan.go_on(&mut round) {
+                break found;
+            }
+        };
+        match found {
+            Rounded::Same(_) => {}
+            Rounded::Changes(paths) => look(&mut scan, &Hint { paths, ..Hint::default() }),
+            Rounded::Unsure => look(&mut scan, &Hint::everywhere()),
+        }
         let cold = tree(&config, now);
         prop_assert_eq!(
             publisher.current().load().entries.hash(),
