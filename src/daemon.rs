@@ -416,7 +416,7 @@ impl Daemon {
         true
     }
 
-    /// Goes on with the look everywhere that is under way. Whatever it finds is looked at as if it had been heard of.
+    /// Goes on with the look everywhere that is under way. What is not as it was is looked at.
     fn go_on(&mut self) {
         let Some(round) = &mut self.round else { return };
         match self.scan.go_on(round) {
@@ -426,7 +426,10 @@ impl Daemon {
                 note_look(&self.status, &self.watch, self.scan.doubt());
                 self.note_served();
             }
-            Some(Rounded::Changes(paths)) => self.watch.look_at(paths),
+            Some(Rounded::Others(paths)) => {
+                let hint = self.watch.hint_at(&paths);
+                return self.reload(&hint);
+            }
             Some(Rounded::Unsure) => self.watch.look_everywhere(),
         }
         self.round = None;

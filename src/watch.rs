@@ -194,11 +194,10 @@ impl Watch {
         Stopper(self.heard.clone())
     }
 
-    /// Has the next hint name these paths, too.
-    pub fn look_at(&self, paths: BTreeSet<PathBuf>) {
-        let (mut events, now) = (self.heard.lock(), Instant::now());
-        events.paths.extend(paths);
-        events.since.get_or_insert((now, now));
+    /// A hint at these paths, of which nothing was heard.
+    pub fn hint_at(&self, paths: &BTreeSet<PathBuf>) -> Hint {
+        let unfinished: BTreeSet<_> = self.heard.lock().open.keys().cloned().collect();
+        Hint { paths: paths - &unfinished, unfinished, ..Hint::default() }
     }
 
     /// Has the next hint be to look everywhere.
@@ -632,10 +631,11 @@ mod tests {
         let hint = events.take(later);
         assert!(hint.round && hint.is_empty() && hint.heard.is_none());
         assert_eq!(events.due(later), None);
+        events.hear(Ok(event(EventKind::Create(CreateKind::File), "a.md")), later);
         drop(events);
-        watch.look_at(BTreeSet::from([directory.path().join("a.md")]));
-        let hint = watch.next(RESCAN).unwrap();
-        assert!(hint.paths.len() == 1 && !hint.everywhere && !hint.round);
+        let paths = ["a.md", "b.md"].map(PathBuf::from);
+        let hint = watch.hint_at(&BTreeSet::from(paths.clone()));
+        assert_eq!((hint.paths, hint.unfinished), ([paths[1].clone()].into(), [paths[0].clone()].into()));
         watch.look_everywhere();
         assert!(watch.next(RESCAN).unwrap().everywhere);
     }

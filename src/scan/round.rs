@@ -9,8 +9,9 @@ use crate::walk::{Found, Walk};
 
 /// How long a step takes.
 const STEP: Duration = Duration::from_millis(2);
-/// With more paths that are not as they were, a look everywhere takes less.
-const MOST_PATHS: usize = 1000;
+/// Most files that are not as they were in one step: what was written right before it was read proves nothing yet, and
+/// there may be many such.
+const MOST_PATHS: usize = 64;
 
 /// A walk through the seed directory that reads nothing, and tells where to look.
 pub struct Round {
@@ -19,7 +20,7 @@ pub struct Round {
     paths_were: u64,
     /// How many of those were found.
     known: usize,
-    /// What was found and is not as it was.
+    /// What was found since the last step and is not as it was.
     others: BTreeSet<PathBuf>,
     took: Duration,
 }
@@ -27,11 +28,11 @@ pub struct Round {
 /// What a round found.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Rounded {
-    /// Everything as it was; and how long that took.
+    /// Files to look at. The round goes on.
+    Others(BTreeSet<PathBuf>),
+    /// Everything else as it was; and how long that took.
     Same(Duration),
-    /// That there is something to look at.
-    Changes(BTreeSet<PathBuf>),
-    /// That there is something, and not where.
+    /// That more has changed than a round can tell of.
     Unsure,
 }
 
@@ -47,7 +48,7 @@ impl Scan {
         }
     }
 
-    /// Goes on with a round for two milliseconds. None if it is not at its end then.
+    /// Goes on with a round for two milliseconds at most. None if there is nothing to tell then.
     pub fn go_on(&mut self, round: &mut Round) -> Option<Rounded> {
         let began = Instant::now();
         // What is doubted only a look can believe.
@@ -58,17 +59,19 @@ impl Scan {
             match round.walk.next() {
                 Some(Ok(found)) => self.compare(found, round),
                 Some(Err(_)) => return Some(Rounded::Unsure),
-                None => {
+                None if round.others.is_empty() => {
                     round.took += began.elapsed();
                     return Some(self.end(round));
                 }
+                None => break,
             }
-            if round.others.len() > MOST_PATHS {
-                return Some(Rounded::Unsure);
+            if round.others.len() == MOST_PATHS {
+                break;
             }
         }
         round.took += began.elapsed();
-        None
+        let others = std::mem::take(&mut round.others);
+        (!others.is_empty()).then_some(Rounded::Others(others))
     }
 
     fn compare(&self, found: Found, round: &mut Round) {
@@ -83,16 +86,11 @@ impl Scan {
         }
     }
 
-    fn end(&mut self, round: &mut Round) -> Rounded {
+    fn end(&mut self, round: &Round) -> Rounded {
         self.common.forget_unused();
         // Each path is found once: if there are as many, none is missing.
-        if round.paths_were != self.paths || round.known != self.known.len() {
-            Rounded::Unsure
-        } else if round.others.is_empty() {
-            Rounded::Same(round.took)
-        } else {
-            Rounded::Changes(std::mem::take(&mut round.others))
-        }
+        let is_all = round.paths_were == self.paths && round.known == self.known.len();
+        if is_all { Rounded::Same(round.took) } else { Rounded::Unsure }
     }
 }
 
@@ -124,16 +122,18 @@ mod tests {
         scan
     }
 
-    /// A round whose first step does this to the directory and the scan.
-    fn rounded(scan: &mut Scan, meanwhile: impl FnOnce(&mut Scan)) -> Rounded {
-        let mut round = scan.begin_round();
-        let mut ended = scan.go_on(&mut round);
-        meanwhile(scan);
+    /// What a round tells to look at, and whether it knows of everything, if this is done after its first step.
+    fn rounded(scan: &mut Scan, meanwhile: impl FnOnce(&mut Scan)) -> (BTreeSet<PathBuf>, bool) {
+        let (mut round, mut others, mut meanwhile) = (scan.begin_round(), BTreeSet::new(), Some(meanwhile));
         loop {
-            if let Some(ended) = ended {
-                return ended;
+            let told = scan.go_on(&mut round);
+            meanwhile.take().into_iter().for_each(|meanwhile| meanwhile(scan));
+            match told {
+                None => {}
+                Some(Rounded::Others(more)) => others.extend(more),
+                Some(Rounded::Same(_)) => return (others, true),
+                Some(Rounded::Unsure) => return (others, false),
             }
-            ended = scan.go_on(&mut round);
         }
     }
 
@@ -142,20 +142,20 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();
         let mut scan = settled(root, 5);
-        let changes = |paths: &[&str]| Rounded::Changes(paths.iter().map(|path| root.join(path)).collect());
+        let others = |paths: &[&str]| paths.iter().map(|path| root.join(path)).collect::<BTreeSet<_>>();
         let idle = |_: &mut Scan| {};
-        assert!(matches!(rounded(&mut scan, idle), Rounded::Same(_)));
+        assert_eq!(rounded(&mut scan, idle), (others(&[]), true));
         write(root, "b/1.md", "B");
-        assert_eq!(rounded(&mut scan, idle), changes(&["b/1.md"]));
+        assert_eq!(rounded(&mut scan, idle), (others(&["b/1.md"]), true));
         write(root, "b/new.md", "C");
-        assert_eq!(rounded(&mut scan, idle), changes(&["b/1.md", "b/new.md"]));
+        assert_eq!(rounded(&mut scan, idle), (others(&["b/1.md", "b/new.md"]), true));
         fs::remove_file(root.join("0.md")).unwrap();
-        assert_eq!(rounded(&mut scan, idle), Rounded::Unsure, "what is missing");
+        assert!(!rounded(&mut scan, idle).1, "what is missing");
         scan.look(&Hint::everywhere()).unwrap();
         fs::rename(root.join("b"), root.join("elsewhere")).unwrap();
-        assert_eq!(rounded(&mut scan, idle), Rounded::Unsure, "a folder that is missing");
+        assert!(!rounded(&mut scan, idle).1, "a folder that is missing");
         fs::remove_dir_all(root).unwrap();
-        assert_eq!(rounded(&mut scan, idle), Rounded::Unsure, "all of it");
+        assert_eq!(rounded(&mut scan, idle), (others(&[]), false), "all of it");
     }
 
     #[test]
@@ -170,7 +170,7 @@ mod tests {
         for number in (0..40).step_by(2) {
             write(directory.path(), &format!("{number}.md"), "A");
         }
-        assert_eq!(rounded(&mut scan, |_| {}), Rounded::Unsure);
+        assert!(!rounded(&mut scan, |_| {}).1);
     }
 
     #[test]
@@ -182,19 +182,19 @@ mod tests {
         let look_at = |scan: &mut Scan, path: &str| {
             scan.look(&Hint { paths: BTreeSet::from([root.join(path)]), ..Hint::default() }).unwrap()
         };
-        let saved = rounded(&mut scan, |scan| {
+        let (others, knows_all) = rounded(&mut scan, |scan| {
             write(&root, "0.md", "B");
             assert_eq!(look_at(scan, "0.md").len(), 1);
         });
         // Whether it was found before or after: what was just written proves nothing yet.
-        let only = BTreeSet::from([root.join("0.md")]);
-        assert!(matches!(&saved, Rounded::Same(_)) || saved == Rounded::Changes(only), "{saved:?}");
-        let made = rounded(&mut scan, |scan| {
+        let saved = root.join("0.md");
+        assert!(knows_all && others.iter().all(|other| *other == saved), "{others:?}");
+        let (_, knows_all) = rounded(&mut scan, |scan| {
             write(&root, "new.md", "B");
             assert_eq!(look_at(scan, "new.md").len(), 1);
             fs::remove_file(root.join("2.md")).unwrap();
             assert_eq!(look_at(scan, "2.md").len(), 1);
         });
-        assert_eq!(made, Rounded::Unsure, "as many as before, and not the same");
+        assert!(!knows_all, "as many as before, and not the same");
     }
 }

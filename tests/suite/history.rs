@@ -261,15 +261,13 @@ proptest! {
         mend(&work.seeds());
         // What was not heard of is found all the same.
         let mut round = scan.begin_round();
-        let found = loop {
-            if let Some(found) = scan.go_on(&mut round) {
-                break found;
+        loop {
+            match scan.go_on(&mut round) {
+                None => {}
+                Some(Rounded::Others(paths)) => look(&mut scan, &Hint { paths, ..Hint::default() }),
+                Some(Rounded::Same(_)) => break,
+                Some(Rounded::Unsure) => break look(&mut scan, &Hint::everywhere()),
             }
-        };
-        match found {
-            Rounded::Same(_) => {}
-            Rounded::Changes(paths) => look(&mut scan, &Hint { paths, ..Hint::default() }),
-            Rounded::Unsure => look(&mut scan, &Hint::everywhere()),
         }
         let cold = tree(&config, now);
         prop_assert_eq!(
