@@ -64,9 +64,9 @@ pub struct Readership {
 }
 
 impl Audience {
-    /// Counts an answer.
-    pub fn count(&self, answer: Answer, coding: Coding) {
-        self.answers[answer as usize][coding as usize].fetch_add(1, Relaxed);
+    /// Counts an answer. Tells how many of its kind there were.
+    pub fn count(&self, answer: Answer, coding: Coding) -> u64 {
+        self.answers[answer as usize][coding as usize].fetch_add(1, Relaxed) + 1
     }
 
     /// How many answers of a kind there were.

@@ -136,7 +136,7 @@ struct Daemon {
     remembered: Option<u64>,
     /// Since when there is much to remember.
     to_remember: Option<Instant>,
-    /// When there was last somewhere to look.
+    /// When something changed last.
     busy: Instant,
     /// What is remembered of the seeds, if the edition that is served was there without it.
     untaken: Option<Untaken>,
@@ -399,9 +399,6 @@ impl Daemon {
         if hint.round {
             self.round.get_or_insert_with(|| self.scan.begin_round());
         }
-        if !hint.is_empty() {
-            self.busy = Instant::now();
-        }
         if let Some(config) = self.configs.try_iter().last() {
             self.reconfigure(config);
         } else {
@@ -409,7 +406,7 @@ impl Daemon {
         }
         self.go_on();
         self.remember_in_time();
-        if REST.contains(&self.busy.elapsed()) {
+        if self.round.is_none() && REST.contains(&self.busy.elapsed()) {
             give_back();
         }
         self.watchdog.alive();
@@ -421,14 +418,17 @@ impl Daemon {
         let Some(round) = &mut self.round else { return };
         match self.scan.go_on(round) {
             None => return,
-            Some(Rounded::Same(took)) => {
-                self.watch.took(took);
-                note_look(&self.status, &self.watch, self.scan.doubt());
-                self.note_served();
-            }
-            Some(Rounded::Others(paths)) => {
+            Some(Rounded::Unsettled(paths)) => {
                 let hint = self.watch.hint_at(&paths);
                 return self.reload(&hint);
+            }
+            Some(Rounded::Others(paths, took)) => {
+                self.watch.took(took);
+                let hint = self.watch.hint_at(&paths);
+                if hint.is_empty() {
+                    note_look(&self.status, &self.watch, self.scan.doubt());
+                }
+                self.reload(&hint);
             }
             Some(Rounded::Unsure) => self.watch.look_everywhere(),
         }
@@ -441,7 +441,8 @@ impl Daemon {
             self.to_remember.get_or_insert_with(Instant::now);
         }
         let Some(since) = self.to_remember else { return };
-        let is_time = self.busy.elapsed() >= QUIET || since.elapsed() >= LONGEST_UNREMEMBERED;
+        let is_quiet = self.busy.elapsed() >= QUIET && self.round.is_none();
+        let is_time = is_quiet || since.elapsed() >= LONGEST_UNREMEMBERED;
         // A disk that hangs while it is written holds up nobody.
         let is_free = self.remembering.as_ref().is_none_or(JoinHandle::is_finished);
         if is_time && is_free {
@@ -487,6 +488,7 @@ impl Daemon {
         let changes = self.look(hint);
         let told = report::changes(&self.status.catalog(), &changes);
         if told.is_some() {
+            self.busy = Instant::now();
             self.status.condition().reloads += 1;
             self.status.phases.look.observe(began.elapsed().as_secs_f64());
         }
@@ -570,8 +572,10 @@ impl Daemon {
             return Vec::new();
         }
         let began = Instant::now();
-        self.round = self.round.take().filter(|_| !hint.everywhere);
         let looked = self.scan.look(hint);
+        if hint.everywhere || looked.is_err() {
+            self.round = None;
+        }
         if hint.everywhere && looked.as_ref().is_ok_and(Vec::is_empty) {
             self.watch.took(began.elapsed());
         }

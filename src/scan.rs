@@ -88,8 +88,6 @@ pub struct Scan {
     progress: Arc<Progress>,
     common: Common,
     known: BTreeMap<Arc<str>, Known>,
-    /// Another number whenever something else is a path that is known.
-    paths: u64,
     /// Files of which something else is known than when it was last remembered.
     unremembered: usize,
     /// How long it is not believed that all is gone.
@@ -179,7 +177,6 @@ impl Scan {
             progress: Arc::default(),
             common: Common::default(),
             known: BTreeMap::new(),
-            paths: 0,
             unremembered: 0,
             grace: Duration::ZERO,
             emptied: None,
@@ -253,7 +250,9 @@ impl Scan {
         {
             return Err(ScanError::Emptied { path: self.root.clone(), had: gone.len(), left });
         }
-        self.doubt = None;
+        if hint.everywhere {
+            self.doubt = None;
+        }
         let is_new = |(path, looked): &&(Arc<str>, Looked)| {
             matches!(looked, Looked::Read(..)) && !self.known.contains_key(path)
         };
@@ -273,7 +272,6 @@ impl Scan {
         let is_first = self.known.is_empty();
         let first = if is_first { looked.len() } else { 0 };
         let (mut changes, mut known_first) = (Vec::with_capacity(first), Vec::with_capacity(first));
-        self.paths += gone.len() as u64;
         for path in gone {
             self.known.remove(&path);
             self.unremembered += 1;
@@ -285,8 +283,8 @@ impl Scan {
             self.unremembered += usize::from(may_be_remembered);
             match known {
                 Some(known) if is_first => known_first.push((path.clone(), known)),
-                Some(known) => self.paths += u64::from(self.known.insert(path.clone(), known).is_none()),
-                None => self.paths += u64::from(self.known.remove(&path).is_some()),
+                Some(known) => drop(self.known.insert(path.clone(), known)),
+                None => drop(self.known.remove(&path)),
             }
             changes.extend(change.map(|change| (path, change)));
         }

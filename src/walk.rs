@@ -14,6 +14,7 @@ use crate::watch::{Identity, identity};
 
 /// Why what a link leads to is not read.
 const LOOPS: &str = "a symbolic link leads back into its own directory";
+
 /// What a walk finds.
 pub(crate) struct Found {
     pub(crate) file: PathBuf,
@@ -23,7 +24,7 @@ pub(crate) struct Found {
 
 /// A walk at or below a place. It fails if the system has nothing left to walk with.
 pub(crate) struct Walk {
-    /// The place itself, if the way to it is a loop.
+    /// The folder above the place that is a loop, if one is.
     loops: Option<Found>,
     place: PathBuf,
     /// None if there is nothing to walk through.
@@ -67,45 +68,47 @@ impl Walk {
     fn leads_back(&self, entry: &DirEntry) -> bool {
         entry.path_is_symlink() && identity(entry.path()).is_ok_and(|there| leads_back(&there, &self.above))
     }
+
+    /// Goes on by one entry of a folder, which may be nothing. None at the end.
+    pub(crate) fn entry(&mut self) -> Option<io::Result<Option<Found>>> {
+        if let Some(loops) = self.loops.take() {
+            return Some(Ok(Some(loops)));
+        }
+        Some(match self.entries.as_mut()?.next()? {
+            Ok(entry) if entry.file_type().is_dir() => {
+                let is_passed_by = self.is_passed_by(&entry);
+                let leads_back = !is_passed_by && self.leads_back(&entry);
+                if is_passed_by || leads_back {
+                    self.entries.as_mut()?.skip_current_dir();
+                }
+                let unreadable = Some(LOOPS.to_owned());
+                Ok(leads_back.then(|| Found { file: entry.into_path(), unreadable }))
+            }
+            Ok(entry) => {
+                let is_seed = || seed::is_seed_name(&entry.file_name().to_string_lossy());
+                let is_found = entry.file_type().is_file() && !self.is_passed_by(&entry) && is_seed();
+                Ok(is_found.then(|| Found { file: entry.into_path(), unreadable: None }))
+            }
+            Err(error) if error.io_error().is_some_and(is_missing) => Ok(None),
+            Err(error) if error.io_error().is_some_and(is_exhausted) => {
+                // As the system says it, without the path.
+                error.into_io_error().map_or(Ok(None), Err)
+            }
+            Err(error) => {
+                let file = error.path().unwrap_or(&self.place).to_owned();
+                Ok(Some(Found { file, unreadable: Some(reason(&error)) }))
+            }
+        })
+    }
 }
 
 impl Iterator for Walk {
     type Item = io::Result<Found>;
 
     fn next(&mut self) -> Option<io::Result<Found>> {
-        if let Some(loops) = self.loops.take() {
-            return Some(Ok(loops));
-        }
         loop {
-            match self.entries.as_mut()?.next()? {
-                Ok(entry) if entry.file_type().is_dir() => {
-                    let is_passed_by = self.is_passed_by(&entry);
-                    let leads_back = !is_passed_by && self.leads_back(&entry);
-                    if is_passed_by || leads_back {
-                        self.entries.as_mut()?.skip_current_dir();
-                    }
-                    if leads_back {
-                        return Some(Ok(Found {
-                            file: entry.into_path(),
-                            unreadable: Some(LOOPS.to_owned()),
-                        }));
-                    }
-                }
-                Ok(entry) => {
-                    let is_seed = || seed::is_seed_name(&entry.file_name().to_string_lossy());
-                    if entry.file_type().is_file() && !self.is_passed_by(&entry) && is_seed() {
-                        return Some(Ok(Found { file: entry.into_path(), unreadable: None }));
-                    }
-                }
-                Err(error) if error.io_error().is_some_and(is_missing) => {}
-                Err(error) if error.io_error().is_some_and(is_exhausted) => {
-                    // As the system says it, without the path.
-                    return error.into_io_error().map(Err);
-                }
-                Err(error) => {
-                    let file = error.path().unwrap_or(&self.place).to_owned();
-                    return Some(Ok(Found { file, unreadable: Some(reason(&error)) }));
-                }
+            if let Some(found) = self.entry()?.transpose() {
+                return Some(found);
             }
         }
     }

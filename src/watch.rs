@@ -234,8 +234,14 @@ impl Watch {
                 return None;
             }
             let due = events.due(now);
-            if due.is_some_and(|due| due <= now) || until <= now {
+            if due.is_some_and(|due| due <= now) {
                 return Some(events.take(now));
+            }
+            if events.round || until <= now {
+                let round = std::mem::take(&mut events.round);
+                // What it is not quiet about yet stays for a later hint.
+                let hint = if events.is_waiting(now) { Hint::default() } else { events.take(now) };
+                return Some(Hint { round, ..hint });
             }
             let wake = due.into_iter().chain([until, self.next_tick]).min().unwrap_or(until);
             let (_guard, _) =
@@ -403,11 +409,14 @@ impl Events {
     fn due(&self, now: Instant) -> Option<Instant> {
         let quiet = if self.everywhere || self.paths.len() > FEW { QUIET } else { QUIET_FEW };
         let quiet = self.since.map(|(first, last)| (last + quiet).min(first + IMPATIENCE));
-        let ready =
-            quiet.filter(|_| self.everywhere || self.paths.iter().any(|path| !self.is_open(path, now)));
+        let ready = quiet.filter(|_| self.is_waiting(now));
         let closed = self.open.values().map(|written| *written + UNFINISHED).min();
-        let round = self.round.then_some(now);
-        ready.into_iter().chain(closed).chain(self.folders.second_look).chain(round).min()
+        ready.into_iter().chain(closed).chain(self.folders.second_look).min()
+    }
+
+    /// Whether there is somewhere to look once it is quiet.
+    fn is_waiting(&self, now: Instant) -> bool {
+        self.everywhere || self.paths.iter().any(|path| !self.is_open(path, now))
     }
 
     fn is_open(&self, path: &Path, now: Instant) -> bool {
@@ -435,8 +444,7 @@ impl Events {
         let paths = std::mem::take(&mut self.paths);
         let paths = paths.into_iter().filter(|path| !unfinished.contains(path)).collect();
         let heard = self.since.take().map(|(first, _)| first);
-        let round = std::mem::take(&mut self.round);
-        Hint { everywhere, paths, unfinished, heard, round }
+        Hint { everywhere, paths, unfinished, heard, round: false }
     }
 }
 
@@ -626,13 +634,14 @@ mod tests {
         let later = Instant::now() + RESCAN;
         watch.tick(later);
         assert!(watch.next_rescan >= later + RESCAN);
-        let mut events = watch.heard.lock();
-        assert_eq!(events.due(later), Some(later));
-        let hint = events.take(later);
+        watch.heard.lock().hear(Ok(event(EventKind::Remove(RemoveKind::File), "gone.md")), later);
+        let hint = watch.next(RESCAN).unwrap();
         assert!(hint.round && hint.is_empty() && hint.heard.is_none());
-        assert_eq!(events.due(later), None);
-        events.hear(Ok(event(EventKind::Create(CreateKind::File), "a.md")), later);
-        drop(events);
+        let hint = watch.next(Duration::ZERO).unwrap();
+        assert!(!hint.round && hint.is_empty(), "it may come back at once");
+        let hint = watch.next(2 * RESCAN).unwrap();
+        assert!(hint.paths.contains(Path::new("gone.md")) && !hint.everywhere);
+        watch.heard.lock().hear(Ok(event(EventKind::Create(CreateKind::File), "a.md")), later);
         let paths = ["a.md", "b.md"].map(PathBuf::from);
         let hint = watch.hint_at(&BTreeSet::from(paths.clone()));
         assert_eq!((hint.paths, hint.unfinished), ([paths[1].clone()].into(), [paths[0].clone()].into()));

@@ -1,38 +1,47 @@
 //! Rounds: looks everywhere that are taken in steps, so that no change which is heard of waits for them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use xxhash_rust::xxh3::xxh3_128;
+
 use super::{Scan, Stamp, key};
-use crate::walk::{Found, Walk};
+use crate::walk::{Found, Walk, is_missing};
 
 /// How long a step takes.
 const STEP: Duration = Duration::from_millis(2);
-/// Most files that are not as they were in one step: what was written right before it was read proves nothing yet, and
-/// there may be many such.
-const MOST_PATHS: usize = 64;
+/// Where the steps take longer together, as on a slow disk, all cores look at once.
+const LONGEST: Duration = Duration::from_secs(10);
+/// Most files that are read again in one step.
+const MOST_UNSETTLED: usize = 64;
+/// Most files that are not as they were: more are looked at on all cores.
+const MOST_OTHERS: usize = 1000;
 
 /// A walk through the seed directory that reads nothing, and tells where to look.
 pub struct Round {
     walk: Walk,
-    /// Which paths the scan knew of at its begin.
-    paths_were: u64,
-    /// How many of those were found.
-    known: usize,
-    /// What was found since the last step and is not as it was.
+    /// Hashes of the paths that were found and are known.
+    found: HashSet<u128>,
+    /// What proves nothing by its times, since it was read right after it was written.
+    unsettled: BTreeSet<PathBuf>,
+    /// What else is not as it was.
     others: BTreeSet<PathBuf>,
+    /// Once all was found: up to which known path none is missing.
+    checked: Option<Arc<str>>,
     took: Duration,
 }
 
-/// What a round found.
+/// What a step of a round found.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Rounded {
-    /// Files to look at. The round goes on.
-    Others(BTreeSet<PathBuf>),
-    /// Everything else as it was; and how long that took.
-    Same(Duration),
-    /// That more has changed than a round can tell of.
+    /// Files that are to be read again. The round goes on.
+    Unsettled(BTreeSet<PathBuf>),
+    /// Files that are not as they were, and everything else is; and how long the round took.
+    Others(BTreeSet<PathBuf>, Duration),
+    /// That so much has changed that it takes a look everywhere.
     Unsure,
 }
 
@@ -41,56 +50,91 @@ impl Scan {
     pub fn begin_round(&self) -> Round {
         Round {
             walk: Walk::new(&self.root, self.except.as_deref(), &self.root),
-            paths_were: self.paths,
-            known: 0,
+            found: HashSet::with_capacity(self.known.len()),
+            unsettled: BTreeSet::new(),
             others: BTreeSet::new(),
+            checked: None,
             took: Duration::ZERO,
         }
     }
 
-    /// Goes on with a round for two milliseconds at most. None if there is nothing to tell then.
+    /// Goes on with a round for about two milliseconds. None if there is nothing to tell then.
     pub fn go_on(&mut self, round: &mut Round) -> Option<Rounded> {
+        self.go_on_for(STEP, round)
+    }
+
+    fn go_on_for(&mut self, step: Duration, round: &mut Round) -> Option<Rounded> {
         let began = Instant::now();
         // What is doubted only a look can believe.
-        if self.emptied.is_some() {
+        if self.emptied.is_some() || round.took > LONGEST {
             return Some(Rounded::Unsure);
         }
-        while began.elapsed() < STEP {
-            match round.walk.next() {
-                Some(Ok(found)) => self.compare(found, round),
+        let mut found_all = false;
+        while !found_all {
+            match round.walk.entry() {
+                Some(Ok(Some(found))) => self.compare(found, round),
+                Some(Ok(None)) => {}
                 Some(Err(_)) => return Some(Rounded::Unsure),
-                None if round.others.is_empty() => {
-                    round.took += began.elapsed();
-                    return Some(self.end(round));
-                }
-                None => break,
+                None => found_all = true,
             }
-            if round.others.len() == MOST_PATHS {
+            if round.others.len() > MOST_OTHERS {
+                return Some(Rounded::Unsure);
+            }
+            if round.unsettled.len() == MOST_UNSETTLED || began.elapsed() >= step {
                 break;
             }
         }
+        if !round.unsettled.is_empty() {
+            round.took += began.elapsed();
+            return Some(Rounded::Unsettled(std::mem::take(&mut round.unsettled)));
+        }
+        let ended = if found_all { self.check(step, began, round) } else { None };
         round.took += began.elapsed();
-        let others = std::mem::take(&mut round.others);
-        (!others.is_empty()).then_some(Rounded::Others(others))
+        ended.map(|is_all| if is_all { self.end(round) } else { Rounded::Unsure })
     }
 
-    fn compare(&self, found: Found, round: &mut Round) {
-        let relative = found.file.strip_prefix(&self.root).unwrap_or(Path::new(""));
-        let known = self.known.get(&key(relative));
-        round.known += usize::from(known.is_some());
-        let stamp = || std::fs::metadata(&found.file).ok().map(|meta| Stamp::of(&meta));
-        let is_same = found.unreadable.is_none()
-            && known.is_some_and(|known| known.stamp.is_some() && known.stamp == stamp());
-        if !is_same {
-            round.others.insert(found.file);
+    fn compare(&self, Found { file, unreadable }: Found, round: &mut Round) {
+        let path = key(file.strip_prefix(&self.root).unwrap_or(Path::new("")));
+        let (known, meta) = (self.known.get(&path), std::fs::metadata(&file));
+        if meta.as_ref().is_err_and(is_missing) {
+            return;
+        }
+        if known.is_some() {
+            round.found.insert(xxh3_128(path.as_bytes()));
+        }
+        match known.filter(|_| unreadable.is_none()).map(|known| known.stamp) {
+            Some(None) => drop(round.unsettled.insert(file)),
+            Some(Some(stamp)) if meta.is_ok_and(|meta| Stamp::of(&meta) == stamp) => {}
+            _ => drop(round.others.insert(file)),
         }
     }
 
-    fn end(&mut self, round: &Round) -> Rounded {
+    /// Whether what is known and was not found is there all the same: it came meanwhile, or lies in a folder that
+    /// cannot be read. None if that is still to be seen.
+    fn check(&self, step: Duration, began: Instant, round: &mut Round) -> Option<bool> {
+        let after = round.checked.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let mut checked = None;
+        for path in self.known.range::<Arc<str>, _>((after, Bound::Unbounded)).map(|(path, _)| path) {
+            let is_there = || match std::fs::metadata(self.root.join(&**path)) {
+                Ok(meta) => meta.is_file(),
+                Err(error) => !is_missing(&error),
+            };
+            if !round.found.contains(&xxh3_128(path.as_bytes())) && !is_there() {
+                return Some(false);
+            }
+            if began.elapsed() >= step {
+                checked = Some(path.clone());
+                break;
+            }
+        }
+        let is_all = checked.is_none();
+        round.checked = checked.or(round.checked.take());
+        is_all.then_some(true)
+    }
+
+    fn end(&self, round: &mut Round) -> Rounded {
         self.common.forget_unused();
-        // Each path is found once: if there are as many, none is missing.
-        let is_all = round.paths_were == self.paths && round.known == self.known.len();
-        if is_all { Rounded::Same(round.took) } else { Rounded::Unsure }
+        Rounded::Others(std::mem::take(&mut round.others), round.took)
     }
 }
 
@@ -100,10 +144,16 @@ mod tests {
     use super::*;
     use crate::seed::Rules;
     use crate::watch::Hint;
+    use std::ffi::OsStr;
     use std::fs;
+    use std::os::unix::ffi::OsStrExt;
 
     fn write(root: &Path, path: &str, title: &str) {
         fs::write(root.join(path), format!("---\ntitle: {title}\ntopics: t\n---\n")).unwrap();
+    }
+
+    fn scan(root: &Path) -> Scan {
+        Scan::new(root, None, Rules::sample()).with_grace(Duration::from_secs(60))
     }
 
     /// Seeds that were read long enough ago for their times to prove something.
@@ -112,7 +162,7 @@ mod tests {
         for number in 0..count {
             write(root, &format!("{}{number}.md", if number % 2 == 0 { "" } else { "b/" }), "A");
         }
-        let mut scan = Scan::new(root, None, Rules::sample()).with_grace(Duration::from_secs(60));
+        let mut scan = scan(root);
         let deadline = Instant::now() + Duration::from_secs(30);
         while scan.remembered().count() < count {
             assert!(Instant::now() < deadline, "the times never settle");
@@ -122,40 +172,66 @@ mod tests {
         scan
     }
 
-    /// What a round tells to look at, and whether it knows of everything, if this is done after its first step.
-    fn rounded(scan: &mut Scan, meanwhile: impl FnOnce(&mut Scan)) -> (BTreeSet<PathBuf>, bool) {
-        let (mut round, mut others, mut meanwhile) = (scan.begin_round(), BTreeSet::new(), Some(meanwhile));
+    fn at(paths: BTreeSet<PathBuf>) -> Hint {
+        Hint { paths, ..Hint::default() }
+    }
+
+    /// What is not as it was, after a round with this between its steps. None if that is too much. What is unsettled
+    /// is looked at.
+    fn others(scan: &mut Scan, mut meanwhile: impl FnMut(&mut Scan)) -> Option<Vec<String>> {
+        let mut round = scan.begin_round();
         loop {
-            let told = scan.go_on(&mut round);
-            meanwhile.take().into_iter().for_each(|meanwhile| meanwhile(scan));
-            match told {
-                None => {}
-                Some(Rounded::Others(more)) => others.extend(more),
-                Some(Rounded::Same(_)) => return (others, true),
-                Some(Rounded::Unsure) => return (others, false),
+            match scan.go_on_for(Duration::ZERO, &mut round) {
+                None => meanwhile(scan),
+                Some(Rounded::Unsettled(paths)) => drop(scan.look(&at(paths)).unwrap()),
+                Some(Rounded::Unsure) => return None,
+                Some(Rounded::Others(paths, _)) => {
+                    let relative = |path: &PathBuf| {
+                        path.strip_prefix(&scan.root).unwrap().to_string_lossy().into_owned()
+                    };
+                    return Some(paths.iter().map(relative).collect());
+                }
             }
         }
     }
+
+    const NOTHING: Option<Vec<String>> = Some(Vec::new());
 
     #[test]
     fn a_round_tells_where_something_is_not_as_it_was() {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();
         let mut scan = settled(root, 5);
-        let others = |paths: &[&str]| paths.iter().map(|path| root.join(path)).collect::<BTreeSet<_>>();
         let idle = |_: &mut Scan| {};
-        assert_eq!(rounded(&mut scan, idle), (others(&[]), true));
+        assert_eq!(others(&mut scan, idle), NOTHING);
         write(root, "b/1.md", "B");
-        assert_eq!(rounded(&mut scan, idle), (others(&["b/1.md"]), true));
         write(root, "b/new.md", "C");
-        assert_eq!(rounded(&mut scan, idle), (others(&["b/1.md", "b/new.md"]), true));
+        assert_eq!(others(&mut scan, idle), Some(["b/1.md", "b/new.md"].map(str::to_owned).to_vec()));
         fs::remove_file(root.join("0.md")).unwrap();
-        assert!(!rounded(&mut scan, idle).1, "what is missing");
+        assert_eq!(others(&mut scan, idle), None, "what is missing");
         scan.look(&Hint::everywhere()).unwrap();
         fs::rename(root.join("b"), root.join("elsewhere")).unwrap();
-        assert!(!rounded(&mut scan, idle).1, "a folder that is missing");
+        assert_eq!(others(&mut scan, idle), None, "a folder that is missing");
+        assert_eq!(scan.look(&Hint::everywhere()).unwrap().len(), 6);
+        assert!(scan.doubt().is_none());
         fs::remove_dir_all(root).unwrap();
-        assert_eq!(rounded(&mut scan, idle), (others(&[]), false), "all of it");
+        assert_eq!(others(&mut scan, idle), None, "all of it");
+    }
+
+    #[test]
+    fn what_was_just_written_is_read_again_in_lots() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut scan = scan(directory.path());
+        for number in 0..3 * MOST_UNSETTLED {
+            write(directory.path(), &format!("{number}.md"), "A");
+        }
+        scan.look(&Hint::everywhere()).unwrap();
+        let (mut round, mut read) = (scan.begin_round(), 0);
+        while let Some(Rounded::Unsettled(paths)) = scan.go_on_for(LONGEST, &mut round) {
+            assert!(paths.len() <= MOST_UNSETTLED);
+            read += paths.len();
+        }
+        assert_eq!(read, 3 * MOST_UNSETTLED);
     }
 
     #[test]
@@ -170,31 +246,42 @@ mod tests {
         for number in (0..40).step_by(2) {
             write(directory.path(), &format!("{number}.md"), "A");
         }
-        assert!(!rounded(&mut scan, |_| {}).1);
+        assert_eq!(others(&mut scan, |_| {}), None);
     }
 
     #[test]
-    fn a_look_meanwhile_is_no_change() {
+    fn what_is_looked_at_meanwhile_is_no_change() {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().to_owned();
-        // More than one step gets through.
-        let mut scan = settled(&root, 3000);
-        let look_at = |scan: &mut Scan, path: &str| {
-            scan.look(&Hint { paths: BTreeSet::from([root.join(path)]), ..Hint::default() }).unwrap()
-        };
-        let (others, knows_all) = rounded(&mut scan, |scan| {
-            write(&root, "0.md", "B");
-            assert_eq!(look_at(scan, "0.md").len(), 1);
+        let mut scan = settled(&root, 9);
+        let mut steps = 0;
+        let found = others(&mut scan, |scan| {
+            steps += 1;
+            let number = steps % 9;
+            let path = format!("{}{number}.md", if number % 2 == 0 { "" } else { "b/" });
+            fs::remove_file(root.join(&path)).unwrap();
+            write(&root, &path, &format!("B {steps}"));
+            write(&root, &format!("new {steps}.md"), "C");
+            let paths = [path, format!("new {steps}.md"), format!("new {}.md", steps - 1)];
+            let _ = fs::remove_file(root.join(&paths[2]));
+            scan.look(&at(paths.iter().map(|path| root.join(path)).collect())).unwrap();
         });
-        // Whether it was found before or after: what was just written proves nothing yet.
-        let saved = root.join("0.md");
-        assert!(knows_all && others.iter().all(|other| *other == saved), "{others:?}");
-        let (_, knows_all) = rounded(&mut scan, |scan| {
-            write(&root, "new.md", "B");
-            assert_eq!(look_at(scan, "new.md").len(), 1);
-            fs::remove_file(root.join("2.md")).unwrap();
-            assert_eq!(look_at(scan, "2.md").len(), 1);
-        });
-        assert!(!knows_all, "as many as before, and not the same");
+        assert!(steps > 9);
+        // A file that took the place of another may be found twice, or not.
+        assert_eq!(found, NOTHING);
+    }
+
+    #[test]
+    fn what_cannot_be_named_or_read_costs_no_look_everywhere() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        for name in [b"caf\xe8.md", b"caf\xe9.md"] {
+            fs::write(root.join(OsStr::from_bytes(name)), "---\ntitle: A\n---\n").unwrap();
+        }
+        std::os::unix::fs::symlink(root, root.join("loop")).unwrap();
+        let mut scan = settled(root, 4);
+        assert_eq!(others(&mut scan, |_| {}), Some(vec!["loop".to_owned()]));
+        fs::remove_file(root.join("2.md")).unwrap();
+        assert_eq!(others(&mut scan, |_| {}), None, "one is missing, though two have one name");
     }
 }

@@ -23,8 +23,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tracing::debug;
 
-use crate::audience::Answer;
-use crate::coding::Coding;
 use crate::edition::Representation;
 
 /// Fewest bytes that are sent from a file: it takes a call more, which costs what copying 9 KB does.
@@ -153,17 +151,11 @@ impl Files {
         Self { directory, ..Self::default() }
     }
 
-    /// Has the body that an answer with a representation has sent from a file later, if it is large and asked for
-    /// often.
-    pub(super) fn offer(
-        self: &Arc<Self>,
-        representation: &Arc<Representation>,
-        coding: Coding,
-        body: &Bytes,
-    ) {
+    /// Has the body of an answer, the so manyth with a representation, sent from a file later, if it is large and
+    /// asked for often.
+    pub(super) fn offer(self: &Arc<Self>, representation: &Arc<Representation>, body: &Bytes, asked: u64) {
         let Some(directory) = &self.directory else { return };
-        let asked = representation.audience.counted(Answer::Full, coding);
-        if asked == 0 || !asked.is_multiple_of(OFTEN) || !(LARGE..=LARGEST).contains(&body.len()) {
+        if !asked.is_multiple_of(OFTEN) || !(LARGE..=LARGEST).contains(&body.len()) {
             return;
         }
         let (shelf, address) = (self.shelf.load(), body.as_ptr().addr());
@@ -372,12 +364,9 @@ mod tests {
         }
     }
 
-    /// Offers a body that was asked for so often in a coding, until nothing is being written.
-    fn offer(files: &Arc<Files>, representation: &Arc<Representation>, coding: Coding, asked: u64) {
-        for _ in 0..asked {
-            representation.audience.count(Answer::Full, coding);
-        }
-        files.offer(representation, coding, representation.encode(coding));
+    /// Offers a body that was asked for so often, until nothing is being written.
+    fn offer(files: &Arc<Files>, representation: &Arc<Representation>, asked: u64) {
+        files.offer(representation, &representation.body, asked);
         while files.writing.load(Ordering::Acquire) {
             thread::yield_now();
         }
@@ -394,22 +383,23 @@ mod tests {
         let files = Arc::new(Files::new(Some(directory.path().to_owned())));
         for (length, asked, expected) in [
             (LARGE, OFTEN - 1, 0),
+            (LARGE, OFTEN + 1, 0),
             (LARGE - 1, OFTEN, 0),
             (LARGEST + 1, OFTEN, 0),
             (LARGE, OFTEN, 1),
             (LARGEST, OFTEN, 1),
         ] {
-            offer(&files, &large(length), Coding::Identity, asked);
+            offer(&files, &large(length), asked);
             assert_eq!(there(&files), expected, "{length} bytes, {asked} times");
         }
         let representations: Vec<_> = (0..=MOST).map(|_| large(LARGE)).collect();
         for representation in representations.iter().chain(&representations) {
-            offer(&files, representation, Coding::Identity, OFTEN);
+            offer(&files, representation, OFTEN);
         }
         assert_eq!(there(&files), MOST);
         assert_eq!(directory.path().read_dir().unwrap().count(), 0);
         drop(representations);
-        offer(&files, &large(LARGE), Coding::Identity, OFTEN);
+        offer(&files, &large(LARGE), OFTEN);
         assert_eq!(there(&files), 1, "what is not served any more makes room");
     }
 
@@ -423,12 +413,12 @@ mod tests {
         let files = Arc::new(Files::new(Some(path.clone())));
         let offered = || files.shelf.load().0.iter().map(|it| it.filed.is_some()).collect::<Vec<_>>();
         let (one, another) = (large(LARGE), large(LARGE));
-        offer(&files, &one, Coding::Identity, OFTEN);
+        offer(&files, &one, OFTEN);
         assert_eq!(offered(), [false]);
         std::fs::create_dir(path).unwrap();
-        offer(&files, &one, Coding::Identity, OFTEN);
+        offer(&files, &one, OFTEN);
         assert_eq!(offered(), [false]);
-        offer(&files, &another, Coding::Identity, OFTEN);
+        offer(&files, &another, OFTEN);
         assert_eq!(offered(), [false, true]);
     }
 }

@@ -481,12 +481,13 @@ impl Site {
                 Ok(respond::failed())
             }
             Outcome::Proceed => {
-                audience.count(Answer::Full, coding);
+                let asked = audience.count(Answer::Full, coding);
                 let Some(body) = representation.coded(coding) else {
                     return Err(Unmade::Coded(representation.clone(), coding, due));
                 };
-                if !ask.is_head {
-                    self.files.offer(representation, coding, body);
+                // What an address spells is counted with others like it, and seldom asked for twice.
+                if !ask.is_head && std::ptr::eq(audience, Arc::as_ptr(&representation.audience)) {
+                    self.files.offer(representation, body, asked);
                 }
                 Ok(respond::found(representation, coding, body.clone(), due, now))
             }

@@ -264,8 +264,8 @@ proptest! {
         loop {
             match scan.go_on(&mut round) {
                 None => {}
-                Some(Rounded::Others(paths)) => look(&mut scan, &Hint { paths, ..Hint::default() }),
-                Some(Rounded::Same(_)) => break,
+                Some(Rounded::Unsettled(paths)) => look(&mut scan, &Hint { paths, ..Hint::default() }),
+                Some(Rounded::Others(paths, _)) => break look(&mut scan, &Hint { paths, ..Hint::default() }),
                 Some(Rounded::Unsure) => break look(&mut scan, &Hint::everywhere()),
             }
         }

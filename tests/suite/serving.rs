@@ -7,6 +7,7 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use sower::args::Settings;
@@ -63,6 +64,23 @@ impl Served {
 
     pub(crate) fn signal(&self, name: &str) {
         signal(&self.child, name);
+    }
+
+    /// Waits until the log has this, and gives what it has until then.
+    pub(crate) fn until_logged(&mut self, what: &'static str) -> String {
+        let mut stderr = self.child.stderr.take().unwrap();
+        let (sender, read) = std::sync::mpsc::channel();
+        thread::spawn(move || {
+            let (mut log, mut byte) = (Vec::new(), [0]);
+            // No further than that: the rest is for others.
+            while !log.ends_with(what.as_bytes()) && stderr.read(&mut byte).unwrap() > 0 {
+                log.push(byte[0]);
+            }
+            let _ = sender.send((stderr, log));
+        });
+        let Ok((stderr, log)) = read.recv_timeout(DEADLINE) else { panic!("{what}: this is not logged") };
+        self.child.stderr = Some(stderr);
+        String::from_utf8(log).unwrap()
     }
 
     /// Tells it to stop, and gives what it wrote to standard output and to the log.
@@ -239,7 +257,7 @@ fn seeds_that_are_all_gone_at_once_are_served_on() {
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(3) {
         assert_eq!((entries(), served.admin("/readyz").status), (2, 503));
-        std::thread::sleep(Duration::from_millis(50));
+        thread::sleep(Duration::from_millis(50));
     }
     work.rename(".unmounted", "mounted");
     eventually("it is ready again", || served.admin("/readyz").status == 200);
