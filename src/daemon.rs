@@ -419,12 +419,12 @@ impl Daemon {
         match self.scan.go_on(round) {
             None => return,
             Some(Rounded::Unsettled(paths)) => {
-                let hint = self.watch.hint_at(&paths);
+                let hint = self.watch.hint_at(paths);
                 return self.reload(&hint);
             }
             Some(Rounded::Others(paths, took)) => {
                 self.watch.took(took);
-                let hint = self.watch.hint_at(&paths);
+                let hint = self.watch.hint_at(paths);
                 if hint.is_empty() {
                     note_look(&self.status, &self.watch, self.scan.doubt());
                 }
@@ -580,7 +580,11 @@ impl Daemon {
             self.watch.took(began.elapsed());
         }
         note_look(&self.status, &self.watch, looked.as_ref().err().or(self.scan.doubt()));
-        looked.unwrap_or_default()
+        let changes = looked.unwrap_or_default();
+        if let Some(round) = &mut self.round {
+            round.note(changes.iter().map(|(path, _)| path));
+        }
+        changes
     }
 
     fn publish(&mut self, touched: &Touched) -> Published {

@@ -476,10 +476,6 @@ impl Scan {
         looked: &[(Arc<str>, Looked)],
         unsure: &[Arc<str>],
     ) -> BTreeSet<Arc<str>> {
-        let below = |path: &str, place: &str| {
-            place.is_empty()
-                || path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
         let mut gone = BTreeSet::new();
         for place in places.iter().filter_map(|place| self.key(place)) {
             let there = looked[looked.partition_point(|(path, _)| *path < place)..].iter();
@@ -560,6 +556,11 @@ fn content<'a>(file: &Path, largest: u64, buffer: &'a mut Vec<u8>) -> io::Result
         Err(error) if is_exhausted(&error) => Err(error),
         Err(error) => Ok(Content::Unreadable(format!("{error}{}", remedy(&error)))),
     }
+}
+
+/// Whether a path that is known is a place or lies below it.
+fn below(path: &str, place: &str) -> bool {
+    place.is_empty() || path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// How a path is known: with slashes.

@@ -35,6 +35,8 @@ const RESCAN: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_secs(2);
 /// Looking everywhere takes no more than one part in so many of the time,
 const SPARING: u32 = 10;
+/// is done in steps if it takes no longer than this,
+const QUICK: Duration = Duration::from_secs(3);
 /// but is never put off for longer than this: who asks whether all is well takes it for broken.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How often it is tried to hear something again.
@@ -194,10 +196,16 @@ impl Watch {
         Stopper(self.heard.clone())
     }
 
-    /// A hint at these paths, of which nothing was heard.
-    pub fn hint_at(&self, paths: &BTreeSet<PathBuf>) -> Hint {
-        let unfinished: BTreeSet<_> = self.heard.lock().open.keys().cloned().collect();
-        Hint { paths: paths - &unfinished, unfinished, ..Hint::default() }
+    /// A hint at those of these paths of which nothing was heard: the others are in one to come, once it is quiet.
+    pub fn hint_at(&self, paths: BTreeSet<PathBuf>) -> Hint {
+        let events = self.heard.lock();
+        let is_heard_of = |path: &Path| {
+            events.everywhere
+                || events.open.contains_key(path)
+                || path.ancestors().any(|way| events.paths.contains(way))
+        };
+        let paths = paths.into_iter().filter(|path| !is_heard_of(path)).collect();
+        Hint { paths, unfinished: events.open.keys().cloned().collect(), ..Hint::default() }
     }
 
     /// Has the next hint be to look everywhere.
@@ -272,7 +280,7 @@ impl Watch {
             }
             let mut events = self.heard.lock();
             // Where changes are heard of, this finds none, and they do not wait for it.
-            if self.watcher.is_some() && !events.reach.partial {
+            if self.watcher.is_some() && !events.reach.partial && self.cost <= QUICK {
                 events.round = true;
             } else {
                 events.look_everywhere(now);
@@ -398,7 +406,10 @@ impl Events {
 
     fn look_everywhere(&mut self, now: Instant) {
         self.everywhere = true;
-        self.paths.clear();
+        // What is named and gone is believed to be.
+        if self.paths.len() > MOST_PATHS {
+            self.paths.clear();
+        }
         if self.open.len() > MOST_PATHS {
             self.open.clear();
         }
@@ -634,17 +645,20 @@ mod tests {
         let later = Instant::now() + RESCAN;
         watch.tick(later);
         assert!(watch.next_rescan >= later + RESCAN);
-        watch.heard.lock().hear(Ok(event(EventKind::Remove(RemoveKind::File), "gone.md")), later);
+        let soon = Instant::now() + TICK;
+        watch.heard.lock().hear(Ok(event(EventKind::Remove(RemoveKind::File), "gone.md")), soon);
         let hint = watch.next(RESCAN).unwrap();
         assert!(hint.round && hint.is_empty() && hint.heard.is_none());
         let hint = watch.next(Duration::ZERO).unwrap();
         assert!(!hint.round && hint.is_empty(), "it may come back at once");
-        let hint = watch.next(2 * RESCAN).unwrap();
-        assert!(hint.paths.contains(Path::new("gone.md")) && !hint.everywhere);
-        watch.heard.lock().hear(Ok(event(EventKind::Create(CreateKind::File), "a.md")), later);
-        let paths = ["a.md", "b.md"].map(PathBuf::from);
-        let hint = watch.hint_at(&BTreeSet::from(paths.clone()));
-        assert_eq!((hint.paths, hint.unfinished), ([paths[1].clone()].into(), [paths[0].clone()].into()));
+        let paths = ["gone.md", "gone.md/a.md", "other.md"].map(PathBuf::from);
+        assert_eq!(watch.hint_at(paths.clone().into()).paths, [paths[2].clone()].into());
+        let hint = watch.next(RESCAN).unwrap();
+        assert!(hint.paths == [paths[0].clone()].into() && !hint.everywhere);
+        assert_eq!(watch.hint_at(paths.clone().into()).paths, paths.clone().into());
+        watch.heard.lock().hear(Ok(event(EventKind::Create(CreateKind::File), "other.md")), soon);
+        watch.heard.lock().paths.clear();
+        assert_eq!(watch.hint_at(paths.clone().into()).paths.contains(&paths[2]), !TELLS_CLOSE);
         watch.look_everywhere();
         assert!(watch.next(RESCAN).unwrap().everywhere);
     }
