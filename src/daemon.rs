@@ -189,11 +189,12 @@ fn scan(config: &Config) -> Scan {
     Scan::new(&config.seeds, config.feeds.as_deref(), Rules::new(config, false)).with_grace(GRACE)
 }
 
-/// Takes note of how a look at the seed directory went.
-fn note_look(status: &Status, watch: &Watch, failed: Option<&ScanError>) {
+/// Takes note of how a look at the seed directory went, at all of it or at places in it.
+fn note_look(status: &Status, watch: &Watch, failed: Option<&ScanError>, at_all: bool) {
     let mut condition = status.condition();
     let Some(error) = failed else {
-        if condition.unreadable.take().is_some() {
+        // A place may be there where all others are not.
+        if at_all && condition.unreadable.take().is_some() {
             info!("the seed directory is read again");
         }
         return condition.look(watch.is_deaf());
@@ -311,7 +312,7 @@ impl Daemon {
         match taken {
             Some(taken) => daemon.publish_first(taken, began),
             None => {
-                note_look(&daemon.status, &daemon.watch, daemon.scan.doubt());
+                note_look(&daemon.status, &daemon.watch, daemon.scan.doubt(), true);
                 let took = began.elapsed().as_millis();
                 info!("nothing has changed since what was published last, which is served after {took} ms");
             }
@@ -325,7 +326,7 @@ impl Daemon {
             Ok(taken) => (taken, None),
             Err(failed) => (Taken::default(), Some(failed)),
         };
-        note_look(&self.status, &self.watch, failed.as_ref().or(self.scan.doubt()));
+        note_look(&self.status, &self.watch, failed.as_ref().or(self.scan.doubt()), true);
         self.publish_read(&taken, began);
     }
 
@@ -352,7 +353,7 @@ impl Daemon {
         // Only if it is damaged, and the seeds cannot be read in its place: what is served is all that there
         // is then, and stays as it is.
         while let Err(failed) = &taken {
-            note_look(&self.status, &self.watch, Some(failed));
+            note_look(&self.status, &self.watch, Some(failed), true);
             if self.watch.next(LONGEST_WAIT).is_none() {
                 return false;
             }
@@ -426,7 +427,7 @@ impl Daemon {
                 self.watch.took(took);
                 let hint = self.watch.hint_at(paths);
                 if hint.is_empty() {
-                    note_look(&self.status, &self.watch, self.scan.doubt());
+                    note_look(&self.status, &self.watch, self.scan.doubt(), true);
                 }
                 self.reload(&hint);
             }
@@ -579,7 +580,8 @@ impl Daemon {
         if hint.everywhere && looked.as_ref().is_ok_and(Vec::is_empty) {
             self.watch.took(began.elapsed());
         }
-        note_look(&self.status, &self.watch, looked.as_ref().err().or(self.scan.doubt()));
+        let failed = looked.as_ref().err().or(self.scan.doubt());
+        note_look(&self.status, &self.watch, failed, hint.everywhere);
         let changes = looked.unwrap_or_default();
         if let Some(round) = &mut self.round {
             round.note(changes.iter().map(|(path, _)| path));
