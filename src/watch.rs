@@ -35,10 +35,10 @@ const RESCAN: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_secs(2);
 /// Looking everywhere takes no more than one part in so many of the time,
 const SPARING: u32 = 10;
-/// is done in steps if it takes no longer than this,
-const QUICK: Duration = Duration::from_secs(3);
 /// but is never put off for longer than this: who asks whether all is well takes it for broken.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Where looking everywhere takes longer, all cores do it: going through everything in steps takes one.
+const QUICK: Duration = Duration::from_secs(3);
 /// How often it is tried to hear something again.
 const LISTEN: Duration = Duration::from_secs(60);
 /// How often the root's identity is compared, and the longest sleep.

@@ -69,11 +69,11 @@ impl Scan {
     }
 
     /// Goes on with a round for about two milliseconds. None if there is nothing to tell then.
-    pub fn go_on(&mut self, round: &mut Round) -> Option<Rounded> {
+    pub fn go_on(&self, round: &mut Round) -> Option<Rounded> {
         self.go_on_for(STEP, round)
     }
 
-    fn go_on_for(&mut self, step: Duration, round: &mut Round) -> Option<Rounded> {
+    fn go_on_for(&self, step: Duration, round: &mut Round) -> Option<Rounded> {
         let began = Instant::now();
         // What is doubted only a look can believe.
         if self.emptied.is_some() || round.took > LONGEST {
@@ -125,20 +125,17 @@ impl Scan {
     /// Whether nothing is missing of what is known. None if that is still to be seen.
     fn is_all(&self, step: Duration, began: Instant, round: &mut Round) -> Option<bool> {
         let after = round.checked.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-        let mut checked = None;
         for path in self.known.range::<Arc<str>, _>((after, Bound::Unbounded)).map(|(path, _)| path) {
             let may_be_there = || round.unsure.iter().any(|place| below(path, place));
             if !round.found.contains(&xxh3_128(path.as_bytes())) && !may_be_there() {
                 return Some(false);
             }
             if began.elapsed() >= step {
-                checked = Some(path.clone());
-                break;
+                round.checked = Some(path.clone());
+                return None;
             }
         }
-        let is_all = checked.is_none();
-        round.checked = checked.or(round.checked.take());
-        is_all.then_some(true)
+        Some(true)
     }
 
     fn end(&self, round: &mut Round) -> Rounded {
