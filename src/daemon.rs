@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use chrono::Utc;
@@ -19,6 +18,7 @@ use crate::fault::{Fault, Severity};
 use crate::mirroring::Mirroring;
 use crate::progress;
 use crate::publish::{Published, Publisher};
+use crate::remembering::Remembering;
 use crate::render::Format;
 use crate::report;
 use crate::scan::{Round, Rounded, Scan, ScanError};
@@ -26,18 +26,12 @@ use crate::seed::{Change, Reading, Rules};
 use crate::serve::{self, Doors};
 use crate::service::{self, Watchdog};
 use crate::status::{Reload, Status};
-use crate::store::{Memory, Taken, Untaken};
+use crate::store::{Taken, Untaken};
 use crate::text::{count, printable};
 use crate::watch::{Hint, Watch};
 
 /// Most lines of one kind that are logged at once.
 const MOST_LINES: usize = 20;
-/// Files that are read before what was read is remembered again.
-const MOST_UNREMEMBERED: usize = 10_000;
-/// How long it must be quiet until it is, since whoever saves a seed meanwhile waits for it;
-const QUIET: Duration = Duration::from_secs(1);
-/// and how long at most, where it is never quiet.
-const LONGEST_UNREMEMBERED: Duration = Duration::from_secs(60);
 /// While it is quiet for so long, memory is given back.
 const REST: Range<Duration> = Duration::from_secs(3)..Duration::from_secs(10);
 /// How long what was read is served on when all seeds are gone at once: time enough to mount a disk.
@@ -128,14 +122,7 @@ struct Daemon {
     mirroring: Mirroring,
     configs: Receiver<Config>,
     watchdog: Watchdog,
-    /// Where what is read is remembered for the next process.
-    cache: Option<PathBuf>,
-    /// What is writing it down, and whether that could be done.
-    remembering: Option<JoinHandle<bool>>,
-    /// The number of the edition with which the seeds were remembered.
-    remembered: Option<u64>,
-    /// Since when there is much to remember.
-    to_remember: Option<Instant>,
+    remembering: Remembering,
     /// When something changed last.
     busy: Instant,
     /// What is remembered of the seeds, if the edition that is served was there without it.
@@ -293,6 +280,7 @@ impl Daemon {
             Found::NoChange { publisher, untaken } => (*publisher, Some(untaken), None),
         };
         let remembered = untaken.is_some().then(|| publisher.current().load().number);
+        let remembering = Remembering::begin(cache, remembered);
         let mut daemon = Self {
             watch,
             scan,
@@ -302,10 +290,7 @@ impl Daemon {
             mirroring,
             configs,
             watchdog,
-            cache,
-            remembering: None,
-            remembered,
-            to_remember: Some(Instant::now()),
+            remembering,
             busy: Instant::now(),
             untaken,
         };
@@ -384,10 +369,7 @@ impl Daemon {
         }
         self.busy = Instant::now();
         while self.follow() {}
-        self.remember();
-        if let Some(writing) = self.remembering.take() {
-            let _ = writing.join();
-        }
+        self.remembering.end(&mut self.scan, &self.status.catalog(), &self.publisher);
     }
 
     /// Waits for a change, and publishes it. Whether there may be another.
@@ -406,8 +388,9 @@ impl Daemon {
             self.reload(&hint);
         }
         self.go_on();
-        self.remember_in_time();
-        if self.round.is_none() && REST.contains(&self.busy.elapsed()) {
+        let quiet = if self.round.is_none() { self.busy.elapsed() } else { Duration::ZERO };
+        self.remembering.follow(quiet, &mut self.scan, &self.status.catalog(), &self.publisher);
+        if REST.contains(&quiet) {
             give_back();
         }
         self.watchdog.alive();
@@ -434,53 +417,6 @@ impl Daemon {
             Some(Rounded::Unsure) => self.watch.look_everywhere(),
         }
         self.round = None;
-    }
-
-    /// Remembers what was read if that is much, when it is quiet or has not been for long.
-    fn remember_in_time(&mut self) {
-        if self.scan.unremembered() > MOST_UNREMEMBERED {
-            self.to_remember.get_or_insert_with(Instant::now);
-        }
-        let Some(since) = self.to_remember else { return };
-        let is_quiet = self.busy.elapsed() >= QUIET && self.round.is_none();
-        let is_time = is_quiet || since.elapsed() >= LONGEST_UNREMEMBERED;
-        // A disk that hangs while it is written holds up nobody.
-        let is_free = self.remembering.as_ref().is_none_or(JoinHandle::is_finished);
-        if is_time && is_free {
-            self.to_remember = None;
-            self.remember();
-        }
-    }
-
-    /// Remembers what was read for the next process, beside everything else. That it cannot be is no
-    /// failure: the next start takes longer.
-    fn remember(&mut self) {
-        let Some(cache) = self.cache.clone() else { return };
-        let failed = self.remembering.take().is_some_and(|writing| !writing.join().unwrap_or(false));
-        let edition = self.publisher.current().load().number;
-        if self.scan.unremembered() == 0 && self.remembered == Some(edition) && !failed {
-            return;
-        }
-        self.scan.note_remembered();
-        self.remembered = Some(edition);
-        let memory = {
-            let catalog = self.status.catalog();
-            let memory = Memory::of(&self.scan, &catalog);
-            // What is left out of it may be gone when it is read, and nobody would know.
-            let last_edition = memory.is_complete(&self.scan).then(|| self.publisher.last_edition(&catalog));
-            match last_edition.flatten() {
-                Some((edition, documents)) => memory.with_last_edition(edition, documents),
-                None => memory,
-            }
-        };
-        let rules = self.scan.rules().clone();
-        self.remembering = Some(std::thread::spawn(move || {
-            let written = memory.write(&cache, &rules);
-            if let Err(error) = &written {
-                info!("what was read cannot be remembered in {}: {error}", cache.display());
-            }
-            written.is_ok()
-        }));
     }
 
     /// Publishes what changed on disk, and by time.

@@ -33,6 +33,7 @@ pub mod report;
 pub mod status;
 pub mod service;
 pub mod mirroring;
+pub mod remembering;
 pub mod serve;
 pub mod daemon;
 pub mod cmd;
