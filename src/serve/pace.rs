@@ -4,9 +4,11 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
@@ -33,10 +35,27 @@ enum Waiting {
     Stalled,
 }
 
+/// A stream that tells when there is something to read, or nothing more to come.
+pub(super) trait Readable {
+    /// The system's error, if it knows of one.
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+}
+
+#[cfg(unix)]
+impl Readable for tokio::net::UnixStream {
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_read_ready(cx)
+    }
+}
+
 /// A stream that ends when its client takes too long.
-pub(super) struct Paced<S> {
+pub(super) struct Paced<'a, S> {
     stream: S,
+    /// What was read of it already, and is read again.
+    ahead: Bytes,
     waiting: Waiting,
+    /// Whether it waits for a request, for whoever does not hold it.
+    idle: &'a AtomicBool,
     ticks: u8,
     tick: Pin<Box<Sleep>>,
     /// Whether the tick wakes the connection, which stays in one task.
@@ -44,9 +63,31 @@ pub(super) struct Paced<S> {
     room: Arc<Room>,
 }
 
-impl<S> Paced<S> {
-    pub(super) fn new(stream: S, room: Arc<Room>) -> Self {
-        Self { stream, waiting: Waiting::Idle, ticks: 0, tick: Box::pin(sleep(TICK)), ticking: false, room }
+impl<'a, S> Paced<'a, S> {
+    pub(super) fn new(stream: S, idle: &'a AtomicBool, room: Arc<Room>) -> Self {
+        idle.store(true, Ordering::Relaxed);
+        let tick = Box::pin(sleep(TICK));
+        Self {
+            stream,
+            ahead: Bytes::new(),
+            waiting: Waiting::Idle,
+            idle,
+            ticks: 0,
+            tick,
+            ticking: false,
+            room,
+        }
+    }
+
+    /// Has this read again, before what comes.
+    pub(super) fn put_back(&mut self, ahead: Bytes) {
+        // Even of no bytes it would hold on to all that they were read into.
+        self.ahead = if ahead.is_empty() { Bytes::new() } else { ahead };
+    }
+
+    fn turn_to(&mut self, waiting: Waiting) {
+        (self.waiting, self.ticks) = (waiting, 0);
+        self.idle.store(waiting == Waiting::Idle, Ordering::Relaxed);
     }
 
     /// Waits on, unless that has taken too long.
@@ -77,35 +118,56 @@ impl<S> Paced<S> {
         if written.is_ready() {
             // In a crowd it is the whole answer that has to be read in time, not the next bytes.
             if self.waiting != Waiting::Stalled || !self.room.is_crowded() {
-                (self.waiting, self.ticks) = (Waiting::Idle, 0);
+                self.turn_to(Waiting::Idle);
             }
             return written;
         }
         if self.waiting != Waiting::Stalled {
-            (self.waiting, self.ticks) = (Waiting::Stalled, 0);
+            self.turn_to(Waiting::Stalled);
         }
         self.wait(cx).map(Err)
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
+impl<S: Readable> Paced<'_, S> {
+    /// Waits until there is something to read, or nothing more to come. Fails if that takes too long.
+    pub(super) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        let readable = self.stream.poll_readable(cx);
+        if readable.is_pending() {
+            return self.wait(cx).map(Err);
+        }
+        readable
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Paced<'_, S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let read = if self.ahead.is_empty() {
+            Pin::new(&mut self.stream).poll_read(cx, buf)
+        } else {
+            let length = self.ahead.len().min(buf.remaining());
+            buf.put_slice(&self.ahead[..length]);
+            self.ahead.advance(length);
+            Poll::Ready(Ok(()))
+        };
         if read.is_pending() {
             return self.wait(cx).map(Err);
         }
         if self.waiting != Waiting::Head {
-            (self.waiting, self.ticks) = (Waiting::Head, 0);
+            self.turn_to(Waiting::Head);
         }
         read
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<'_, S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.wrote(cx, written)
@@ -153,7 +215,8 @@ mod tests {
         let (near, far) = duplex(64);
         let began = Instant::now();
         let client = tokio::spawn(client(far));
-        let mut paced = Paced::new(near, room);
+        let idle = AtomicBool::new(true);
+        let mut paced = Paced::new(near, &idle, room);
         let mut buffer = [0; 16];
         let ended = loop {
             match paced.read(&mut buffer).await {
@@ -216,7 +279,8 @@ mod tests {
                 }
             }
         });
-        let mut paced = Paced::new(near, Arc::new(Room::new(10)));
+        let idle = AtomicBool::new(true);
+        let mut paced = Paced::new(near, &idle, Arc::new(Room::new(10)));
         while paced.read_u8().await.is_ok() {
             paced.write_all(&[b'x'; 200]).await.unwrap();
         }

@@ -121,6 +121,38 @@ fn a_unix_socket_is_served_and_left_by_a_killed_process_is_taken_over() {
     second.stop();
 }
 
+/// How much memory a process holds, in KiB.
+#[cfg(target_os = "linux")]
+fn resident(process: &Child) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn connections_that_wait_cost_next_to_nothing() {
+    const MANY: u64 = 250;
+    let work = Workspace::new();
+    work.write("a.md", dated("A", "One"));
+    let served = Served::start(&work, &[], &[]);
+    served.admin("/readyz");
+    let polled = || {
+        let mut connection = Connection::to_socket(&served.socket);
+        assert_eq!(connection.request("GET", "/all.atom", &[]).status, 200);
+        connection
+    };
+    let mut waiting: Vec<_> = (0..150).map(|_| polled()).collect();
+    let before = resident(&served.child);
+    waiting.extend((0..MANY).map(|_| polled()));
+    let each = resident(&served.child).saturating_sub(before) / MANY;
+    assert!(each < 6, "{each} KiB");
+    for connection in &mut waiting {
+        assert_eq!(connection.request("GET", "/all.atom", &[]).status, 200);
+    }
+    served.stop();
+}
+
 #[test]
 fn the_operator_sees_health_and_counts_apart_from_the_public() {
     let work = Workspace::new();
