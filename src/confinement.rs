@@ -5,10 +5,16 @@
 //! the folders in which what links lead to does: there it may be removed, made again, swapped and
 //! mounted anew. Links that lead elsewhere later need a restart, which whoever meets them is told.
 
+#[cfg(target_os = "linux")]
+use std::collections::HashSet;
 use std::fmt;
 use std::io;
+#[cfg(target_os = "linux")]
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+#[cfg(target_os = "linux")]
+use std::thread;
 
 use crate::config::Config;
 
@@ -162,10 +168,59 @@ fn seeds(directory: &Path) -> Result<Vec<PathBuf>, &'static str> {
     if ends(directory).iter().any(|end| folder_of(end).is_none()) {
         return Err("the seed directory lies right in the root directory, where it may be made anew");
     }
-    let within = walkdir::WalkDir::new(directory).follow_links(true).into_iter().flatten();
-    let links = within.filter(|entry| entry.depth() > 0 && entry.path_is_symlink());
-    let lead_to = links.filter_map(|link| link.path().canonicalize().ok());
-    Ok(lead_to.filter_map(|place| readable_round(&place)).chain(on_the_way_to(directory)).collect())
+    let places = links_lead_to(directory).into_iter().filter_map(|place| readable_round(&place));
+    Ok(places.chain(on_the_way_to(directory)).collect())
+}
+
+/// Where the links in a directory lead to, and the links in what those lead to.
+///
+/// Of many folders, it takes as long as much of the rest of a start does, so they are listed on all cores. Every
+/// thread has ended then.
+#[cfg(target_os = "linux")]
+fn links_lead_to(directory: &Path) -> Vec<PathBuf> {
+    use std::os::unix::fs::MetadataExt;
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let (mut lead_to, mut seen) = (Vec::new(), HashSet::new());
+    let mut folders = vec![directory.to_owned()];
+    while !folders.is_empty() {
+        let identity = |folder: &PathBuf| folder.metadata().map(|meta| (meta.dev(), meta.ino())).ok();
+        folders.retain(|folder| identity(folder).is_some_and(|identity| seen.insert(identity)));
+        let listed = thread::scope(|scope| {
+            let parts = folders.chunks(folders.len().div_ceil(cores).max(1));
+            let begin = |part| (part, thread::Builder::new().spawn_scoped(scope, move || list(part)));
+            let begun: Vec<_> = parts.map(begin).collect();
+            let end = |(part, listing): (_, io::Result<thread::ScopedJoinHandle<'_, _>>)| match listing {
+                Ok(listing) => listing.join().unwrap_or_default(),
+                // There can be no more threads.
+                Err(_) => list(part),
+            };
+            begun.into_iter().map(end).collect::<Vec<_>>()
+        });
+        folders.clear();
+        for (below, links) in listed {
+            let links = links.iter().filter_map(|link| link.canonicalize().ok());
+            folders.extend(below);
+            for place in links {
+                folders.extend(place.is_dir().then(|| place.clone()));
+                lead_to.push(place);
+            }
+        }
+    }
+    lead_to
+}
+
+/// The folders that lie in some others, and the links. Of what cannot be listed nothing can be read.
+#[cfg(target_os = "linux")]
+fn list(folders: &[PathBuf]) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    let (mut below, mut links) = (Vec::new(), Vec::new());
+    for entry in folders.iter().filter_map(|folder| folder.read_dir().ok()).flatten().flatten() {
+        match entry.file_type() {
+            Ok(is) if is.is_dir() => below.push(entry.path()),
+            Ok(is) if is.is_symlink() => links.push(entry.path()),
+            _ => {}
+        }
+    }
+    (below, links)
 }
 
 /// The places round a path, and round each link on the way.
@@ -246,5 +301,30 @@ mod tests {
         assert!(seeds(&directory).unwrap_err().contains("not there yet"));
         std::fs::create_dir(&directory).unwrap();
         assert_eq!(seeds(&directory).map(outermost), Ok(vec![folder.path().canonicalize().unwrap()]));
+    }
+
+    #[test]
+    fn links_are_found_wherever_they_lie_and_go_round_in_no_circle() {
+        use std::os::unix::fs::symlink;
+        let work = tempfile::tempdir().unwrap();
+        let work = work.path().canonicalize().unwrap();
+        let at = |path: &str| work.join(path);
+        for folder in ["seeds/a/b", "seeds/c", "other/deep", "far", "nothing"] {
+            std::fs::create_dir_all(at(folder)).unwrap();
+        }
+        std::fs::write(at("far/file.md"), "").unwrap();
+        for (link, to) in [
+            ("seeds/a/b/other", "other"),
+            ("seeds/c/again", "other"),
+            ("other/deep/file.md", "far/file.md"),
+            ("other/back", "seeds"),
+            ("seeds/c/up", "seeds/c"),
+            ("seeds/c/broken", "is not there"),
+        ] {
+            symlink(at(to), at(link)).unwrap();
+        }
+        let mut found = links_lead_to(&at("seeds"));
+        found.sort();
+        assert_eq!(found, ["far/file.md", "other", "other", "seeds", "seeds/c"].map(at));
     }
 }
