@@ -5,7 +5,6 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::body::Incoming;
 use hyper::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS,
@@ -42,7 +41,7 @@ impl std::fmt::Debug for Admin {
 }
 
 impl Answers for Admin {
-    async fn answer(&self, request: Request<Incoming>, _: Peer, _: SystemTime) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: Request<()>, _: Peer, _: SystemTime) -> Response<Full<Bytes>> {
         if let Some(refused) = respond::refused(&request, &Fields::of(request.headers())) {
             return refused;
         }

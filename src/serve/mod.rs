@@ -27,7 +27,6 @@ use std::time::{Duration, SystemTime};
 use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -134,12 +133,11 @@ pub async fn serve(
 
 /// What answers requests.
 trait Answers: Send + Sync + 'static {
-    /// The answer to a request that came from a peer at an instant. A body that the request has means
-    /// nothing. What needs no waiting for is answered before anybody waits: then the memory that the request
+    /// The answer to a request that came from a peer at an instant. What needs no waiting for is answered before anybody waits: then the memory that the request
     /// was read into is free to read the next one into.
     fn answer(
         &self,
-        request: Request<Incoming>,
+        request: Request<()>,
         peer: Peer,
         now: SystemTime,
     ) -> impl Future<Output = Response<Full<Bytes>>> + Send;
@@ -210,7 +208,7 @@ enum Unmade {
 impl Answers for Site {
     fn answer(
         &self,
-        request: Request<Incoming>,
+        request: Request<()>,
         peer: Peer,
         now: SystemTime,
     ) -> impl Future<Output = Response<Full<Bytes>>> + Send {

@@ -2,7 +2,7 @@
 //! not read what it asked for, would hold its connection for ever.
 
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::room::Room;
@@ -37,7 +38,6 @@ enum Waiting {
 
 /// A stream that tells when there is something to read, or nothing more to come.
 pub(super) trait Readable {
-    /// The system's error, if it knows of one.
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 }
 
@@ -53,9 +53,11 @@ pub(super) struct Paced<'a, S> {
     stream: S,
     /// What was read of it already, and is read again.
     ahead: Bytes,
+    /// Whether all was read that has come, when it was tried last.
+    drained: bool,
     waiting: Waiting,
-    /// Whether it waits for a request, for whoever does not hold it.
-    idle: &'a AtomicBool,
+    /// Whether all was read that has come, and an answer was written last, for whoever does not hold this.
+    rests: &'a AtomicBool,
     ticks: u8,
     tick: Pin<Box<Sleep>>,
     /// Whether the tick wakes the connection, which stays in one task.
@@ -64,14 +66,14 @@ pub(super) struct Paced<'a, S> {
 }
 
 impl<'a, S> Paced<'a, S> {
-    pub(super) fn new(stream: S, idle: &'a AtomicBool, room: Arc<Room>) -> Self {
-        idle.store(true, Ordering::Relaxed);
-        let tick = Box::pin(sleep(TICK));
+    pub(super) fn new(stream: S, rests: &'a AtomicBool, room: Arc<Room>) -> Self {
+        let (ahead, tick) = (Bytes::new(), Box::pin(sleep(TICK)));
         Self {
             stream,
-            ahead: Bytes::new(),
+            ahead,
+            drained: false,
             waiting: Waiting::Idle,
-            idle,
+            rests,
             ticks: 0,
             tick,
             ticking: false,
@@ -79,15 +81,20 @@ impl<'a, S> Paced<'a, S> {
         }
     }
 
-    /// Has this read again, before what comes.
+    /// Has the beginning of a request read again, before what comes.
     pub(super) fn put_back(&mut self, ahead: Bytes) {
+        debug_assert!(self.ahead.is_empty(), "all was read that had come");
         // Even of no bytes it would hold on to all that they were read into.
         self.ahead = if ahead.is_empty() { Bytes::new() } else { ahead };
     }
 
     fn turn_to(&mut self, waiting: Waiting) {
         (self.waiting, self.ticks) = (waiting, 0);
-        self.idle.store(waiting == Waiting::Idle, Ordering::Relaxed);
+        self.tell();
+    }
+
+    fn tell(&self) {
+        self.rests.store(self.drained && self.waiting == Waiting::Idle, Ordering::Relaxed);
     }
 
     /// Waits on, unless that has taken too long.
@@ -97,7 +104,8 @@ impl<'a, S> Paced<'a, S> {
         }
         loop {
             self.ticking = true;
-            ready!(self.tick.as_mut().poll(cx));
+            // Whoever asked for much at once has spent what one task may do, and would be given no deadline.
+            ready!(pin!(unconstrained(self.tick.as_mut())).poll(cx));
             self.ticks += 1;
             let limit = match self.waiting {
                 // The first tick may come right after an answer.
@@ -155,9 +163,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<'_, S> {
             let length = self.ahead.len().min(buf.remaining());
             buf.put_slice(&self.ahead[..length]);
             self.ahead.advance(length);
+            if self.ahead.is_empty() {
+                self.ahead = Bytes::new();
+            }
             Poll::Ready(Ok(()))
         };
+        self.drained = read.is_pending();
         if read.is_pending() {
+            self.tell();
             return self.wait(cx).map(Err);
         }
         if self.waiting != Waiting::Head {
@@ -215,8 +228,8 @@ mod tests {
         let (near, far) = duplex(64);
         let began = Instant::now();
         let client = tokio::spawn(client(far));
-        let idle = AtomicBool::new(true);
-        let mut paced = Paced::new(near, &idle, room);
+        let rests = AtomicBool::new(false);
+        let mut paced = Paced::new(near, &rests, room);
         let mut buffer = [0; 16];
         let ended = loop {
             match paced.read(&mut buffer).await {
@@ -279,8 +292,8 @@ mod tests {
                 }
             }
         });
-        let idle = AtomicBool::new(true);
-        let mut paced = Paced::new(near, &idle, Arc::new(Room::new(10)));
+        let rests = AtomicBool::new(false);
+        let mut paced = Paced::new(near, &rests, Arc::new(Room::new(10)));
         while paced.read_u8().await.is_ok() {
             paced.write_all(&[b'x'; 200]).await.unwrap();
         }
