@@ -174,23 +174,22 @@ fn seeds(directory: &Path) -> Result<Vec<PathBuf>, &'static str> {
 
 /// Where the links in a directory lead to, and the links in what those lead to.
 ///
-/// Of many folders, it takes as long as much of the rest of a start does, so they are listed on all cores. Every
-/// thread has ended then.
+/// Of many folders, it takes as long as much of the rest of a start does, so they are listed on all cores. Each thread
+/// is joined before this returns, as [`confine`] needs.
 #[cfg(target_os = "linux")]
 fn links_lead_to(directory: &Path) -> Vec<PathBuf> {
-    use std::os::unix::fs::MetadataExt;
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let (mut lead_to, mut seen) = (Vec::new(), HashSet::new());
-    let mut folders = vec![directory.to_owned()];
+    let mut folders: Vec<_> = directory.canonicalize().into_iter().collect();
     while !folders.is_empty() {
-        let identity = |folder: &PathBuf| folder.metadata().map(|meta| (meta.dev(), meta.ino())).ok();
-        folders.retain(|folder| identity(folder).is_some_and(|identity| seen.insert(identity)));
+        // What is no link, in a folder whose path has none, has none in its path either.
+        folders.retain(|folder| seen.insert(folder.clone()));
         let listed = thread::scope(|scope| {
             let parts = folders.chunks(folders.len().div_ceil(cores).max(1));
             let begin = |part| (part, thread::Builder::new().spawn_scoped(scope, move || list(part)));
             let begun: Vec<_> = parts.map(begin).collect();
             let end = |(part, listing): (_, io::Result<thread::ScopedJoinHandle<'_, _>>)| match listing {
-                Ok(listing) => listing.join().unwrap_or_default(),
+                Ok(listing) => listing.join().unwrap_or_else(|_| list(part)),
                 // There can be no more threads.
                 Err(_) => list(part),
             };

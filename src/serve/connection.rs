@@ -26,9 +26,8 @@ use super::room::{Place, Room};
 /// Largest head of a request, in bytes; as much is read ahead of the answers, too.
 const LARGEST_HEAD: usize = 16 * 1024;
 
-/// Connections of which hyper's part stays while they wait. To make it anew takes a quarter more instructions for a
-/// poll, which only what it holds of hundreds of connections costs more than, in the caches: at 64, as much is lost
-/// as is won at 512.
+/// Up to so many connections keep hyper's part while they wait. To make it anew takes a quarter more instructions a
+/// poll; to keep it costs more only where hundreds of them displace each other in the caches.
 const FEW: usize = 128;
 
 /// The latest second that answers were given in, since 1970.
@@ -66,8 +65,8 @@ where
     A: Answers,
 {
     let answers = &*answers;
-    // Whether there is a request that has no answer yet, and what the stream says of itself: they are known to
-    // hyper's part as well, and that may be on any thread.
+    // Whether there is a request that has no answer yet, and what the stream says of itself. Hyper's part holds them
+    // too, and the task may change threads: hence atomic.
     let (asked, rests) = (&AtomicBool::new(false), &AtomicBool::new(false));
     let service = &service_fn(move |request: Request<Incoming>| {
         asked.store(true, Ordering::Relaxed);
@@ -97,7 +96,7 @@ where
     };
     let mut stream = Paced::new(stream, rests, room.clone());
     let ended = loop {
-        let something = poll_fn(|cx| {
+        let has_come = poll_fn(|cx| {
             let is_closing = closing(cx);
             match stream.poll_readable(cx) {
                 // What was asked before is answered still.
@@ -106,7 +105,7 @@ where
                 Poll::Pending => Poll::Pending,
             }
         });
-        if !something.await {
+        if !has_come.await {
             break Ok(());
         }
         let mut connection = Box::new(http.serve_connection(TokioIo::new(stream), service));
@@ -114,7 +113,7 @@ where
         let ended = poll_fn(|cx| {
             if !told && closing(cx) {
                 told = true;
-                // The same.
+                // What was read already is answered first.
                 if let Poll::Ready(ended) = Pin::new(&mut *connection).poll(cx) {
                     return Poll::Ready(Some(ended));
                 }
@@ -123,7 +122,7 @@ where
             match Pin::new(&mut *connection).poll(cx) {
                 Poll::Ready(ended) => Poll::Ready(Some(ended)),
                 Poll::Pending if told || room.taken() <= FEW => Poll::Pending,
-                // All that hyper has now is what it read of a request that has not come as a whole.
+                // All that hyper can have now is the beginning of a request's head.
                 Poll::Pending if rests.load(Ordering::Relaxed) && !asked.load(Ordering::Relaxed) => {
                     Poll::Ready(None)
                 }

@@ -53,14 +53,15 @@ pub(super) struct Paced<'a, S> {
     stream: S,
     /// What was read of it already, and is read again.
     ahead: Bytes,
-    /// Whether all was read that has come, when it was tried last.
+    /// Whether the last read found nothing.
     drained: bool,
     waiting: Waiting,
-    /// Whether all was read that has come, and an answer was written last, for whoever does not hold this.
+    /// Whether the last read found nothing, and since the last answer no request has begun. Shared with whoever cannot
+    /// reach this while hyper holds it.
     rests: &'a AtomicBool,
     ticks: u8,
     tick: Pin<Box<Sleep>>,
-    /// Whether the tick wakes the connection, which stays in one task.
+    /// Whether the tick wakes the connection's task, which stays the same.
     ticking: bool,
     room: Arc<Room>,
 }
