@@ -21,7 +21,7 @@ const LONGEST_UNREMEMBERED: Duration = Duration::from_secs(60);
 /// What remembers what was read for the next process. That it cannot be is no failure: the next start takes longer.
 #[derive(Debug)]
 pub struct Remembering {
-    /// Nothing is remembered without.
+    /// Where it is remembered. Without it nothing is.
     cache: Option<PathBuf>,
     /// What is writing it down, and whether that could be done.
     writing: Option<JoinHandle<bool>>,
@@ -32,7 +32,7 @@ pub struct Remembering {
 }
 
 impl Remembering {
-    /// Begins after a start, which is much, in a file that has this edition already.
+    /// Begins after a start, which read much. The file has this edition already, if the start found one in it.
     pub fn begin(cache: Option<PathBuf>, edition: Option<u64>) -> Self {
         Self { cache, writing: None, edition, much_since: Some(Instant::now()) }
     }
