@@ -47,9 +47,17 @@ impl Answer {
 /// Who polls one address. It outlives editions, and every count only grows.
 #[derive(Debug, Default)]
 pub struct Audience {
-    answers: [[AtomicU64; Coding::ALL.len()]; Answer::ALL.len()],
-    saved: AtomicU64,
+    counts: [Counts; Coding::ALL.len()],
     readers: Readers,
+}
+
+/// Answers in one coding, by kind, and the bytes of which those spared the sending. For cores that answer at once
+/// it is one line of their caches, which is had in turns.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Counts {
+    answers: [AtomicU64; Answer::ALL.len()],
+    saved: AtomicU64,
 }
 
 /// How many people read something.
@@ -66,17 +74,17 @@ pub struct Readership {
 impl Audience {
     /// Counts an answer. Tells how many of its kind there were.
     pub fn count(&self, answer: Answer, coding: Coding) -> u64 {
-        self.answers[answer as usize][coding as usize].fetch_add(1, Relaxed) + 1
+        self.counts[coding as usize].answers[answer as usize].fetch_add(1, Relaxed) + 1
     }
 
     /// How many answers of a kind there were.
     pub fn counted(&self, answer: Answer, coding: Coding) -> u64 {
-        self.answers[answer as usize][coding as usize].load(Relaxed)
+        self.counts[coding as usize].answers[answer as usize].load(Relaxed)
     }
 
-    /// Counts bytes of which a 304 spared the sending.
-    pub fn save(&self, bytes: usize) {
-        self.saved.fetch_add(bytes as u64, Relaxed);
+    /// Counts bytes in a coding of which a 304 spared the sending.
+    pub fn save(&self, bytes: usize, coding: Coding) {
+        self.counts[coding as usize].saved.fetch_add(bytes as u64, Relaxed);
     }
 
     /// The answers so far.
@@ -88,7 +96,7 @@ impl Audience {
 
     /// Bytes of which 304s spared the sending.
     pub fn saved(&self) -> u64 {
-        self.saved.load(Relaxed)
+        self.counts.iter().map(|counts| counts.saved.load(Relaxed)).sum()
     }
 
     /// Takes note of a reader on a day.

@@ -470,7 +470,8 @@ impl Site {
             Outcome::NotModified => {
                 audience.count(Answer::NotModified, coding);
                 if !ask.is_head {
-                    audience.save(representation.coded(coding).map_or(representation.body.len(), Bytes::len));
+                    let body = representation.coded(coding).unwrap_or(&representation.body);
+                    audience.save(body.len(), coding);
                 }
                 Ok(respond::not_modified(representation, coding, due, now))
             }

@@ -130,9 +130,13 @@ fn head(
     due: Option<Timestamp>,
     now: SystemTime,
 ) -> HeaderMap {
-    let made = || match head {
-        Head::Full => full(representation, coding),
-        Head::NotModified => short(representation, coding),
+    let made = || {
+        let mut made = match head {
+            Head::Full => full(representation, coding),
+            Head::NotModified => short(representation, coding),
+        };
+        gather(&mut made);
+        made
     };
     let mut fields = representation.head(head, coding, made).clone();
     // A clock that was set back must not make a date in the future (RFC 9110 §8.8.2.1).
@@ -144,6 +148,21 @@ fn head(
         fields.insert(CACHE_CONTROL, cache_control(kept));
     }
     fields
+}
+
+/// Has all values that were made lie in one piece of memory. Each answer holds on to them, which is counted for each
+/// piece; and what cores that answer at once all count, they can only have in turns.
+fn gather(fields: &mut HeaderMap) {
+    let made = [ETAG, LAST_MODIFIED, CACHE_CONTROL, CONTENT_SECURITY_POLICY, LINK];
+    let gathered = made.iter().filter_map(|name| fields.get(name)).flat_map(HeaderValue::as_bytes);
+    let mut gathered: Bytes = gathered.copied().collect();
+    for name in made {
+        if let Some(value) = fields.get_mut(name)
+            && let Ok(part) = HeaderValue::from_maybe_shared(gathered.split_to(value.len()))
+        {
+            *value = part;
+        }
+    }
 }
 
 /// What is said of a representation to those who have it.

@@ -93,6 +93,20 @@ async fn a_feed_is_described_in_full() {
 }
 
 #[tokio::test]
+async fn what_is_made_for_all_answers_lies_in_one_piece() {
+    let site = site(edition());
+    for fields in [&[][..], &[("if-none-match", "*")]] {
+        let response = get(&site, PATH, fields).await;
+        let made: Vec<_> = ["etag", "last-modified", "cache-control", "link"]
+            .into_iter()
+            .filter_map(|name| response.headers().get(name))
+            .map(|value| value.as_bytes().as_ptr_range())
+            .collect();
+        assert!(made.len() >= 3 && made.is_sorted_by(|value, next| value.end == next.start), "{response:?}");
+    }
+}
+
+#[tokio::test]
 async fn each_coding_has_a_tag_of_its_own_and_the_same_bytes() {
     let site = site(edition());
     let plain = get(&site, PATH, &[]).await;
