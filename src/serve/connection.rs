@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
@@ -19,7 +19,7 @@ use tracing::debug;
 
 use super::Answers;
 use super::client::Peer;
-use super::pace::{Paced, Readable};
+use super::pace::{Paced, Readable, Signs};
 use super::respond;
 use super::room::{Place, Room};
 
@@ -58,7 +58,8 @@ fn unread(error: &hyper::Error) -> Option<StatusCode> {
 ///
 /// Among many connections, one that waits for its next request holds nothing but its socket and its clock:
 /// hyper's part of it, with 16 KiB of buffers, is made when something comes and let go after the answer, and lies
-/// where that of the connection before it lay, in the caches.
+/// where that of the connection before it lay, in the caches. What is left of a connection is in none of them when it
+/// is woken, so it is kept small, and what it seldom looks at is boxed.
 pub(super) async fn converse<S, A>(stream: S, peer: Peer, answers: Arc<A>, room: Arc<Room>, place: Place)
 where
     S: Readable + AsyncRead + AsyncWrite + Unpin + Send,
@@ -67,7 +68,7 @@ where
     let answers = &*answers;
     // Whether there is a request that has no answer yet, and what the stream says of itself. Hyper's part holds them
     // too, and the task may change threads: hence atomic.
-    let (asked, rests) = (&AtomicBool::new(false), &AtomicBool::new(false));
+    let (asked, signs) = (&AtomicBool::new(false), &Signs::default());
     let service = &service_fn(move |request: Request<Incoming>| {
         asked.store(true, Ordering::Relaxed);
         let now = SystemTime::now();
@@ -83,18 +84,14 @@ where
             Ok::<_, Infallible>(answer)
         }
     });
-    let mut http = http1::Builder::new();
-    // Bodies are shared between answers, not copied: gathering those of pipelined requests
-    // into one write would copy them, as many as a client asks for and does not read.
-    http.max_buf_size(LARGEST_HEAD);
-    let (mut closes, mut listening) = (pin!(room.closes()), false);
+    let (mut closes, mut listening) = (Box::pin(room.closes()), false);
     // Registered once and not at every poll, which would take a lock each time.
     let mut closing = |cx: &mut Context<'_>| {
         let is_closing = room.is_closing() || (!listening && closes.as_mut().poll(cx).is_ready());
         listening = true;
         is_closing
     };
-    let mut stream = Paced::new(stream, rests, room.clone());
+    let mut stream = Paced::new(stream, signs, &room);
     let ended = loop {
         let has_come = poll_fn(|cx| {
             let is_closing = closing(cx);
@@ -108,7 +105,14 @@ where
         if !has_come.await {
             break Ok(());
         }
-        let mut connection = Box::new(http.serve_connection(TokioIo::new(stream), service));
+        let mut connection = {
+            // Where it takes no room in a connection that waits.
+            let mut http = http1::Builder::new();
+            // Bodies are shared between answers, not copied: gathering those of pipelined requests
+            // into one write would copy them, as many as a client asks for and does not read.
+            http.max_buf_size(LARGEST_HEAD);
+            Box::new(http.serve_connection(TokioIo::new(&mut stream), service))
+        };
         let mut told = false;
         let ended = poll_fn(|cx| {
             if !told && closing(cx) {
@@ -123,7 +127,7 @@ where
                 Poll::Ready(ended) => Poll::Ready(Some(ended)),
                 Poll::Pending if told || room.taken() <= FEW => Poll::Pending,
                 // All that hyper can have now is the beginning of a request's head.
-                Poll::Pending if rests.load(Ordering::Relaxed) && !asked.load(Ordering::Relaxed) => {
+                Poll::Pending if signs.rests.load(Ordering::Relaxed) && !asked.load(Ordering::Relaxed) => {
                     Poll::Ready(None)
                 }
                 Poll::Pending => Poll::Pending,
@@ -132,9 +136,13 @@ where
         if let Some(ended) = ended.await {
             break ended;
         }
-        let parts = connection.into_parts();
-        stream = parts.io.into_inner();
-        stream.put_back(parts.read_buf);
+        // To take it to pieces takes longer than to let it go.
+        if signs.is_whole.load(Ordering::Relaxed) {
+            drop(connection);
+        } else {
+            let begun = connection.into_parts().read_buf;
+            stream.put_back(begun);
+        }
     };
     if let Err(error) = ended {
         debug!("a connection ended early: {error}");

@@ -3,7 +3,6 @@
 
 use std::io;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -48,6 +47,15 @@ impl Readable for tokio::net::UnixStream {
     }
 }
 
+/// What can be seen of a stream while hyper holds it.
+#[derive(Debug, Default)]
+pub(super) struct Signs {
+    /// Whether the last read found nothing, and since the last answer no request has begun.
+    pub(super) rests: AtomicBool,
+    /// Whether what was read last ends as the head of a request does: then it ends with no beginning of another.
+    pub(super) is_whole: AtomicBool,
+}
+
 /// A stream that ends when its client takes too long.
 pub(super) struct Paced<'a, S> {
     stream: S,
@@ -56,30 +64,18 @@ pub(super) struct Paced<'a, S> {
     /// Whether the last read found nothing.
     drained: bool,
     waiting: Waiting,
-    /// Whether the last read found nothing, and since the last answer no request has begun. Shared with whoever cannot
-    /// reach this while hyper holds it.
-    rests: &'a AtomicBool,
+    signs: &'a Signs,
     ticks: u8,
     tick: Pin<Box<Sleep>>,
     /// Whether the tick wakes the connection's task, which stays the same.
     ticking: bool,
-    room: Arc<Room>,
+    room: &'a Room,
 }
 
 impl<'a, S> Paced<'a, S> {
-    pub(super) fn new(stream: S, rests: &'a AtomicBool, room: Arc<Room>) -> Self {
-        let (ahead, tick) = (Bytes::new(), Box::pin(sleep(TICK)));
-        Self {
-            stream,
-            ahead,
-            drained: false,
-            waiting: Waiting::Idle,
-            rests,
-            ticks: 0,
-            tick,
-            ticking: false,
-            room,
-        }
+    pub(super) fn new(stream: S, signs: &'a Signs, room: &'a Room) -> Self {
+        let (ahead, drained, waiting, tick) = (Bytes::new(), false, Waiting::Idle, Box::pin(sleep(TICK)));
+        Self { stream, ahead, drained, waiting, signs, ticks: 0, tick, ticking: false, room }
     }
 
     /// Has the beginning of a request read again, before what comes.
@@ -95,7 +91,7 @@ impl<'a, S> Paced<'a, S> {
     }
 
     fn tell(&self) {
-        self.rests.store(self.drained && self.waiting == Waiting::Idle, Ordering::Relaxed);
+        self.signs.rests.store(self.drained && self.waiting == Waiting::Idle, Ordering::Relaxed);
     }
 
     /// Waits on, unless that has taken too long.
@@ -158,6 +154,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<'_, S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
         let read = if self.ahead.is_empty() {
             Pin::new(&mut self.stream).poll_read(cx, buf)
         } else {
@@ -174,6 +171,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<'_, S> {
             self.tell();
             return self.wait(cx).map(Err);
         }
+        self.signs.is_whole.store(buf.filled()[before..].ends_with(b"\r\n\r\n"), Ordering::Relaxed);
         if self.waiting != Waiting::Head {
             self.turn_to(Waiting::Head);
         }
@@ -224,13 +222,13 @@ mod tests {
         answers: bool,
         client: impl FnOnce(tokio::io::DuplexStream) -> F,
     ) -> u64 {
-        let room = Arc::new(Room::new(10));
+        let room = Room::new(10);
         let _taken = if crowded { room.take_all() } else { Vec::new() };
         let (near, far) = duplex(64);
         let began = Instant::now();
         let client = tokio::spawn(client(far));
-        let rests = AtomicBool::new(false);
-        let mut paced = Paced::new(near, &rests, room);
+        let signs = Signs::default();
+        let mut paced = Paced::new(near, &signs, &room);
         let mut buffer = [0; 16];
         let ended = loop {
             match paced.read(&mut buffer).await {
@@ -293,8 +291,8 @@ mod tests {
                 }
             }
         });
-        let rests = AtomicBool::new(false);
-        let mut paced = Paced::new(near, &rests, Arc::new(Room::new(10)));
+        let (signs, room) = (Signs::default(), Room::new(10));
+        let mut paced = Paced::new(near, &signs, &room);
         while paced.read_u8().await.is_ok() {
             paced.write_all(&[b'x'; 200]).await.unwrap();
         }
