@@ -144,6 +144,7 @@ where
             stream.put_back(begun);
         }
     };
+    drop(stream);
     if let Err(error) = ended {
         debug!("a connection ended early: {error}");
         if let Some(status) = unread(&error) {
@@ -269,6 +270,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn whatever_looks_like_the_end_of_a_request_the_next_is_answered_too() {
+        let (one, two) = (request("/one"), request("/two"));
+        for sent in [
+            // Empty lines before a request (RFC 9112 §2.2).
+            format!("{one}\r\n"),
+            format!("{one}\r\n\r\n"),
+            // Lines that end as on Unix.
+            one.replace("\r\n", "\n"),
+            "OPTIONS /one HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n\r\n\r\n".to_owned(),
+        ] {
+            for others in [0, FEW] {
+                let mut far = connect(others).await;
+                for cut in 0..two.len() {
+                    far.stream.write_all(format!("{sent}{}", &two[..cut]).as_bytes()).await.unwrap();
+                    answered(&mut far.stream, "/one").await;
+                    is_read().await;
+                    far.stream.write_all(&two.as_bytes()[cut..]).await.unwrap();
+                    answered(&mut far.stream, "/two").await;
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
     async fn however_much_is_asked_for_at_once_all_of_it_is_answered() {
         for others in [0, FEW] {
             for first in [40, 8150] {
@@ -335,6 +360,7 @@ mod tests {
                 "GET /two HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
                 "GET /two HTTP/1.0\r\n\r\n",
                 "POST /two HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nGET /three HTTP/1.1\r\nHost: a\r\n\r\n",
+                "OPTIONS /two HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n\r\n\r\n",
             ] {
                 let mut far = connect(others).await;
                 far.stream.write_all(request("/one").as_bytes()).await.unwrap();

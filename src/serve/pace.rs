@@ -52,7 +52,8 @@ impl Readable for tokio::net::UnixStream {
 pub(super) struct Signs {
     /// Whether the last read found nothing, and since the last answer no request has begun.
     pub(super) rests: AtomicBool,
-    /// Whether what was read last ends as the head of a request does: then it ends with no beginning of another.
+    /// Whether what was read last ends as the head of a request does: then whoever has answered all that was whole has
+    /// nothing left of it but empty lines.
     pub(super) is_whole: AtomicBool,
 }
 

@@ -154,8 +154,8 @@ fn head(
 /// piece; and what cores that answer at once all count, they can only have in turns.
 fn gather(fields: &mut HeaderMap) {
     let made = [ETAG, LAST_MODIFIED, CACHE_CONTROL, CONTENT_SECURITY_POLICY, LINK];
-    let gathered = made.iter().filter_map(|name| fields.get(name)).flat_map(HeaderValue::as_bytes);
-    let mut gathered: Bytes = gathered.copied().collect();
+    let values: Vec<_> = made.iter().filter_map(|name| fields.get(name)).map(HeaderValue::as_bytes).collect();
+    let mut gathered = Bytes::from(values.concat());
     for name in made {
         if let Some(value) = fields.get_mut(name)
             && let Ok(part) = HeaderValue::from_maybe_shared(gathered.split_to(value.len()))

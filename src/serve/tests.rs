@@ -95,14 +95,20 @@ async fn a_feed_is_described_in_full() {
 #[tokio::test]
 async fn what_is_made_for_all_answers_lies_in_one_piece() {
     let site = site(edition());
-    for fields in [&[][..], &[("if-none-match", "*")]] {
-        let response = get(&site, PATH, fields).await;
-        let made: Vec<_> = ["etag", "last-modified", "cache-control", "link"]
+    for (path, fields, expected) in [
+        (PATH, &[][..], 4),
+        (PATH, &[("if-none-match", "*")], 3),
+        ("/topics/%E6%9C%BA", &[], 5),
+        ("/topics/%E6%9C%BA", &[("if-none-match", "*")], 4),
+    ] {
+        let response = get(&site, path, fields).await;
+        let made: Vec<_> = ["etag", "last-modified", "cache-control", "content-security-policy", "link"]
             .into_iter()
             .filter_map(|name| response.headers().get(name))
             .map(|value| value.as_bytes().as_ptr_range())
             .collect();
-        assert!(made.len() >= 3 && made.is_sorted_by(|value, next| value.end == next.start), "{response:?}");
+        assert_eq!(made.len(), expected, "{response:?}");
+        assert!(made.is_sorted_by(|value, next| value.end == next.start), "{response:?}");
     }
 }
 
