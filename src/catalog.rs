@@ -216,38 +216,43 @@ impl Catalog {
             }
         }
         let (view, groups) = (View::of(self.now, self.unpublished, &self.entries), &mut self.groups);
+        // Feeds take entries sooner that come in their order.
+        let order =
+            |settled: &Settled| Reverse(settled.shown.as_ref().map(|entry: &Arc<Entry>| entry.published));
         let group = || {
             groups.reserve(records.len());
             // Nearly all have an id of their own, and in their order they lie together in memory.
-            let alone = records.into_par_iter().map(|record| {
+            let (mut settled, mut alone) = (Vec::new(), Vec::new());
+            let settle = |record: Arc<Packed>| {
                 let (id, mut group) = (record.id.clone(), Group::default());
                 group.take(record);
-                (group.settle(&id, view), group)
-            });
-            let (mut settled, mut shared) = (Vec::with_capacity(alone.len()), BTreeSet::new());
-            for (alone, group) in alone.collect::<Vec<_>>() {
-                match groups.entry(alone.id.clone()) {
-                    hash_map::Entry::Vacant(place) => {
-                        place.insert(group);
-                        settled.push(alone);
-                    }
-                    hash_map::Entry::Occupied(mut place) => {
-                        group.records.into_iter().for_each(|record| place.get_mut().take(record));
-                        shared.insert(alone.id);
+                (group.settle(&id, view), (id, group))
+            };
+            records.into_par_iter().map(settle).unzip_into_vecs(&mut settled, &mut alone);
+            let store = || {
+                let mut shared = BTreeSet::new();
+                for (id, group) in alone {
+                    match groups.entry(id) {
+                        hash_map::Entry::Vacant(place) => drop(place.insert(group)),
+                        hash_map::Entry::Occupied(mut place) => {
+                            shared.insert(place.key().clone());
+                            group.records.into_iter().for_each(|record| place.get_mut().take(record));
+                        }
                     }
                 }
-            }
-            settled.retain(|settled: &Settled| !shared.contains(&settled.id));
-            for id in shared {
-                if let Some(group) = groups.get_mut(&id) {
-                    (group.entry, group.due) = (None, None);
-                    settled.push(group.settle(&id, view));
+                shared
+            };
+            let ((), shared) = rayon::join(|| settled.par_sort_by_cached_key(order), store);
+            if !shared.is_empty() {
+                settled.retain(|settled| !shared.contains(&settled.id));
+                for id in shared {
+                    if let Some(group) = groups.get_mut(&id) {
+                        (group.entry, group.due) = (None, None);
+                        settled.push(group.settle(&id, view));
+                    }
                 }
+                settled.par_sort_by_cached_key(order);
             }
-            // Feeds take entries sooner that come in their order.
-            settled.par_sort_by_cached_key(|settled| {
-                Reverse(settled.shown.as_ref().map(|entry| entry.published))
-            });
             settled
         };
         // Sorted, they need no look for the place of each.

@@ -232,8 +232,11 @@ impl Mirror {
         let new = self.list(paths.filter(|path| !self.listed.contains(path)).collect(), failed);
         // What the list could not take is not written; what was there before still is.
         due.retain(|(path, ..)| self.listed.contains(&***path));
-        for (path, held, body) in due {
-            match replace(&self.root.join(&**path), body, held.modified) {
+        let written = due
+            .into_par_iter()
+            .map(|(path, held, body)| (path, held, replace(&self.root.join(&**path), body, held.modified)));
+        for (path, held, written) in written.collect::<Vec<_>>() {
+            match written {
                 Ok(()) => {
                     mirrored.written += 1;
                     self.in_step.insert(path.to_string(), held);

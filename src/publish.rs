@@ -224,35 +224,20 @@ impl Publisher {
 
         let (mut changed, mut failed) = (0, Vec::new());
         let kept: BTreeSet<String> = rendered.iter().map(|rendered| rendered.path.clone()).collect();
-        for Rendered { path, media_type, url, page, body } in rendered {
-            let path: Arc<str> = path.into();
-            let old = next.representations.get(&path).cloned();
-            let body = match body {
-                Ok(body) => body,
+        let represented = rendered.into_par_iter().map(|rendered| self.represent(rendered, &before, now));
+        for represented in represented.collect::<Vec<_>>() {
+            let (path, mut representation, is_new) = match represented {
+                Ok(Some(represented)) => represented,
+                Ok(None) => continue,
                 Err(error) => {
                     failed.push(error);
                     continue;
                 }
             };
-            let same = old.as_ref().filter(|old| old.body == body);
-            let max_age = self.config.max_age;
-            // The bytes of an edition that another process wrote are one piece of memory, and go as a whole.
-            let is_own = before.has_entries;
-            if is_own && same.is_some_and(|old| old.max_age == max_age && old.url == url) {
-                continue;
+            changed += usize::from(is_new);
+            if let Some(audience) = next.departed.remove(&path) {
+                representation.audience = audience;
             }
-            changed += usize::from(same.is_none());
-            let last_modified = same.map_or_else(
-                || self.last_modified(&path, &body, old.as_ref().map(|old| old.last_modified), now),
-                |same| same.last_modified,
-            );
-            let mut representation = Representation::new(body, media_type, url, last_modified, max_age);
-            if representation.is_page() {
-                representation.policy = Some(self.publication.policy.clone());
-            }
-            representation.page = page;
-            let audience = old.map(|old| old.audience.clone()).or_else(|| next.departed.remove(&path));
-            representation.audience = audience.unwrap_or_default();
             work.paths.insert(path.clone());
             next.put(&path, Arc::new(representation));
         }
@@ -333,6 +318,39 @@ impl Publisher {
             body: format.render(&document, &self.publication),
         });
         rendered.collect()
+    }
+
+    /// What is served at an address instead of what was before, and whether its bytes are others. None if that
+    /// may stay.
+    fn represent(
+        &self,
+        rendered: Rendered,
+        before: &Edition,
+        now: SystemTime,
+    ) -> Result<Option<(Arc<str>, Representation, bool)>, RenderError> {
+        let Rendered { path, media_type, url, page, body } = rendered;
+        let (path, body, max_age) = (Arc::<str>::from(path), body?, self.config.max_age);
+        let old = before.representations.get(&path);
+        let same = old.filter(|old| old.body == body);
+        // The bytes of an edition that another process wrote are one piece of memory, and go as a whole.
+        let is_own = before.has_entries;
+        if is_own && same.is_some_and(|old| old.max_age == max_age && old.url == url) {
+            return Ok(None);
+        }
+        let last_modified = same.map_or_else(
+            || self.last_modified(&path, &body, old.map(|old| old.last_modified), now),
+            |same| same.last_modified,
+        );
+        let is_new = same.is_none();
+        let mut representation = Representation::new(body, media_type, url, last_modified, max_age);
+        if representation.is_page() {
+            representation.policy = Some(self.publication.policy.clone());
+        }
+        representation.page = page;
+        if let Some(old) = old {
+            representation.audience = old.audience.clone();
+        }
+        Ok(Some((path, representation, is_new)))
     }
 
     /// The list of all feeds, for feed readers and for people, and what pages need beside themselves.
