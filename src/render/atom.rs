@@ -8,7 +8,7 @@ use quick_xml::escape::escape;
 
 use super::file::{File, files};
 use super::media::{self, Element};
-use super::{Format, GENERATOR, HISTORY, Publication, RenderError, content};
+use super::{Format, GENERATOR, HISTORY, Publication, RenderError, content, room};
 use crate::feed;
 use crate::seed::{Record, Timestamp};
 
@@ -56,7 +56,7 @@ pub(super) fn render(feed: &feed::Feed, publication: &Publication) -> Result<Vec
         ..Feed::default()
     };
     let config = WriteConfig { write_document_declaration: true, indent_size: None };
-    let written = atom.write_with_config(Vec::new(), config);
+    let written = atom.write_with_config(room(feed), config);
     let written = written.map_err(|error| RenderError::new(feed, Format::Atom, &error))?;
     Ok(if feed.archive.is_some() { with_archive_mark(written) } else { written })
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::file::{File, files};
-use super::{Format, Publication, RenderError, content};
+use super::{Format, Publication, RenderError, content, room};
 use crate::feed::{Feed, Shown};
 use crate::seed::{Record, Timestamp};
 
@@ -87,7 +87,9 @@ pub(super) fn render(feed: &Feed, publication: &Publication) -> Result<Vec<u8>, 
         language: publication.feed_language(feed),
         items: feed.entries.iter().map(|entry| item(entry, feed, publication)).collect(),
     };
-    serde_json::to_vec(&document).map_err(|error| RenderError::new(feed, Format::Json, &error))
+    let mut written = room(feed);
+    let is_written = serde_json::to_writer(&mut written, &document);
+    is_written.map(|()| written).map_err(|error| RenderError::new(feed, Format::Json, &error))
 }
 
 fn item<'a>(entry: &'a Shown, feed: &'a Feed, publication: &Publication) -> Item<'a> {

@@ -106,12 +106,14 @@ impl Format {
     ///
     /// The library that writes the format refuses.
     pub fn render(self, feed: &Feed, publication: &Publication) -> Result<Vec<u8>, RenderError> {
-        match self {
+        let mut written = match self {
             Self::Rss => rss::render(feed, publication),
             Self::Atom => atom::render(feed, publication),
             Self::Json => json::render(feed, publication),
             Self::Html => html::render(feed, publication),
-        }
+        }?;
+        written.shrink_to_fit();
+        Ok(written)
     }
 }
 
@@ -120,6 +122,14 @@ pub fn media_type(name: &str) -> Option<&'static str> {
     let files = html::FILES.map(|(_, media_type, _)| media_type);
     let formats = Format::ALL.map(Format::media_type);
     formats.into_iter().chain(files).chain([opml::MEDIA_TYPE]).find(|known| *known == name)
+}
+
+/// Room for a document of a feed, and rather too much: if it had to grow, it would be moved again and again.
+fn room(feed: &Feed) -> Vec<u8> {
+    const BESIDE_CONTENT: usize = 1024;
+    // Nearly everything that is escaped is content.
+    let bytes = |entry: &Shown| BESIDE_CONTENT + entry.record.content.weight() * 5 / 4;
+    Vec::with_capacity(feed.entries.iter().map(bytes).sum())
 }
 
 /// The HTML that a feed shows of a record: the title once more if there is nothing else to show and

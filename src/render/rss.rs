@@ -12,7 +12,7 @@ use rss::{Category, Channel, Enclosure, Guid, Image, Item};
 
 use super::file::{self, File};
 use super::media::{self, Element};
-use super::{Format, GENERATOR, HISTORY, Publication, RenderError, content};
+use super::{Format, GENERATOR, HISTORY, Publication, RenderError, content, room};
 use crate::feed::{Feed, Shown};
 use crate::seed::{Timestamp, media_type};
 
@@ -59,7 +59,7 @@ pub(super) fn render(feed: &Feed, publication: &Publication) -> Result<Vec<u8>, 
         items,
         ..Channel::default()
     };
-    channel.write_to(Vec::new()).map_err(|error| RenderError::new(feed, Format::Rss, &error))
+    channel.write_to(room(feed)).map_err(|error| RenderError::new(feed, Format::Rss, &error))
 }
 
 /// The prefix of the syndication module.
