@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt;
 
+use memchr::{memchr2_iter, memmem};
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
@@ -24,6 +25,10 @@ pub(super) const DEEPEST: usize = 64;
 
 /// Whether brackets open so often without closing, quoted or not, that parsing would take long.
 pub(super) fn is_too_deep(yaml: &str) -> bool {
+    // Nearly all have fewer in all, and to see that takes no look at each byte.
+    if memchr2_iter(b'[', b'{', yaml.as_bytes()).count() <= DEEPEST {
+        return false;
+    }
     let mut depth: usize = 0;
     yaml.bytes().any(|byte| {
         match byte {
@@ -142,19 +147,19 @@ pub(super) fn cut(text: &str, all_yaml: bool) -> Cut<'_> {
 }
 
 fn fenced(text: &str) -> Cut<'_> {
-    let mut lines = text.split_inclusive('\n');
-    let opening = lines.next().unwrap_or_default();
+    let opening = text.split_inclusive('\n').next().unwrap_or_default();
     if opening.trim_end() == "{" {
         return in_braces(text);
     }
     let Some(notation) = Notation::opened_by(opening) else { return Cut::NotASeed };
-    let mut end = opening.len();
-    for line in lines {
-        if notation.is_fence(line) {
-            let (text, body) = (&text[opening.len()..end], &text[end + line.len()..]);
-            return Cut::Whole { matter: Matter { text, notation, lines_before: 1 }, body };
+    let after = &text[opening.len()..];
+    for at in memmem::find_iter(after.as_bytes(), notation.fence()) {
+        let (before, rest) = after.split_at(at);
+        let line = rest.split_inclusive('\n').next().unwrap_or_default();
+        if (before.is_empty() || before.ends_with('\n')) && notation.is_fence(line) {
+            let matter = Matter { text: before, notation, lines_before: 1 };
+            return Cut::Whole { matter, body: &rest[line.len()..] };
         }
-        end += line.len();
     }
     Cut::Unclosed(notation)
 }
@@ -797,6 +802,7 @@ mod tests {
             ("---  \r\na: 1\r\n--- \r\nbody", false, whole("a: 1\r\n", 1, "body")),
             ("---\na: 1\n---", false, whole("a: 1\n", 1, "")),
             ("---\n---\n", false, whole("", 1, "")),
+            ("---\n----\n---x\n ---\na---\n---\n---\n", false, whole("----\n---x\n ---\na---\n", 1, "---\n")),
             ("---\na: 1\n", false, Cut::Unclosed(Notation::Yaml)),
             ("---\na: 1\n+++\n", false, Cut::Unclosed(Notation::Yaml)),
             ("# Heading\n", false, Cut::NotASeed),
