@@ -50,11 +50,13 @@ impl Readable for tokio::net::UnixStream {
 /// What can be seen of a stream while hyper holds it.
 #[derive(Debug, Default)]
 pub(super) struct Signs {
-    /// Whether the last read found nothing, and since the last answer no request has begun.
-    pub(super) rests: AtomicBool,
+    /// Whether the last read found nothing.
+    pub(super) drained: AtomicBool,
+    /// Whether no request has begun since the last answer.
+    pub(super) idle: AtomicBool,
     /// Whether what was read last ends as the head of a request does: then whoever has answered all that was whole has
     /// nothing left of it but empty lines.
-    pub(super) is_whole: AtomicBool,
+    pub(super) whole: AtomicBool,
 }
 
 /// A stream that ends when its client takes too long.
@@ -62,8 +64,6 @@ pub(super) struct Paced<'a, S> {
     stream: S,
     /// What was read of it already, and is read again.
     ahead: Bytes,
-    /// Whether the last read found nothing.
-    drained: bool,
     waiting: Waiting,
     signs: &'a Signs,
     ticks: u8,
@@ -75,8 +75,9 @@ pub(super) struct Paced<'a, S> {
 
 impl<'a, S> Paced<'a, S> {
     pub(super) fn new(stream: S, signs: &'a Signs, room: &'a Room) -> Self {
-        let (ahead, drained, waiting, tick) = (Bytes::new(), false, Waiting::Idle, Box::pin(sleep(TICK)));
-        Self { stream, ahead, drained, waiting, signs, ticks: 0, tick, ticking: false, room }
+        let (ahead, waiting, tick) = (Bytes::new(), Waiting::Idle, Box::pin(sleep(TICK)));
+        signs.idle.store(true, Ordering::Relaxed);
+        Self { stream, ahead, waiting, signs, ticks: 0, tick, ticking: false, room }
     }
 
     /// Has the beginning of a request read again, before what comes.
@@ -88,11 +89,7 @@ impl<'a, S> Paced<'a, S> {
 
     fn turn_to(&mut self, waiting: Waiting) {
         (self.waiting, self.ticks) = (waiting, 0);
-        self.tell();
-    }
-
-    fn tell(&self) {
-        self.signs.rests.store(self.drained && self.waiting == Waiting::Idle, Ordering::Relaxed);
+        self.signs.idle.store(waiting == Waiting::Idle, Ordering::Relaxed);
     }
 
     /// Waits on, unless that has taken too long.
@@ -167,12 +164,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<'_, S> {
             }
             Poll::Ready(Ok(()))
         };
-        self.drained = read.is_pending();
+        self.signs.drained.store(read.is_pending(), Ordering::Relaxed);
         if read.is_pending() {
-            self.tell();
             return self.wait(cx).map(Err);
         }
-        self.signs.is_whole.store(buf.filled()[before..].ends_with(b"\r\n\r\n"), Ordering::Relaxed);
+        self.signs.whole.store(buf.filled()[before..].ends_with(b"\r\n\r\n"), Ordering::Relaxed);
         if self.waiting != Waiting::Head {
             self.turn_to(Waiting::Head);
         }
