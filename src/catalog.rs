@@ -604,6 +604,11 @@ mod tests {
             prop_assert_eq!(seen(&catalog), seen(&cold));
             prop_assert_eq!(catalog.census(), cold.census());
             prop_assert_eq!(catalog.next_due(), cold.next_due());
+            for catalog in [&mut catalog, &mut cold] {
+                catalog.apply([good("0.md", "b", "id: urn:x:1\n")], now() + chrono::Duration::days(5));
+            }
+            prop_assert_eq!(seen(&catalog), seen(&cold));
+            prop_assert_eq!(catalog.next_due(), cold.next_due());
         }
     }
 }

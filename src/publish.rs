@@ -235,6 +235,7 @@ impl Publisher {
                 }
             };
             changed += usize::from(is_new);
+            // It was there before, and went.
             if let Some(audience) = next.departed.remove(&path) {
                 representation.audience = audience;
             }

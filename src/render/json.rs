@@ -88,8 +88,9 @@ pub(super) fn render(feed: &Feed, publication: &Publication) -> Result<Vec<u8>, 
         items: feed.entries.iter().map(|entry| item(entry, feed, publication)).collect(),
     };
     let mut written = room(feed);
-    let is_written = serde_json::to_writer(&mut written, &document);
-    is_written.map(|()| written).map_err(|error| RenderError::new(feed, Format::Json, &error))
+    serde_json::to_writer(&mut written, &document)
+        .map_err(|error| RenderError::new(feed, Format::Json, &error))?;
+    Ok(written)
 }
 
 fn item<'a>(entry: &'a Shown, feed: &'a Feed, publication: &Publication) -> Item<'a> {

@@ -124,11 +124,15 @@ pub fn media_type(name: &str) -> Option<&'static str> {
     formats.into_iter().chain(files).chain([opml::MEDIA_TYPE]).find(|known| *known == name)
 }
 
-/// Room for a document of a feed, and rather too much: if it had to grow, it would be moved again and again.
+/// Room for a document of a feed, about as much as it takes: one that grows is moved again and again.
 fn room(feed: &Feed) -> Vec<u8> {
     const BESIDE_CONTENT: usize = 1024;
-    // Nearly everything that is escaped is content.
-    let bytes = |entry: &Shown| BESIDE_CONTENT + entry.record.content.weight() * 5 / 4;
+    let content = |record: &Record| match feed.about.content {
+        ContentLength::Full => record.content.weight(),
+        ContentLength::Excerpt => record.content.excerpt_weight(),
+    };
+    // What marks HTML up takes more bytes where it is escaped.
+    let bytes = |entry: &Shown| BESIDE_CONTENT + content(&entry.record) * 5 / 4;
     Vec::with_capacity(feed.entries.iter().map(bytes).sum())
 }
 

@@ -46,6 +46,11 @@ impl Content {
         [&*self.picture, &self.embed, &self.summary, &self.links].concat()
     }
 
+    /// About how many bytes it takes to show it without its body.
+    pub fn excerpt_weight(&self) -> usize {
+        self.weight() - self.body.len()
+    }
+
     /// How many bytes it takes.
     pub fn weight(&self) -> usize {
         let Self { picture, embed, body, summary, links, .. } = self;

@@ -25,7 +25,7 @@ pub(super) const DEEPEST: usize = 64;
 
 /// Whether brackets open so often without closing, quoted or not, that parsing would take long.
 pub(super) fn is_too_deep(yaml: &str) -> bool {
-    // Nearly all have fewer in all, and to see that takes no look at each byte.
+    // Nearly no front matter opens so many in all, and to see that takes no look at each byte.
     if memchr2_iter(b'[', b'{', yaml.as_bytes()).count() <= DEEPEST {
         return false;
     }
@@ -155,8 +155,11 @@ fn fenced(text: &str) -> Cut<'_> {
     let after = &text[opening.len()..];
     for at in memmem::find_iter(after.as_bytes(), notation.fence()) {
         let (before, rest) = after.split_at(at);
+        if !before.is_empty() && !before.ends_with('\n') {
+            continue;
+        }
         let line = rest.split_inclusive('\n').next().unwrap_or_default();
-        if (before.is_empty() || before.ends_with('\n')) && notation.is_fence(line) {
+        if notation.is_fence(line) {
             let matter = Matter { text: before, notation, lines_before: 1 };
             return Cut::Whole { matter, body: &rest[line.len()..] };
         }
@@ -827,6 +830,19 @@ mod tests {
             ("{\na: 1\n}\n\n", true, whole("{\na: 1\n}\n\n", 0, "")),
         ] {
             assert_eq!(cut(text, all_yaml), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn brackets_are_too_deep_where_more_are_open() {
+        for (yaml, expected) in [
+            ("[".repeat(DEEPEST), false),
+            ("[{".repeat(DEEPEST / 2) + "{", true),
+            ("[]".repeat(DEEPEST * 2), false),
+            ("[]".repeat(DEEPEST) + &"{".repeat(DEEPEST + 1), true),
+            (format!("a: {}", "[".repeat(DEEPEST) + "]["), false),
+        ] {
+            assert_eq!(is_too_deep(&yaml), expected, "{yaml}");
         }
     }
 

@@ -259,7 +259,7 @@ fn text<'a>(rules: &Rules, path: &Arc<str>, form: Form, bytes: &'a [u8]) -> Resu
     if let Some(at) = memchr::memchr(0, bytes).filter(|_| !utf16) {
         return lost(at, "a NUL byte: this is not a text file", Some("save the file as UTF-8"));
     }
-    // The other tells where it is not.
+    // The standard library tells where they are no text.
     simdutf8::basic::from_utf8(bytes)
         .or_else(|_| str::from_utf8(bytes))
         .or_else(|error| lost(error.valid_up_to(), "this is not UTF-8", Some("save the file as UTF-8")))

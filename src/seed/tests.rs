@@ -746,6 +746,15 @@ fn what_is_not_text_is_a_fault() {
         let (_, told) = verdict("a.md", bytes, &small);
         assert!(told[0].starts_with(expected), "{told:?}");
     }
+    let long = |end: &[u8]| [b"---\ntitle: A\ntopics: t\n---\n", &*b"x".repeat(300), end].concat();
+    for (bytes, expected) in [
+        (long(b"\xFFx"), "5:301 [\u{FFFD}] this is not UTF-8"),
+        (long(b"\xE6\x9C"), "5:301 [\u{FFFD}] this is not UTF-8"),
+    ] {
+        let (_, told) = verdict("a.md", &bytes, &rules());
+        assert!(told[0].starts_with(expected), "{told:?}");
+    }
+    assert!(verdict("a.md", &long("机".as_bytes()), &rules()).0);
     assert_eq!(verdict("a.txt", &[0xE9; 10], &rules()).1, ["not a seed"]);
 }
 
@@ -760,6 +769,11 @@ fn hostile_yaml_is_refused_at_once() {
     let large = format!("title: A\ntopics: t\nx: {}\n", "y".repeat(17_000));
     for yaml in [bomb, deep, nested, large] {
         let (record, faults) = seed("a.md", &format!("---\n{yaml}---\n"));
+        assert!(record.is_none() && faults.len() == 1, "{faults:?}");
+    }
+    // In a second for each, if a line was looked through for each of its hyphens.
+    for _ in 0..20 {
+        let (record, faults) = seed("a.md", &format!("---\ntitle: A\nx: {}\n", "-".repeat(1 << 19)));
         assert!(record.is_none() && faults.len() == 1, "{faults:?}");
     }
 }
