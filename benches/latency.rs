@@ -116,6 +116,8 @@ fn measure(
     for number in 0..count {
         fs::write(seed(number), seeds::text(number, &format!("Title {number}"), seeds::topic(number)))?;
     }
+    // Or the disk is busy with them while others are saved.
+    let _ = Command::new("sync").status();
     let (mut server, address, ending) = start(work)?;
     let feed = |number: usize| format!("/topics/topic-{}{ending}", seeds::topic(number));
     server
