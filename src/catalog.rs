@@ -216,9 +216,6 @@ impl Catalog {
             }
         }
         let (view, groups) = (View::of(self.now, self.unpublished, &self.entries), &mut self.groups);
-        // Feeds take entries sooner that come in their order.
-        let order =
-            |settled: &Settled| Reverse(settled.shown.as_ref().map(|entry: &Arc<Entry>| entry.published));
         let group = || {
             groups.reserve(records.len());
             // Nearly all have an id of their own, and in their order they lie together in memory.
@@ -242,16 +239,16 @@ impl Catalog {
                 }
                 shared
             };
-            let ((), shared) = rayon::join(|| settled.par_sort_by_cached_key(order), store);
-            if !shared.is_empty() {
-                settled.retain(|settled| !shared.contains(&settled.id));
-                for id in shared {
-                    if let Some(group) = groups.get_mut(&id) {
-                        (group.entry, group.due) = (None, None);
-                        settled.push(group.settle(&id, view));
-                    }
+            // Feeds take entries sooner that come in their order, as nearly all do then.
+            let newest_first =
+                |settled: &Settled| Reverse(settled.shown.as_ref().map(|entry| entry.published));
+            let ((), shared) = rayon::join(|| settled.par_sort_by_cached_key(newest_first), store);
+            settled.retain(|settled| !shared.contains(&settled.id));
+            for id in shared {
+                if let Some(group) = groups.get_mut(&id) {
+                    (group.entry, group.due) = (None, None);
+                    settled.push(group.settle(&id, view));
                 }
-                settled.par_sort_by_cached_key(order);
             }
             settled
         };

@@ -54,9 +54,14 @@ impl Notation {
 
     /// The line before and after it.
     pub(super) fn fence(self) -> &'static str {
+        &self.line()[1..]
+    }
+
+    /// The same, and the end of another before it.
+    fn line(self) -> &'static str {
         match self {
-            Self::Yaml => "---",
-            Self::Toml => "+++",
+            Self::Yaml => "\n---",
+            Self::Toml => "\n+++",
         }
     }
 
@@ -152,15 +157,16 @@ fn fenced(text: &str) -> Cut<'_> {
         return in_braces(text);
     }
     let Some(notation) = Notation::opened_by(opening) else { return Cut::NotASeed };
-    let after = &text[opening.len()..];
-    for at in memmem::find_iter(after.as_bytes(), notation.fence()) {
-        let (before, rest) = after.split_at(at);
-        if !before.is_empty() && !before.ends_with('\n') {
-            continue;
-        }
+    if !opening.ends_with('\n') {
+        return Cut::Unclosed(notation);
+    }
+    // With the end of the line before, so that no line is looked at twice.
+    let before = opening.len() - 1;
+    for at in memmem::find_iter(&text.as_bytes()[before..], notation.line()) {
+        let (head, rest) = text.split_at(before + at + 1);
         let line = rest.split_inclusive('\n').next().unwrap_or_default();
         if notation.is_fence(line) {
-            let matter = Matter { text: before, notation, lines_before: 1 };
+            let matter = Matter { text: &head[opening.len()..], notation, lines_before: 1 };
             return Cut::Whole { matter, body: &rest[line.len()..] };
         }
     }
@@ -807,6 +813,7 @@ mod tests {
             ("---\n---\n", false, whole("", 1, "")),
             ("---\n----\n---x\n ---\na---\n---\n---\n", false, whole("----\n---x\n ---\na---\n", 1, "---\n")),
             ("---\na: 1\n", false, Cut::Unclosed(Notation::Yaml)),
+            ("---\n-------------\n", false, Cut::Unclosed(Notation::Yaml)),
             ("---\na: 1\n+++\n", false, Cut::Unclosed(Notation::Yaml)),
             ("# Heading\n", false, Cut::NotASeed),
             ("----\na\n----\n", false, Cut::NotASeed),

@@ -69,6 +69,7 @@ where
     // Whether there is a request that has no answer yet, and what the stream says of itself. Hyper's part holds them
     // too, and the task may change threads: hence atomic.
     let (asked, signs) = (&AtomicBool::new(false), &Signs::default());
+    let is = |sign: &AtomicBool| sign.load(Ordering::Relaxed);
     let service = &service_fn(move |request: Request<Incoming>| {
         asked.store(true, Ordering::Relaxed);
         let now = SystemTime::now();
@@ -116,21 +117,17 @@ where
         let mut told = false;
         let ended = poll_fn(|cx| {
             if !told && closing(cx) {
-                // What has come already is answered first, of which hyper does so much at once.
+                // What has come already is answered first, which hyper does a few requests at a time.
                 if let Poll::Ready(ended) = Pin::new(&mut *connection).poll(cx) {
                     return Poll::Ready(Some(ended));
                 }
-                told = signs.drained.load(Ordering::Relaxed);
+                told = is(&signs.drained);
                 if told {
                     Pin::new(&mut *connection).graceful_shutdown();
                 }
             }
             // All that hyper can have then is the beginning of a request's head.
-            let rests = || {
-                let [is_drained, is_idle, is_asked] =
-                    [&signs.drained, &signs.idle, asked].map(|sign| sign.load(Ordering::Relaxed));
-                is_drained && is_idle && !is_asked
-            };
+            let rests = || is(&signs.drained) && is(&signs.idle) && !is(asked);
             match Pin::new(&mut *connection).poll(cx) {
                 Poll::Ready(ended) => Poll::Ready(Some(ended)),
                 Poll::Pending if !told && room.taken() > FEW && rests() => Poll::Ready(None),
@@ -141,7 +138,7 @@ where
             break ended;
         }
         // To take it to pieces takes longer than to let it go.
-        if signs.whole.load(Ordering::Relaxed) {
+        if is(&signs.whole) {
             drop(connection);
         } else {
             let begun = connection.into_parts().read_buf;

@@ -133,8 +133,8 @@ pub async fn serve(
 
 /// What answers requests.
 trait Answers: Send + Sync + 'static {
-    /// The answer to a request that came from a peer at an instant. What needs no waiting for is answered before anybody waits: then the memory that the request
-    /// was read into is free to read the next one into.
+    /// The answer to a request that came from a peer at an instant. What needs no waiting for is answered before
+    /// anybody waits: then the memory that the request was read into is free to read the next one into.
     fn answer(
         &self,
         request: Request<()>,
