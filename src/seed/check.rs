@@ -13,7 +13,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
 use super::content::{self, Parts, Refused};
-use super::front_matter::{self, FrontMatter, Given, Matter, Notation};
+use super::fence::{Matter, Notation};
+use super::front_matter::{self, FrontMatter, Given};
 use super::record::{Hidden, Record};
 use super::time::{self, Timestamp};
 use super::unmade::Unmade;

@@ -6,6 +6,7 @@
 
 mod check;
 mod content;
+mod fence;
 mod front_matter;
 mod link;
 mod markdown;
@@ -24,7 +25,7 @@ use crate::config::{Config, SeedSettings};
 use crate::fault::{Fault, Place, Severity};
 use crate::yaml::{Position, Step};
 use check::Check;
-use front_matter::{Cut, Notation};
+use fence::{Cut, Notation};
 
 pub use content::Content;
 pub use media::{Embed, Source, media_type};
@@ -175,9 +176,9 @@ pub fn read(rules: &Rules, path: &Arc<str>, bytes: &[u8]) -> Reading {
         Ok(text) => text,
         Err(reading) => return *reading,
     };
-    let text = &*front_matter::without_pairs(text);
+    let text = &*fence::without_pairs(text);
     let opening = || Some(Place::in_text(text, Position { line: 1, column: 1 }).marking(3));
-    match front_matter::cut(text, form == Form::Yaml) {
+    match fence::cut(text, form == Form::Yaml) {
         Cut::NotASeed => no_seed(path, text),
         Cut::Blank => Reading::Blank,
         Cut::Unclosed(notation) => {
@@ -211,7 +212,7 @@ pub fn read(rules: &Rules, path: &Arc<str>, bytes: &[u8]) -> Reading {
 /// Where a field of a seed stands in it, with what is said there.
 pub fn place_of(rules: &Rules, path: &Arc<str>, bytes: &[u8], field: &str) -> Option<Place> {
     let text = text(rules, path, Form::of(path)?, bytes).ok()?;
-    let Cut::Whole { matter, .. } = front_matter::cut(text, Form::of(path)? == Form::Yaml) else {
+    let Cut::Whole { matter, .. } = fence::cut(text, Form::of(path)? == Form::Yaml) else {
         return None;
     };
     let at = matter.key_at(&[Step::Key(field)])?;
@@ -227,7 +228,7 @@ pub fn mentions(bytes: &[u8], text: &str) -> bool {
 
 /// What has no front matter is passed over, unless it lacks no more than its opening line.
 fn no_seed(path: &Arc<str>, text: &str) -> Reading {
-    let Some(notation) = front_matter::lacks_only_its_fence(text) else { return Reading::NotASeed };
+    let Some(notation) = fence::lacks_only_its_fence(text) else { return Reading::NotASeed };
     let place = Place::in_text(&front_matter::without_secured(text), Position { line: 1, column: 1 });
     let reason = format!("front matter begins with {}, the first of the file", notation.fence_in_words());
     let help = format!("write `{}` there, and nothing before it", notation.fence());
