@@ -15,6 +15,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use siphasher::sip::SipHasher13;
 
 use crate::coding::Coding;
+use crate::per_core::PerCore;
 
 /// Kinds of answers that an address gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,12 +48,12 @@ impl Answer {
 /// Who polls one address. It outlives editions, and every count only grows.
 #[derive(Debug, Default)]
 pub struct Audience {
-    counts: [Counts; Coding::ALL.len()],
+    counts: PerCore<[Counts; Coding::ALL.len()]>,
     readers: Readers,
 }
 
-/// Answers in one coding, by kind, and the bytes of which those spared the sending. For cores that answer at once
-/// it is one line of their caches, which is had in turns.
+/// Answers in one coding, by kind, and the bytes of which those spared the sending: a line of a core's cache, which it
+/// shares with no other.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Counts {
@@ -72,19 +73,19 @@ pub struct Readership {
 }
 
 impl Audience {
-    /// Counts an answer. Tells how many of its kind there were.
+    /// Counts an answer. Tells how many of its kind this core gave.
     pub fn count(&self, answer: Answer, coding: Coding) -> u64 {
-        self.counts[coding as usize].answers[answer as usize].fetch_add(1, Relaxed) + 1
+        self.counts.own()[coding as usize].answers[answer as usize].fetch_add(1, Relaxed) + 1
     }
 
     /// How many answers of a kind there were.
     pub fn counted(&self, answer: Answer, coding: Coding) -> u64 {
-        self.counts[coding as usize].answers[answer as usize].load(Relaxed)
+        self.counts.all().map(|counts| counts[coding as usize].answers[answer as usize].load(Relaxed)).sum()
     }
 
     /// Counts bytes in a coding of which a 304 spared the sending.
     pub fn save(&self, bytes: usize, coding: Coding) {
-        self.counts[coding as usize].saved.fetch_add(bytes as u64, Relaxed);
+        self.counts.own()[coding as usize].saved.fetch_add(bytes as u64, Relaxed);
     }
 
     /// The answers so far.
@@ -96,7 +97,7 @@ impl Audience {
 
     /// Bytes of which 304s spared the sending.
     pub fn saved(&self) -> u64 {
-        self.counts.iter().map(|counts| counts.saved.load(Relaxed)).sum()
+        self.counts.all().flatten().map(|counts| counts.saved.load(Relaxed)).sum()
     }
 
     /// Takes note of a reader on a day.

@@ -12,6 +12,7 @@ use crate::audience::Audience;
 use crate::coding::Coding;
 use crate::config::Config;
 use crate::entries::Entries;
+use crate::per_core::PerCore;
 use crate::render::Format;
 use crate::seed::Timestamp;
 
@@ -42,8 +43,16 @@ pub struct Representation {
     entity_tags: [HeaderValue; Coding::ALL.len()],
     /// The bytes in each coding that was asked for.
     coded: [OnceLock<Bytes>; Coding::ALL.len()],
+    handed: PerCore<Handed>,
+}
+
+/// What answers share, which count how many of them do.
+#[derive(Debug, Clone, Default)]
+struct Handed {
     /// The fields of each kind of answer that was given.
     heads: [[OnceLock<HeaderMap>; Coding::ALL.len()]; Head::ALL.len()],
+    /// The bytes in each coding that was asked for: those of the representation, with a count of their own.
+    bodies: [OnceLock<Bytes>; Coding::ALL.len()],
 }
 
 /// Kinds of answers with a representation, by what they say of it.
@@ -82,18 +91,18 @@ impl Representation {
             hash,
             entity_tags: Coding::ALL.map(|coding| field(format!("\"{hash:032x}{}\"", coding.suffix()))),
             coded: Default::default(),
-            heads: Default::default(),
+            handed: PerCore::default(),
         }
     }
 
     /// The same, first published at another time.
     pub fn modified(&self, last_modified: SystemTime) -> Self {
-        Self { last_modified: whole_seconds(last_modified), heads: Default::default(), ..self.clone() }
+        Self { last_modified: whole_seconds(last_modified), handed: PerCore::default(), ..self.clone() }
     }
 
-    /// The fields of an answer, made once for all of them.
+    /// The fields of an answer, made once for all that a core gives.
     pub fn head(&self, head: Head, coding: Coding, make: impl FnOnce() -> HeaderMap) -> &HeaderMap {
-        self.heads[head as usize][coding as usize].get_or_init(make)
+        self.handed.own().heads[head as usize][coding as usize].get_or_init(make)
     }
 
     /// Whether it is for people rather than for feed readers.
@@ -108,10 +117,12 @@ impl Representation {
 
     /// The bytes in a coding, if they were asked for before.
     pub fn coded(&self, coding: Coding) -> Option<&Bytes> {
-        match coding {
-            Coding::Identity => Some(&self.body),
-            _ => self.coded[coding as usize].get(),
-        }
+        let bytes = match coding {
+            Coding::Identity => &self.body,
+            _ => self.coded[coding as usize].get()?,
+        };
+        let handed = &self.handed.own().bodies[coding as usize];
+        Some(handed.get_or_init(|| Bytes::from_owner(bytes.clone())))
     }
 
     /// The bytes in a coding. They are coded once, whoever else asks meanwhile.

@@ -23,6 +23,7 @@ pub mod store;
 pub mod feed;
 pub mod render;
 pub mod coding;
+pub mod per_core;
 pub mod audience;
 pub mod edition;
 pub mod last_edition;
