@@ -10,6 +10,8 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
+#[cfg(target_os = "linux")]
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,17 +32,24 @@ use crate::edition::Representation;
 const LARGE: usize = 12 * 1024;
 /// Most bytes of one file.
 const LARGEST: usize = 1 << 20;
+/// As many bytes a file may have of copies, and so many of them: each connection is sent one of them, as cores that
+/// send the same pages count the uses of each, which they can only do in turns.
+const COPIED: usize = 256 * 1024;
+const MOST_COPIES: usize = 8;
+/// Copies begin at multiples of this, which is no less than a page of any system, and share none.
+const APART: usize = 64 * 1024;
 /// Most files at once.
 const MOST: usize = 128;
 /// After how many answers in a coding is looked whether there is a file for it, and another one made.
 const OFTEN: u64 = 64;
 
-/// Bytes in memory, and a file that holds the same. It has no name, so that nobody else changes it, and is gone
+/// Bytes in memory, and a file that holds copies of them. It has no name, so that nobody else changes it, and is gone
 /// with this.
 #[derive(Debug)]
 struct Filed {
     bytes: Bytes,
     file: File,
+    copies: usize,
 }
 
 impl Filed {
@@ -48,19 +57,27 @@ impl Filed {
     /// either these, or fails to be read.
     #[cfg(target_os = "linux")]
     fn write(directory: &Path, bytes: Bytes) -> io::Result<Self> {
-        use std::io::Write;
+        use std::os::unix::fs::FileExt;
 
         use rustix::fs::{Mode, OFlags, open};
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-        let mut file = File::from(open(directory, flags, Mode::RUSR | Mode::WUSR)?);
-        file.write_all(&bytes)?;
-        file.sync_data()?;
-        Ok(Self { bytes, file })
+        let file = File::from(open(directory, flags, Mode::RUSR | Mode::WUSR)?);
+        let filed = Self { copies: (COPIED / bytes.len().max(1)).clamp(1, MOST_COPIES), bytes, file };
+        for copy in 0..filed.copies {
+            filed.file.write_all_at(&filed.bytes, filed.place(copy))?;
+        }
+        filed.file.sync_data()?;
+        Ok(filed)
     }
 
     #[cfg(not(target_os = "linux"))]
     fn write(_: &Path, _: Bytes) -> io::Result<Self> {
         Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Where a copy begins in the file.
+    fn place(&self, copy: usize) -> u64 {
+        (copy * self.bytes.len().next_multiple_of(APART)) as u64
     }
 
     /// Which of the bytes these are, by where they stand in memory.
@@ -74,7 +91,7 @@ impl Filed {
     /// Sends what comes before, from memory, and some of the bytes, from the file, as far as a socket takes them
     /// now. Tells how many it took; fails if it took none.
     #[cfg(target_os = "linux")]
-    fn send(&self, socket: impl std::os::fd::AsFd, before: &[u8], part: &Range<usize>) -> io::Result<usize> {
+    fn send(&self, socket: impl AsFd, before: &[u8], part: &Range<usize>) -> io::Result<usize> {
         use rustix::fs::sendfile;
         use rustix::net::{SendFlags, send};
         let mut sent = 0;
@@ -85,7 +102,8 @@ impl Filed {
                 return Ok(sent);
             }
         }
-        let mut at = part.start as u64;
+        let copy = socket.as_fd().as_raw_fd().unsigned_abs() as usize % self.copies;
+        let mut at = self.place(copy) + part.start as u64;
         // A reader that went away is no reason for a signal here either, since Rust's programs ignore SIGPIPE.
         match sendfile(&socket, &self.file, Some(&mut at), part.len()) {
             Ok(0) if sent == 0 => Err(io::ErrorKind::UnexpectedEof.into()),
@@ -294,6 +312,7 @@ impl AsyncWrite for Sending {
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod tests {
+    use std::os::unix::fs::FileExt;
     use std::time::{Duration, SystemTime};
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -336,7 +355,7 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         io::Write::write_all(&mut file, in_file).unwrap();
         let address = representation.body.as_ptr().addr();
-        let filed = Some(Arc::new(Filed { bytes: representation.body.clone(), file }));
+        let filed = Some(Arc::new(Filed { bytes: representation.body.clone(), file, copies: 1 }));
         files.add(&Offered { address, representation: Arc::downgrade(&representation), filed });
         representation
     }
@@ -368,6 +387,38 @@ mod tests {
             let representation = filed(&files, 3 * LARGE, &vec![b'm'; in_file]);
             let bytes = &representation.body;
             assert_eq!(sent(&files, b"head", bytes).await, [b"head", &**bytes].concat(), "{in_file}");
+        }
+    }
+
+    #[test]
+    fn a_file_has_copies_that_share_no_page_and_each_connection_is_sent_one_of_them() {
+        let directory = tempfile::tempdir().unwrap();
+        for (length, copies) in
+            [(LARGE, MOST_COPIES), (APART, 4), (APART + 1, 3), (COPIED + 1, 1), (LARGEST, 1)]
+        {
+            let body = (0..length).map(|place| u8::try_from(place % 251).unwrap()).collect::<Bytes>();
+            let Ok(filed) = Filed::write(directory.path(), body.clone()) else { return };
+            assert_eq!(filed.copies, copies, "{length}");
+            for copy in 0..copies {
+                let (at, mut written) = (filed.place(copy), vec![0; length]);
+                assert_eq!(at % APART as u64, 0);
+                filed.file.read_exact_at(&mut written, at).unwrap();
+                assert_eq!(written, body, "copy {copy} of {length}");
+                filed.file.write_all_at(&vec![u8::try_from(copy).unwrap(); length], at).unwrap();
+            }
+            let connections: Vec<_> =
+                (0..copies).map(|_| std::os::unix::net::UnixStream::pair().unwrap()).collect();
+            let sent = |near: &std::os::unix::net::UnixStream, mut far: &std::os::unix::net::UnixStream| {
+                assert_eq!(filed.send(near, b"", &(10..LARGE)).unwrap(), LARGE - 10);
+                let mut read = vec![0; LARGE - 10];
+                io::Read::read_exact(&mut far, &mut read).unwrap();
+                read.dedup();
+                read
+            };
+            let all: std::collections::BTreeSet<_> =
+                connections.iter().map(|(near, far)| sent(near, far)).collect();
+            assert!(all.iter().all(|bytes| bytes.len() == 1), "one copy");
+            assert!(copies == 1 || all.len() > 1, "{length}: {all:?}");
         }
     }
 
