@@ -92,9 +92,13 @@ where
         listening = true;
         is_closing
     };
-    let mut stream = Paced::new(stream, signs, &room);
+    let (mut stream, mut rested) = (Paced::new(stream, signs, &room), false);
     let ended = loop {
         let has_come = poll_fn(|cx| {
+            // The read that found nothing has this task be woken already, as the room has that closes.
+            if std::mem::take(&mut rested) {
+                return Poll::Pending;
+            }
             let is_closing = closing(cx);
             match stream.poll_readable(cx) {
                 // What was asked before is answered still.
@@ -116,6 +120,8 @@ where
         };
         let mut told = false;
         let ended = poll_fn(|cx| {
+            // What was found before says nothing of what has come since.
+            signs.drained.store(false, Ordering::Relaxed);
             if !told && closing(cx) {
                 // What has come already is answered first, which hyper does a few requests at a time.
                 if let Poll::Ready(ended) = Pin::new(&mut *connection).poll(cx) {
@@ -140,6 +146,7 @@ where
         // To take it to pieces takes longer than to let it go.
         if is(&signs.whole) {
             drop(connection);
+            rested = true;
         } else {
             let begun = connection.into_parts().read_buf;
             stream.put_back(begun);
