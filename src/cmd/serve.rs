@@ -53,6 +53,10 @@ pub(super) fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     })
 }
 
+/// Connections that a thread takes on at once: what waits behind them is there for the others, and no more of them than
+/// find room in its queue, past which all meet at a lock.
+const TAKEN_ON_AT_ONCE: usize = 64;
+
 /// What answers: where there is one core, nothing is to be gained by handing work from thread to thread.
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
@@ -66,7 +70,7 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
         tell(panic);
         std::process::abort();
     }));
-    let runtime = builder.enable_all().build();
+    let runtime = builder.enable_all().max_io_events_per_tick(TAKEN_ON_AT_ONCE).build();
     drop(std::panic::take_hook());
     runtime
 }
