@@ -355,6 +355,22 @@ mod tests {
     }
 
     #[test]
+    fn what_all_cores_answer_is_counted() {
+        let audience = Audience::default();
+        let answer = || {
+            for _ in 0..100 {
+                audience.count(Answer::NotModified, Coding::Gzip);
+                audience.save(3, Coding::Gzip);
+            }
+        };
+        std::thread::scope(|scope| (0..20).for_each(|_| drop(scope.spawn(answer))));
+        assert_eq!(audience.counted(Answer::NotModified, Coding::Gzip), 2000);
+        assert_eq!(audience.counted(Answer::NotModified, Coding::Identity), 0);
+        assert_eq!(audience.saved(), 6000);
+        assert_eq!(audience.answers().map(|(.., count)| count).sum::<u64>(), 2000);
+    }
+
+    #[test]
     fn readers_are_counted_once_a_day() {
         let (rss, atom) = (Audience::default(), Audience::default());
         let (monday, tuesday) = (Day::new(5), Day::new(6));

@@ -17,7 +17,7 @@ use crate::render::Format;
 use crate::seed::Timestamp;
 
 /// The bytes of one feed in one format, with what describes and validates them (RFC 9110 §3.2).
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Representation {
     /// The bytes.
     pub body: Bytes,
@@ -43,14 +43,15 @@ pub struct Representation {
     entity_tags: [HeaderValue; Coding::ALL.len()],
     /// The bytes in each coding that was asked for.
     coded: [OnceLock<Bytes>; Coding::ALL.len()],
+    /// What each core hands to its answers.
     handed: PerCore<Handed>,
 }
 
-/// What answers share, which count how many of them do.
-#[derive(Debug, Clone, Default)]
+/// What one core hands to its answers. It is shared among them, which takes counting them.
+#[derive(Debug, Default)]
 struct Handed {
     /// The fields of each kind of answer that was given.
-    heads: [[OnceLock<HeaderMap>; Coding::ALL.len()]; Head::ALL.len()],
+    heads: [[OnceLock<Box<HeaderMap>>; Coding::ALL.len()]; Head::ALL.len()],
     /// The bytes in each coding that was asked for: those of the representation, with a count of their own.
     bodies: [OnceLock<Bytes>; Coding::ALL.len()],
 }
@@ -96,13 +97,13 @@ impl Representation {
     }
 
     /// The same, first published at another time.
-    pub fn modified(&self, last_modified: SystemTime) -> Self {
-        Self { last_modified: whole_seconds(last_modified), handed: PerCore::default(), ..self.clone() }
+    pub fn modified(self, last_modified: SystemTime) -> Self {
+        Self { last_modified: whole_seconds(last_modified), handed: PerCore::default(), ..self }
     }
 
     /// The fields of an answer, made once for all that a core gives.
     pub fn head(&self, head: Head, coding: Coding, make: impl FnOnce() -> HeaderMap) -> &HeaderMap {
-        self.handed.own().heads[head as usize][coding as usize].get_or_init(make)
+        self.handed.own().heads[head as usize][coding as usize].get_or_init(|| Box::new(make()))
     }
 
     /// Whether it is for people rather than for feed readers.
@@ -116,13 +117,23 @@ impl Representation {
     }
 
     /// The bytes in a coding, if they were asked for before.
+    fn made(&self, coding: Coding) -> Option<&Bytes> {
+        match coding {
+            Coding::Identity => Some(&self.body),
+            _ => self.coded[coding as usize].get(),
+        }
+    }
+
+    /// The same as this core hands them to its answers.
     pub fn coded(&self, coding: Coding) -> Option<&Bytes> {
-        let bytes = match coding {
-            Coding::Identity => &self.body,
-            _ => self.coded[coding as usize].get()?,
-        };
+        let bytes = self.made(coding)?;
         let handed = &self.handed.own().bodies[coding as usize];
         Some(handed.get_or_init(|| Bytes::from_owner(bytes.clone())))
+    }
+
+    /// How many bytes a coding takes; of one that was never asked for, how many there are without.
+    pub fn length(&self, coding: Coding) -> usize {
+        self.made(coding).unwrap_or(&self.body).len()
     }
 
     /// The bytes in a coding. They are coded once, whoever else asks meanwhile.
@@ -233,6 +244,24 @@ fn hash_at(path: &str, representation: &Representation) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_each_core_hands_out_are_the_same_bytes() {
+        let representation =
+            Representation::new(b"same".repeat(100), "a/b", String::new(), SystemTime::now(), Duration::ZERO);
+        let handed = || {
+            let at = |coding| representation.coded(coding).map(|bytes| bytes.as_ptr().addr());
+            Coding::ALL.map(at)
+        };
+        let body = representation.body.as_ptr().addr();
+        assert_eq!(handed(), [Some(body), None, None]);
+        let gzip = representation.encode(Coding::Gzip).as_ptr().addr();
+        for _ in 0..3 {
+            let elsewhere = std::thread::scope(|scope| scope.spawn(handed).join().unwrap());
+            assert_eq!(elsewhere, [Some(body), Some(gzip), None], "not copied: files are found by it");
+        }
+        assert!(representation.length(Coding::Gzip) < representation.length(Coding::Brotli));
+    }
 
     #[test]
     fn tags_are_of_the_bytes_alone() {

@@ -1,10 +1,11 @@
-//! What each core has of its own. Of one thing that many change, be it a count of those who use it, one core at a time
-//! can have the line of its cache, and for the others it is as far away as memory.
+//! What each core has of its own, for which a thread stands that answers. Of one thing that many change, be it a count
+//! of those who use it, one core at a time can have the line of its cache, and for the others it is as far away as
+//! memory.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// Of more threads than this some share.
+/// Of more threads than this some share: then few meet at each, and nothing is held for each of a hundred.
 const MOST: usize = 8;
 
 thread_local! {
@@ -15,7 +16,7 @@ thread_local! {
 }
 
 /// One of a kind for each core, made when a thread asks for its own first.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct PerCore<T>([OnceLock<Box<T>>; MOST]);
 
 impl<T> Default for PerCore<T> {
@@ -56,7 +57,9 @@ mod tests {
         seen.sort_unstable();
         seen.dedup();
         assert_eq!(seen.len(), counts.all().count());
-        // Other tests have threads, too, but not all of the others.
-        assert!(seen.len() > 1);
+        assert!(
+            seen.len() > 1,
+            "threads of other tests may have taken places in between, but not all of them"
+        );
     }
 }

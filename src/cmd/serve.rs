@@ -53,16 +53,19 @@ pub(super) fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Connections that a thread takes on at once: what waits behind them is there for the others, and no more of them than
-/// find room in its queue, past which all meet at a lock.
-const TAKEN_ON_AT_ONCE: usize = 64;
+/// Events of connections that one of several threads takes on at once. Past the 256 that find room in its queue all
+/// threads meet at a lock; of a quarter of that, little has to be handed from thread to thread.
+const EVENTS_AT_ONCE: usize = 64;
 
 /// What answers: where there is one core, nothing is to be gained by handing work from thread to thread.
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let mut builder = match cores {
-        1 => tokio::runtime::Builder::new_current_thread(),
-        _ => tokio::runtime::Builder::new_multi_thread(),
+    let mut builder = if cores == 1 {
+        tokio::runtime::Builder::new_current_thread()
+    } else {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder.max_io_events_per_tick(EVENTS_AT_ONCE);
+        builder
     };
     // Where there can be no more threads this panics, and would wait for ever for those that it started.
     let tell = std::panic::take_hook();
@@ -70,7 +73,7 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
         tell(panic);
         std::process::abort();
     }));
-    let runtime = builder.enable_all().max_io_events_per_tick(TAKEN_ON_AT_ONCE).build();
+    let runtime = builder.enable_all().build();
     drop(std::panic::take_hook());
     runtime
 }

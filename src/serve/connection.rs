@@ -95,8 +95,8 @@ where
     let (mut stream, mut rested) = (Paced::new(stream, signs, &room), false);
     let ended = loop {
         let has_come = poll_fn(|cx| {
-            // The read that found nothing has this task be woken already, as the room has that closes.
-            if std::mem::take(&mut rested) {
+            // The read that found nothing has registered this task: to ask again would only take a lock.
+            if std::mem::take(&mut rested) && !room.is_closing() {
                 return Poll::Pending;
             }
             let is_closing = closing(cx);
@@ -120,7 +120,7 @@ where
         };
         let mut told = false;
         let ended = poll_fn(|cx| {
-            // What was found before says nothing of what has come since.
+            // Only a read that finds nothing from now on has this task be woken when something comes.
             signs.drained.store(false, Ordering::Relaxed);
             if !told && closing(cx) {
                 // What has come already is answered first, which hyper does a few requests at a time.
@@ -201,6 +201,7 @@ mod tests {
     /// The other end of a connection.
     struct Far {
         stream: UnixStream,
+        room: Arc<Room>,
         echo: Arc<Echo>,
         conversation: tokio::task::JoinHandle<()>,
     }
@@ -210,15 +211,16 @@ mod tests {
         let (near, stream) = UnixStream::pair().unwrap();
         let (room, echo) = (Arc::new(Room::new(1000)), Arc::new(Echo { late: Semaphore::new(0) }));
         let place = room.take().await;
-        let answers = echo.clone();
+        let mut taken = Vec::new();
+        for _ in 0..others {
+            taken.push(room.take().await);
+        }
+        let (answers, entered) = (echo.clone(), room.clone());
         let conversation = tokio::spawn(async move {
-            let mut taken = Vec::new();
-            for _ in 0..others {
-                taken.push(room.take().await);
-            }
-            converse(near, None, answers, room, place).await;
+            converse(near, None, answers, entered, place).await;
+            drop(taken);
         });
-        Far { stream, echo, conversation }
+        Far { stream, room, echo, conversation }
     }
 
     /// Has what was sent be read.
@@ -376,6 +378,24 @@ mod tests {
                 far.stream.write_all(last.as_bytes()).await.unwrap();
                 let rest = rest(far).await;
                 assert!(rest.ends_with("\r\n\r\n/two"), "{rest}");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_when_the_room_is_closed_leaves_at_once() {
+        for others in [0, FEW] {
+            for answers in 0..3 {
+                let mut far = connect(others).await;
+                for _ in 0..answers {
+                    far.stream.write_all(request("/one").as_bytes()).await.unwrap();
+                    answered(&mut far.stream, "/one").await;
+                }
+                is_read().await;
+                let began = tokio::time::Instant::now();
+                far.room.close(Duration::ZERO).await;
+                far.conversation.await.unwrap();
+                assert_eq!(began.elapsed(), Duration::ZERO, "after {answers} answers");
             }
         }
     }

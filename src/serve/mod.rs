@@ -470,8 +470,7 @@ impl Site {
             Outcome::NotModified => {
                 audience.count(Answer::NotModified, coding);
                 if !ask.is_head {
-                    let body = representation.coded(coding).unwrap_or(&representation.body);
-                    audience.save(body.len(), coding);
+                    audience.save(representation.length(coding), coding);
                 }
                 Ok(respond::not_modified(representation, coding, due, now))
             }

@@ -50,7 +50,7 @@ impl Readable for tokio::net::UnixStream {
 /// What can be seen of a stream while hyper holds it.
 #[derive(Debug, Default)]
 pub(super) struct Signs {
-    /// Whether the last read found nothing.
+    /// Whether the last read found nothing, and has the task be woken when that changes.
     pub(super) drained: AtomicBool,
     /// Whether no request has begun since the last answer.
     pub(super) idle: AtomicBool,
@@ -164,10 +164,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<'_, S> {
             }
             Poll::Ready(Ok(()))
         };
-        self.signs.drained.store(read.is_pending(), Ordering::Relaxed);
         if read.is_pending() {
-            return self.wait(cx).map(Err);
+            let waited = self.wait(cx).map(Err);
+            self.signs.drained.store(waited.is_pending(), Ordering::Relaxed);
+            return waited;
         }
+        self.signs.drained.store(false, Ordering::Relaxed);
         self.signs.whole.store(buf.filled()[before..].ends_with(b"\r\n\r\n"), Ordering::Relaxed);
         if self.waiting != Waiting::Head {
             self.turn_to(Waiting::Head);

@@ -27,8 +27,8 @@ use crate::seed::Timestamp;
 
 /// Most bytes that are kept.
 const CAPACITY: u64 = 32 << 20;
-/// What one thing that is kept costs beside its bytes.
-const OVERHEAD: u64 = 1 << 10;
+/// What one thing that is kept costs beside its bytes, if all cores have answered with it.
+const OVERHEAD: u64 = 12 << 10;
 /// Most addresses of which it is remembered when their bytes changed.
 const MOST_REMEMBERED: usize = 4096;
 /// How much is made at once: serving goes on beside it.
@@ -183,7 +183,7 @@ impl Queries {
                 Wanted::Archive(address) => archive(&edition, address),
             };
             // Whether anybody still waits for it or not: who asks again should find it.
-            made.map(|made| made.map(|made| shelf.keep(key, made)))
+            made.map(|made| made.map(|(made, until)| shelf.keep(key, made, until)))
         });
         match made.await {
             Ok(Ok(Some(made))) => Ok(made),
@@ -203,8 +203,7 @@ impl Queries {
 impl Shelf {
     /// Keeps what was made, modified when bytes like these were made first: most changes are of no
     /// entry that it has.
-    fn keep(&self, key: Key, made: Made) -> Made {
-        let Made { representation, until } = made;
+    fn keep(&self, key: Key, representation: Representation, until: Option<Timestamp>) -> Made {
         let about = (xxh3_128(key.1.as_bytes()), key.2);
         let entity_tag = representation.entity_tag(Coding::Identity).clone();
         let modified = match self.changed.get(&about) {
@@ -221,13 +220,13 @@ impl Shelf {
     }
 }
 
-/// What criteria pick, in one format.
+/// What criteria pick, in one format, and until when.
 fn query(
     edition: &Edition,
     criteria: &Criteria,
     format: Format,
     now: SystemTime,
-) -> Result<Made, RenderError> {
+) -> Result<(Representation, Option<Timestamp>), RenderError> {
     let Edition { config, entries, since, .. } = edition;
     let publication = Publication::new(config);
     let logical = LogicalFeed::query(config, entries, criteria, chrono::DateTime::<Utc>::from(now));
@@ -242,11 +241,14 @@ fn query(
     let representation = Representation::new(body, format.media_type(), url, last_modified, config.max_age);
     let representation = of_format(representation, &feed, format, &publication);
     let until = until.into_iter().chain(edition.next_due).min();
-    Ok(Made { representation: Arc::new(representation), until })
+    Ok((representation, until))
 }
 
-/// The archive document at an address; none if there is none.
-fn archive(edition: &Edition, address: &Address) -> Result<Option<Made>, RenderError> {
+/// The archive document at an address, and until when it is that; none if there is none.
+fn archive(
+    edition: &Edition,
+    address: &Address,
+) -> Result<Option<(Representation, Option<Timestamp>)>, RenderError> {
     let Address { selection, month, format } = address;
     let document = Archives::of(edition, selection).and_then(|archives| archives.document(*month));
     let Some(feed) = document else { return Ok(None) };
@@ -264,7 +266,7 @@ fn archive(edition: &Edition, address: &Address) -> Result<Option<Made>, RenderE
     // What becomes due is of no settled month, or expires there.
     let due = edition.next_due.filter(|_| !settled);
     let until = feed.expiry().into_iter().chain(due).min();
-    Ok(Some(Made { representation: Arc::new(representation), until }))
+    Ok(Some((representation, until)))
 }
 
 /// With what its format adds: browsers that go to a feed are shown a page.

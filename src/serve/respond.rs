@@ -150,8 +150,8 @@ fn head(
     fields
 }
 
-/// Has all values that were made lie in one piece of memory. Each answer holds on to them, which is counted for each
-/// piece; and what cores that answer at once all count, they can only have in turns.
+/// Has all values that were made lie in one piece of memory: each answer holds on to them, and is counted in one place
+/// instead of five.
 fn gather(fields: &mut HeaderMap) {
     let made = [ETAG, LAST_MODIFIED, CACHE_CONTROL, CONTENT_SECURITY_POLICY, LINK];
     let values: Vec<_> = made.iter().filter_map(|name| fields.get(name)).map(HeaderValue::as_bytes).collect();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 /// Modules that see bytes and values only: no disk, no socket, no clock.
 const PURE: &[&str] = &[
     "text", "slug", "yaml", "toml", "fault", "criteria", "seed", "entries", "catalog", "feed", "render",
-    "edition", "archive", "report",
+    "per_core", "edition", "archive", "report",
 ];
 const IMPURE: &[&str] = &[
     "tokio",
