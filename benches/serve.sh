@@ -2,8 +2,9 @@
 # CPU time and throughput of a poll: sower beside nginx (and static-web-server, if it is installed),
 # which serve the same bytes as files with the same fields, and beside a hyper that only answers. One
 # core for the server and another for wrk, in turns within one run, since machines differ, and each from
-# one moment to the next: the figure of each is the median of its rounds, and the ratio that of the ratios
-# within each round.
+# one moment to the next. The servers are started anew for each round, since where their memory happens to lie
+# makes some percent. The figure of each is the median of its rounds, and the ratio that of the ratios within
+# each round.
 #
 #   benches/serve.sh            2 s a measurement, 9 rounds
 #   SECONDS_EACH=2 ROUNDS=1 CONNECTIONS=64 benches/serve.sh
@@ -35,23 +36,37 @@ done
 
 export XDG_CACHE_HOME=$work/cache # beside which lies what is sent from files, as nginx has its own
 sower_port=18080 nginx_port=18081 static_port=18082 bare_port=18083
-start() { # NAME PORT COMMAND...: its process ids are in pids
-  local name=$1 port=$2
-  shift 2
-  taskset -c "$cores" "$@" >"$work/$name.log" 2>&1 &
-  local pid=$!
-  for _ in $(seq 100); do
-    curl -so /dev/null "http://127.0.0.1:$port/all.atom" && { pids[$name]=$pid; return; }
-    sleep 0.1
+run() { # NAME: the server
+  case $1 in
+    # The limiter looks at every poll, but has no reason to refuse any: those that may not be kept are free.
+    sower) exec taskset -c "$cores" target/release/sower serve --seeds "$work/seeds" --feeds "$work/feeds" \
+      --listen "127.0.0.1:$sower_port" --max-age 0s --client-limit 10000 ;;
+    nginx) exec taskset -c "$cores" nginx -c "$work/nginx.conf" ;;
+    bare) exec taskset -c "$cores" target/release/examples/bare_hyper "127.0.0.1:$bare_port" "$work/feeds/all.atom" ;;
+    static) exec taskset -c "$cores" static-web-server --port "$static_port" --host 127.0.0.1 \
+      --root "$work/feeds" --compression-static --threads-multiplier 1 --log-level error ;;
+  esac
+}
+start() { # NAME: its process is in pid
+  local port_of="$1_port"
+  run "$1" >"$work/$1.log" 2>&1 &
+  pid=$!
+  for _ in $(seq 200); do
+    curl -so /dev/null "http://127.0.0.1:${!port_of}/all.atom" && return
+    sleep 0.05
   done
-  cat "$work/$name.log" >&2
+  cat "$work/$1.log" >&2
   exit 1
 }
+stop() {
+  kill "$pid"
+  wait "$pid" 2>/dev/null || true
+}
 
-declare -A pids
-# The limiter looks at every poll, but has no reason to refuse any: those that may not be kept are free.
-start sower "$sower_port" target/release/sower serve --seeds "$work/seeds" --feeds "$work/feeds" \
-  --listen "127.0.0.1:$sower_port" --max-age 0s --client-limit 10000
+start sower
+until [ -e "$work/feeds/all.atom" ] && [ -e "$work/feeds/feeds.opml" ]; do sleep 0.1; done
+sleep 1
+stop
 find "$work/feeds" -name '*.atom' -exec gzip -6 -k {} +
 chmod -R a+rX "$work"
 cat >"$work/nginx.conf" <<CONF
@@ -67,14 +82,8 @@ http {
     add_header Vary "Accept-Encoding, Sec-Fetch-Dest"; add_header Access-Control-Allow-Origin "*"; }
 }
 CONF
-start nginx "$nginx_port" nginx -c "$work/nginx.conf"
-start bare "$bare_port" target/release/examples/bare_hyper "127.0.0.1:$bare_port" "$work/feeds/all.atom"
 servers="sower nginx bare"
-if command -v static-web-server >/dev/null; then
-  start static "$static_port" static-web-server --port "$static_port" --host 127.0.0.1 --root "$work/feeds" \
-    --compression-static --threads-multiplier 1 --log-level error
-  servers+=" static"
-fi
+if command -v static-web-server >/dev/null; then servers+=" static"; fi
 
 family() { pgrep -P "$1" || true; echo "$1"; }
 cpu_nanoseconds() { # of a process, its children and all their threads
@@ -82,9 +91,9 @@ cpu_nanoseconds() { # of a process, its children and all their threads
 }
 measure() { # NAME CONNECTIONS HEADER: microseconds a request, requests a second
   local port_of="$1_port" before after answers
-  before=$(cpu_nanoseconds "${pids[$1]}")
+  before=$(cpu_nanoseconds "$pid")
   taskset -c "$client_core" wrk -t1 -c"$2" -d"${seconds}s" -H "$3" "http://127.0.0.1:${!port_of}/all.atom" >"$work/wrk"
-  after=$(cpu_nanoseconds "${pids[$1]}")
+  after=$(cpu_nanoseconds "$pid")
   if grep -E 'Socket errors|Non-2xx' "$work/wrk" >&2; then
     echo "$1 failed to answer; nothing is measured" >&2
     exit 1
@@ -121,10 +130,12 @@ for count in $counts; do
   for answer in 304 gzip identity; do
     # What only answers codes nothing.
     [ "$answer" = gzip ] && asked=${servers/ bare/} || asked=$servers
-    for name in $asked; do check "$name" "$answer"; done
     for round in $(seq "$rounds"); do
       for name in $asked; do
+        start "$name"
+        check "$name" "$answer"
         measure "$name" "$count" "$(header_of "$name" "$answer")" >>"$work/$answer.$count.$name"
+        stop
       done
     done
     for name in $asked; do

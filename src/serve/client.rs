@@ -120,10 +120,15 @@ impl Limit {
         let cost = milliseconds(fresh * if has_validators(fields) { 1 } else { UNCONDITIONAL }).min(store);
         let latest = now + store + milliseconds(SET_BACK);
         let own_full_at = |held: u64| if held & !INSTANT == client { full_at(held, latest) } else { 0 };
-        let taken = line.store_of(client, latest).fetch_update(Relaxed, Relaxed, |held| {
+        let store_of_client = line.store_of(client, latest);
+        // Cores that look for one client would wait for each other to write down nothing.
+        if cost == 0 {
+            return Ok(());
+        }
+        let taken = store_of_client.fetch_update(Relaxed, Relaxed, |held| {
             let next = own_full_at(held).max(now) + cost;
             // Requests at the same time may see it in another order than that of their instants.
-            (next <= now + store || cost == 0).then_some(client | next & INSTANT)
+            (next <= now + store).then_some(client | next & INSTANT)
         });
         taken.map(drop).map_err(|held| Duration::from_millis(own_full_at(held) + cost - now - store))
     }
