@@ -178,8 +178,8 @@ impl Files {
         Self { directory, ..Self::default() }
     }
 
-    /// Has the body of an answer, the so manyth that a core gives with a representation, sent from a file later, if it is large and
-    /// asked for often.
+    /// Has the body of an answer, the so manyth that a core gives with a representation, sent from a file later, if it
+    /// is large and asked for often.
     pub(super) fn offer(self: &Arc<Self>, representation: &Arc<Representation>, body: &Bytes, asked: u64) {
         let Some(directory) = &self.directory else { return };
         if !asked.is_multiple_of(OFTEN) || !(LARGE..=LARGEST).contains(&body.len()) {
