@@ -124,7 +124,7 @@ impl Representation {
         }
     }
 
-    /// The same as this core hands them to its answers.
+    /// The bytes in a coding, if they were asked for before, as this core hands them to its answers.
     pub fn coded(&self, coding: Coding) -> Option<&Bytes> {
         let bytes = self.made(coding)?;
         let handed = &self.handed.own().bodies[coding as usize];
