@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::client::Peer;
 use super::fields::Fields;
-use super::{Answers, Site, metrics, operator, respond};
+use super::{Answering, Answers, Site, metrics, operator, respond};
 use crate::audience::{Audience, Readership};
 use crate::edition::Edition;
 use crate::feed::Selection;
@@ -41,8 +41,18 @@ impl std::fmt::Debug for Admin {
 }
 
 impl Answers for Admin {
-    async fn answer(&self, request: Request<()>, _: Peer, _: SystemTime) -> Response<Full<Bytes>> {
-        if let Some(refused) = respond::refused(&request, &Fields::of(request.headers())) {
+    fn answer(self: &Arc<Self>, request: Request<()>, _: Peer, _: SystemTime) -> Answering {
+        let admin = self.clone();
+        Answering::making(async move { admin.tell(&request).await })
+    }
+
+    fn note_unread(&self, _: StatusCode, _: Peer, _: SystemTime) {}
+}
+
+impl Admin {
+    /// The answer to a request.
+    async fn tell(&self, request: &Request<()>) -> Response<Full<Bytes>> {
+        if let Some(refused) = respond::refused(request, &Fields::of(request.headers())) {
             return refused;
         }
         // Of an edition that was there before the seeds were read, nobody knows more than what it shows.
@@ -75,10 +85,6 @@ impl Answers for Admin {
         answer
     }
 
-    fn note_unread(&self, _: StatusCode, _: Peer, _: SystemTime) {}
-}
-
-impl Admin {
     /// Shows a site, which is the only one.
     pub(super) fn show(&self, site: Arc<Site>) {
         let _ = self.site.set(site);

@@ -1,48 +1,18 @@
 //! One connection: requests in, answers out.
 
-use std::convert::Infallible;
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
-use hyper::body::Incoming;
-use hyper::header::DATE;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Request, StatusCode};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use hyper::StatusCode;
 use tracing::debug;
 
 use super::Answers;
 use super::client::Peer;
-use super::pace::{Paced, Readable, Signs};
-use super::respond;
+use super::pace::{Paced, Stream};
 use super::room::{Place, Room};
-
-/// Largest head of a request, in bytes; as much is read ahead of the answers, too.
-const LARGEST_HEAD: usize = 16 * 1024;
-
-/// Up to so many connections keep hyper's part while they wait. To make it anew takes a quarter more instructions a
-/// poll; to keep it costs more only where hundreds of them displace each other in the caches.
-const FEW: usize = 128;
-
-/// The latest second that answers were given in, since 1970.
-static LATEST: AtomicU64 = AtomicU64::new(0);
-
-/// Whether the clock was set back: hyper goes on saying the date that it said last until the clock is
-/// past it again.
-fn is_set_back(now: SystemTime) -> bool {
-    let second = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    let latest = LATEST.load(Ordering::Relaxed);
-    if latest < second {
-        LATEST.store(second, Ordering::Relaxed);
-    }
-    second < latest
-}
+use super::speaker::{Caller, Speakers};
 
 /// The status that hyper answers with, if a connection ended since what came was no request.
 fn unread(error: &hyper::Error) -> Option<StatusCode> {
@@ -56,35 +26,19 @@ fn unread(error: &hyper::Error) -> Option<StatusCode> {
 
 /// Answers the requests of a connection until it ends, or the room is closed.
 ///
-/// Among many connections, one that waits for its next request holds nothing but its socket and its clock:
-/// hyper's part of it, with 16 KiB of buffers, is made when something comes and let go after the answer, and lies
-/// where that of the connection before it lay, in the caches. What is left of a connection is in none of them when it
-/// is woken, so it is kept small, and what it seldom looks at is boxed.
-pub(super) async fn converse<S, A>(stream: S, peer: Peer, answers: Arc<A>, room: Arc<Room>, place: Place)
-where
-    S: Readable + AsyncRead + AsyncWrite + Unpin + Send,
+/// One that waits for its next request holds nothing but its socket and its clock: a speaker is lent to it when something
+/// comes, until it rests. What is left of a connection is in none of the caches when it is woken, so it is kept small, and
+/// what it seldom looks at is boxed.
+pub(super) async fn converse<S, A>(
+    stream: S,
+    peer: Peer,
+    speakers: Arc<Speakers<S, A>>,
+    room: Arc<Room>,
+    place: Place,
+) where
+    S: Stream,
     A: Answers,
 {
-    let answers = &*answers;
-    // Whether there is a request that has no answer yet, and what the stream says of itself. Hyper's part holds them
-    // too, and the task may change threads: hence atomic.
-    let (asked, signs) = (&AtomicBool::new(false), &Signs::default());
-    let is = |sign: &AtomicBool| sign.load(Ordering::Relaxed);
-    let service = &service_fn(move |request: Request<Incoming>| {
-        asked.store(true, Ordering::Relaxed);
-        let now = SystemTime::now();
-        // Without its body, of which hyper takes care before there is an answer: what is left of one when hyper's
-        // part is let go would be taken for a request.
-        let answer = answers.answer(request.map(drop), peer, now);
-        async move {
-            let mut answer = answer.await;
-            if is_set_back(now) {
-                answer.headers_mut().insert(DATE, respond::date(now));
-            }
-            asked.store(false, Ordering::Relaxed);
-            Ok::<_, Infallible>(answer)
-        }
-    });
     let (mut closes, mut listening) = (Box::pin(room.closes()), false);
     // Registered once and not at every poll, which would take a lock each time.
     let mut closing = |cx: &mut Context<'_>| {
@@ -92,7 +46,7 @@ where
         listening = true;
         is_closing
     };
-    let (mut stream, mut rested) = (Paced::new(stream, signs, &room), false);
+    let (mut caller, mut rested) = (Caller::new(Paced::new(stream, room.clone()), peer), false);
     let ended = loop {
         let has_come = poll_fn(|cx| {
             // The read that found nothing has registered this task: to ask again would only take a lock.
@@ -100,7 +54,7 @@ where
                 return Poll::Pending;
             }
             let is_closing = closing(cx);
-            match stream.poll_readable(cx) {
+            match caller.stream.poll_readable(cx) {
                 // What was asked before is answered still.
                 Poll::Ready(readable) => Poll::Ready(readable.is_ok()),
                 Poll::Pending if is_closing => Poll::Ready(false),
@@ -110,53 +64,34 @@ where
         if !has_come.await {
             break Ok(());
         }
-        let mut connection = {
-            // Where it takes no room in a connection that waits.
-            let mut http = http1::Builder::new();
-            // Bodies are shared between answers, not copied: gathering those of pipelined requests
-            // into one write would copy them, as many as a client asks for and does not read.
-            http.max_buf_size(LARGEST_HEAD);
-            Box::new(http.serve_connection(TokioIo::new(&mut stream), service))
-        };
-        let mut told = false;
-        let ended = poll_fn(|cx| {
-            // Only a read that finds nothing from now on has this task be woken when something comes.
-            signs.drained.store(false, Ordering::Relaxed);
+        let (mut speaker, mut told) = (speakers.lend(caller), false);
+        let parted = poll_fn(|cx| {
             if !told && closing(cx) {
                 // What has come already is answered first, which hyper does a few requests at a time.
-                if let Poll::Ready(ended) = Pin::new(&mut *connection).poll(cx) {
-                    return Poll::Ready(Some(ended));
+                if let Poll::Ready(ended) = speaker.poll(cx) {
+                    return Poll::Ready(Err(ended));
                 }
-                told = is(&signs.drained);
+                told = speaker.has_read_all();
                 if told {
-                    Pin::new(&mut *connection).graceful_shutdown();
+                    speaker.end_soon();
                 }
             }
-            // All that hyper can have then is the beginning of a request's head.
-            let rests = || is(&signs.drained) && is(&signs.idle) && !is(asked);
-            match Pin::new(&mut *connection).poll(cx) {
-                Poll::Ready(ended) => Poll::Ready(Some(ended)),
-                Poll::Pending if !told && room.taken() > FEW && rests() => Poll::Ready(None),
-                Poll::Pending => Poll::Pending,
+            match speaker.poll(cx) {
+                Poll::Ready(ended) => Poll::Ready(Err(ended)),
+                Poll::Pending if told => Poll::Pending,
+                Poll::Pending => speaker.part().map_or(Poll::Pending, |caller| Poll::Ready(Ok(caller))),
             }
         });
-        if let Some(ended) = ended.await {
-            break ended;
-        }
-        // To take it to pieces takes longer than to let it go.
-        if is(&signs.whole) {
-            drop(connection);
-            rested = true;
-        } else {
-            let begun = connection.into_parts().read_buf;
-            stream.put_back(begun);
-        }
+        caller = match parted.await {
+            Ok(caller) => caller,
+            Err(ended) => break ended,
+        };
+        rested = speakers.take_back(speaker, &mut caller);
     };
-    drop(stream);
     if let Err(error) = ended {
         debug!("a connection ended early: {error}");
         if let Some(status) = unread(&error) {
-            answers.note_unread(status, peer, SystemTime::now());
+            speakers.answers().note_unread(status, peer, SystemTime::now());
         }
     }
     drop(place);
@@ -168,12 +103,13 @@ mod tests {
     use std::time::Duration;
 
     use bytes::Bytes;
-    use http_body_util::Full;
-    use hyper::Response;
+    use hyper::{Request, Response};
+    use proptest::prelude::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::UnixStream;
     use tokio::sync::Semaphore;
 
+    use super::super::{Answering, speaker};
     use super::*;
 
     /// Answers with the path that is asked for; with that of `/late` only when it is allowed to, and with more than
@@ -185,14 +121,20 @@ mod tests {
     const LARGE: usize = 1 << 20;
 
     impl Answers for Echo {
-        async fn answer(&self, request: Request<()>, _: Peer, _: SystemTime) -> Response<Full<Bytes>> {
+        fn answer(self: &Arc<Self>, request: Request<()>, _: Peer, _: SystemTime) -> Answering {
             let path = request.uri().path().to_owned();
+            let answer = |body: Vec<u8>| Response::new(Bytes::from(body).into());
             match &*path {
-                "/late" => self.late.acquire().await.unwrap().forget(),
-                "/large" => return Response::new(Bytes::from(vec![b'x'; LARGE]).into()),
-                _ => {}
+                "/late" => {
+                    let echo = self.clone();
+                    Answering::making(async move {
+                        echo.late.acquire().await.unwrap().forget();
+                        answer(path.into())
+                    })
+                }
+                "/large" => Answering::there(answer(vec![b'x'; LARGE])),
+                _ => Answering::there(answer(path.into())),
             }
-            Response::new(Bytes::from(path).into())
         }
 
         fn note_unread(&self, _: StatusCode, _: Peer, _: SystemTime) {}
@@ -202,25 +144,27 @@ mod tests {
     struct Far {
         stream: UnixStream,
         room: Arc<Room>,
-        echo: Arc<Echo>,
+        speakers: Arc<Speakers>,
         conversation: tokio::task::JoinHandle<()>,
     }
 
-    /// A connection among so many others.
-    async fn connect(others: usize) -> Far {
+    type Speakers = speaker::Speakers<UnixStream, Echo>;
+
+    fn speakers() -> Arc<Speakers> {
+        Arc::new(Speakers::new(Arc::new(Echo { late: Semaphore::new(0) })))
+    }
+
+    /// A connection, alone with its speakers.
+    async fn connect() -> Far {
+        connect_to(&speakers()).await
+    }
+
+    async fn connect_to(speakers: &Arc<Speakers>) -> Far {
         let (near, stream) = UnixStream::pair().unwrap();
-        let (room, echo) = (Arc::new(Room::new(1000)), Arc::new(Echo { late: Semaphore::new(0) }));
+        let room = Arc::new(Room::new(1000));
         let place = room.take().await;
-        let mut taken = Vec::new();
-        for _ in 0..others {
-            taken.push(room.take().await);
-        }
-        let (answers, entered) = (echo.clone(), room.clone());
-        let conversation = tokio::spawn(async move {
-            converse(near, None, answers, entered, place).await;
-            drop(taken);
-        });
-        Far { stream, room, echo, conversation }
+        let conversation = tokio::spawn(converse(near, None, speakers.clone(), room.clone(), place));
+        Far { stream, room, speakers: speakers.clone(), conversation }
     }
 
     /// Has what was sent be read.
@@ -262,20 +206,18 @@ mod tests {
     async fn wherever_requests_are_cut_each_is_answered_in_its_turn() {
         let (one, two) = (request("/one"), request("/two"));
         let both = format!("{one}{two}");
-        for others in [0, FEW] {
-            let mut far = connect(others).await;
-            for cut in 1..both.len() {
-                far.stream.write_all(&both.as_bytes()[..cut]).await.unwrap();
-                if cut >= one.len() {
-                    answered(&mut far.stream, "/one").await;
-                }
-                is_read().await;
-                far.stream.write_all(&both.as_bytes()[cut..]).await.unwrap();
-                if cut < one.len() {
-                    answered(&mut far.stream, "/one").await;
-                }
-                answered(&mut far.stream, "/two").await;
+        let mut far = connect().await;
+        for cut in 1..both.len() {
+            far.stream.write_all(&both.as_bytes()[..cut]).await.unwrap();
+            if cut >= one.len() {
+                answered(&mut far.stream, "/one").await;
             }
+            is_read().await;
+            far.stream.write_all(&both.as_bytes()[cut..]).await.unwrap();
+            if cut < one.len() {
+                answered(&mut far.stream, "/one").await;
+            }
+            answered(&mut far.stream, "/two").await;
         }
     }
 
@@ -290,133 +232,198 @@ mod tests {
             one.replace("\r\n", "\n"),
             "OPTIONS /one HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n\r\n\r\n".to_owned(),
         ] {
-            for others in [0, FEW] {
-                let mut far = connect(others).await;
-                for cut in 0..two.len() {
-                    far.stream.write_all(format!("{sent}{}", &two[..cut]).as_bytes()).await.unwrap();
-                    answered(&mut far.stream, "/one").await;
-                    is_read().await;
-                    far.stream.write_all(&two.as_bytes()[cut..]).await.unwrap();
-                    answered(&mut far.stream, "/two").await;
-                }
+            let mut far = connect().await;
+            for cut in 0..two.len() {
+                far.stream.write_all(format!("{sent}{}", &two[..cut]).as_bytes()).await.unwrap();
+                answered(&mut far.stream, "/one").await;
+                is_read().await;
+                far.stream.write_all(&two.as_bytes()[cut..]).await.unwrap();
+                answered(&mut far.stream, "/two").await;
             }
         }
     }
 
     #[tokio::test]
     async fn however_much_is_asked_for_at_once_all_of_it_is_answered() {
-        for others in [0, FEW] {
-            for first in [40, 8150] {
-                let mut far = connect(others).await;
-                let head = format!("GET /first HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(first));
-                let requests = (0..600).map(|number| request(&format!("/{number}")));
-                let sent = head + &requests.collect::<String>();
-                let (mut read, mut write) = far.stream.split();
-                let answers = async {
-                    let mut answers = String::new();
-                    while !answers.ends_with("/599") {
-                        let mut some = [0; 4096];
-                        let length = read.read(&mut some).await.unwrap();
-                        assert!(length > 0, "{answers}");
-                        answers.push_str(std::str::from_utf8(&some[..length]).unwrap());
-                    }
-                    answers
-                };
-                let (sent, answers) =
-                    within(Box::pin(async { tokio::join!(write.write_all(sent.as_bytes()), answers) })).await;
-                sent.unwrap();
-                let bodies =
-                    answers.split("HTTP/1.1 200 OK").skip(1).map(|answer| answer.split("\r\n\r\n").nth(1));
-                let expected =
-                    ["/first".to_owned()].into_iter().chain((0..600).map(|number| format!("/{number}")));
-                assert!(
-                    bodies.eq(expected.collect::<Vec<_>>().iter().map(|path| Some(&**path))),
-                    "{answers}"
-                );
-            }
+        for first in [40, 8150] {
+            let mut far = connect().await;
+            let head = format!("GET /first HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(first));
+            let requests = (0..600).map(|number| request(&format!("/{number}")));
+            let sent = head + &requests.collect::<String>();
+            let (mut read, mut write) = far.stream.split();
+            let answers = async {
+                let mut answers = String::new();
+                while !answers.ends_with("/599") {
+                    let mut some = [0; 4096];
+                    let length = read.read(&mut some).await.unwrap();
+                    assert!(length > 0, "{answers}");
+                    answers.push_str(std::str::from_utf8(&some[..length]).unwrap());
+                }
+                answers
+            };
+            let (sent, answers) =
+                within(Box::pin(async { tokio::join!(write.write_all(sent.as_bytes()), answers) })).await;
+            sent.unwrap();
+            let bodies =
+                answers.split("HTTP/1.1 200 OK").skip(1).map(|answer| answer.split("\r\n\r\n").nth(1));
+            let expected =
+                ["/first".to_owned()].into_iter().chain((0..600).map(|number| format!("/{number}")));
+            assert!(bodies.eq(expected.collect::<Vec<_>>().iter().map(|path| Some(&**path))), "{answers}");
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_asked_for_much_at_once_has_a_deadline_too() {
-        for others in [0, FEW] {
-            let mut far = connect(others).await;
-            far.stream.write_all(request("/").repeat(200).as_bytes()).await.unwrap();
-            let rest = rest(far).await;
-            assert_eq!(rest.matches("HTTP/1.1 200").count(), 200);
-        }
+        let mut far = connect().await;
+        far.stream.write_all(request("/").repeat(200).as_bytes()).await.unwrap();
+        let rest = rest(far).await;
+        assert_eq!(rest.matches("HTTP/1.1 200").count(), 200);
     }
 
     #[tokio::test]
     async fn what_is_asked_for_before_a_large_answer_was_read_is_answered_when_it_can_be() {
-        for others in [0, FEW] {
-            let mut far = connect(others).await;
-            for _ in 0..3 {
-                let requests = ["/large", "/late", "/one"].map(request).concat();
-                far.stream.write_all(requests.as_bytes()).await.unwrap();
-                answered(&mut far.stream, &"x".repeat(LARGE)).await;
-                is_read().await;
-                far.echo.late.add_permits(1);
-                answered(&mut far.stream, "/late").await;
-                answered(&mut far.stream, "/one").await;
-            }
+        let mut far = connect().await;
+        for _ in 0..3 {
+            let requests = ["/large", "/late", "/one"].map(request).concat();
+            far.stream.write_all(requests.as_bytes()).await.unwrap();
+            answered(&mut far.stream, &"x".repeat(LARGE)).await;
+            is_read().await;
+            far.speakers.answers().late.add_permits(1);
+            answered(&mut far.stream, "/late").await;
+            answered(&mut far.stream, "/one").await;
         }
     }
 
     #[tokio::test]
     async fn who_wants_no_other_answer_gets_no_other() {
-        for others in [0, FEW] {
-            for last in [
-                "GET /two HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-                "GET /two HTTP/1.0\r\n\r\n",
-                "POST /two HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nGET /three HTTP/1.1\r\nHost: a\r\n\r\n",
-                "OPTIONS /two HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n\r\n\r\n",
-            ] {
-                let mut far = connect(others).await;
-                far.stream.write_all(request("/one").as_bytes()).await.unwrap();
-                answered(&mut far.stream, "/one").await;
-                far.stream.write_all(last.as_bytes()).await.unwrap();
-                let rest = rest(far).await;
-                assert!(rest.ends_with("\r\n\r\n/two"), "{rest}");
-            }
+        for last in [
+            "GET /two HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+            "GET /two HTTP/1.0\r\n\r\n",
+            "POST /two HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nGET /three HTTP/1.1\r\nHost: a\r\n\r\n",
+            "OPTIONS /two HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n\r\n\r\n",
+        ] {
+            let mut far = connect().await;
+            far.stream.write_all(request("/one").as_bytes()).await.unwrap();
+            answered(&mut far.stream, "/one").await;
+            far.stream.write_all(last.as_bytes()).await.unwrap();
+            let rest = rest(far).await;
+            assert!(rest.ends_with("\r\n\r\n/two"), "{rest}");
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_waits_when_the_room_is_closed_leaves_at_once() {
-        for others in [0, FEW] {
-            for answers in 0..3 {
-                let mut far = connect(others).await;
-                for _ in 0..answers {
-                    far.stream.write_all(request("/one").as_bytes()).await.unwrap();
-                    answered(&mut far.stream, "/one").await;
-                }
-                is_read().await;
-                let began = tokio::time::Instant::now();
-                far.room.close(Duration::ZERO).await;
-                far.conversation.await.unwrap();
-                assert_eq!(began.elapsed(), Duration::ZERO, "after {answers} answers");
+        for answers in 0..3 {
+            let mut far = connect().await;
+            for _ in 0..answers {
+                far.stream.write_all(request("/one").as_bytes()).await.unwrap();
+                answered(&mut far.stream, "/one").await;
             }
+            is_read().await;
+            let began = tokio::time::Instant::now();
+            far.room.close(Duration::ZERO).await;
+            far.conversation.await.unwrap();
+            assert_eq!(began.elapsed(), Duration::ZERO, "after {answers} answers");
         }
     }
 
     #[tokio::test]
     async fn what_has_come_before_the_room_is_closed_is_answered() {
-        for others in [0, FEW] {
-            let (near, mut far) = UnixStream::pair().unwrap();
-            let (room, answers) = (Arc::new(Room::new(1000)), Arc::new(Echo { late: Semaphore::new(0) }));
-            let mut places = Vec::new();
-            for _ in 0..others {
-                places.push(room.take().await);
+        let (near, mut far) = UnixStream::pair().unwrap();
+        let room = Arc::new(Room::new(1000));
+        let place = room.take().await;
+        far.write_all(request("/one").repeat(100).as_bytes()).await.unwrap();
+        near.readable().await.unwrap();
+        room.close(Duration::ZERO).await;
+        within(converse(near, None, speakers(), room, place)).await;
+        let mut answers = String::new();
+        far.read_to_string(&mut answers).await.unwrap();
+        assert_eq!(answers.matches("\r\n\r\n/one").count(), 100, "{answers}");
+    }
+
+    /// What a caller may send at once. Each asks for paths of its own.
+    fn said() -> impl Strategy<Value = Vec<&'static str>> {
+        const PLAIN: &str = "GET {} HTTP/1.1\r\nHost: a\r\n\r\n";
+        let one = prop_oneof![
+            6 => Just(PLAIN),
+            1 => prop::sample::select(vec![
+                "GET {} HT",
+                "TP/1.1\r\nHost: a\r\n\r\n",
+                "HEAD {} HTTP/1.1\r\nHost: a\r\n\r\n",
+                "GET {} HTTP/1.1\nHost: a\n\n",
+                "GET {} HTTP/1.0\r\n\r\n",
+                "GET {} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+                "GET {} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+                "GET {} HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+                "CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n",
+                "GET {} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n",
+                "POST {} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n",
+                "POST {} HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n",
+                "POST {} HTTP/1.1\r\nHost: a\r\nContent-Length: 400\r\n\r\n\r\n\r\n",
+                "POST {} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+                "0\r\n\r\n",
+                "\r\n",
+                "\r\n\r\n",
+                "\n\n",
+                "GET nothing\r\n\r\n",
+                "\0",
+            ]),
+        ];
+        prop::collection::vec(one, 1..4)
+    }
+
+    /// What is answered to callers who say one thing after another, each in their turn, and then hang up.
+    async fn answers(callers: &[(usize, &[Vec<&str>])], turns: &[usize]) -> Vec<String> {
+        let (speakers, mut fars) = (speakers(), Vec::new());
+        for _ in callers {
+            fars.push(connect_to(&speakers).await);
+        }
+        let mut sayings: Vec<_> = callers.iter().map(|(_, sayings)| sayings.iter().enumerate()).collect();
+        for turn in turns {
+            let place = turn % callers.len();
+            let Some((number, saying)) = sayings[place].next() else { continue };
+            let path = |(part, text): (usize, &&str)| {
+                text.replace("{}", &format!("/caller-{}/{number}/{part}", callers[place].0))
+            };
+            let said: String = saying.iter().enumerate().map(path).collect();
+            // Whoever was sent away cannot say more.
+            let _ = fars[place].stream.write_all(said.as_bytes()).await;
+            is_read().await;
+        }
+        let mut answers = Vec::new();
+        for far in &mut fars {
+            let _ = far.stream.shutdown().await;
+            let mut answered = Vec::new();
+            let _ = within(far.stream.read_to_end(&mut answered)).await;
+            let answered = String::from_utf8(answered).unwrap();
+            answers.push(answered.lines().filter(|line| !line.starts_with("date: ")).collect());
+        }
+        answers
+    }
+
+    #[tokio::test]
+    async fn whoever_is_no_plain_caller_leaves_no_trace() {
+        let before = [vec!["GET {} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"]];
+        let after = [vec!["GET nothing\r\n\r\n"]];
+        let together = answers(&[(0, &before), (1, &after)], &[0, 1]).await;
+        assert_eq!(together[1], answers(&[(1, &after)], &[0]).await[0]);
+    }
+
+    proptest! {
+        /// Callers share what reads and writes for them, but nothing of what was read and written.
+        #[test]
+        fn each_caller_is_answered_as_if_alone(
+            callers in prop::collection::vec(prop::collection::vec(said(), 1..6), 2..6),
+            turns in prop::collection::vec(0..60_usize, 30),
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let callers: Vec<_> = callers.iter().map(Vec::as_slice).enumerate().collect();
+            let together = runtime.block_on(answers(&callers, &turns));
+            for (place, answered) in together.into_iter().enumerate() {
+                let own = turns.iter().filter(|turn| *turn % callers.len() == place).map(|_| 0);
+                let alone = runtime.block_on(answers(&callers[place..=place], &own.collect::<Vec<_>>()));
+                prop_assert_eq!(answered, &*alone[0]);
             }
-            let place = room.take().await;
-            far.write_all(request("/one").repeat(100).as_bytes()).await.unwrap();
-            near.readable().await.unwrap();
-            room.close(Duration::ZERO).await;
-            within(converse(near, None, answers, room, place)).await;
-            let mut answers = String::new();
-            far.read_to_string(&mut answers).await.unwrap();
-            assert_eq!(answers.matches("\r\n\r\n/one").count(), 100, "{answers}");
         }
     }
 }

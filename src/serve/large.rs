@@ -25,7 +25,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tracing::debug;
 
-use super::pace::Readable;
+use super::pace::Stream;
 use crate::edition::Representation;
 
 /// Fewest bytes that are sent from a file: it takes a call more, which costs what copying 9 KB does.
@@ -265,7 +265,7 @@ impl Sending {
     }
 }
 
-impl Readable for Sending {
+impl Stream for Sending {
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.stream.poll_read_ready(cx)
     }

@@ -1,8 +1,10 @@
 //! Listeners: addresses, Unix sockets, and what a service manager hands over.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -12,9 +14,12 @@ use tokio::net::UnixListener;
 use tracing::warn;
 
 use super::Answers;
+use super::client::Peer;
 use super::connection::converse;
 use super::large::{Files, Sending};
+use super::pace::Stream;
 use super::room::Room;
+use super::speaker::Speakers;
 use crate::config::Address;
 
 /// How long to wait before accepting again when the system has nothing left to accept with.
@@ -109,41 +114,49 @@ impl Listener {
 
     /// Accepts connections, each for itself, while there is room. Never ends.
     pub(super) async fn accept<A: Answers>(&self, answers: &Arc<A>, room: &Arc<Room>, files: &Arc<Files>) {
-        let mut failed: u32 = 0;
-        loop {
-            let (answers, room) = (answers.clone(), room.clone());
-            let accepted = match self {
-                Self::Tcp(listener) => match listener.accept().await {
-                    Ok((stream, peer)) => {
+        match self {
+            Self::Tcp(listener) => {
+                let next = |cx: &mut Context<'_>| {
+                    listener.poll_accept(cx).map_ok(|(stream, peer)| {
                         // Answers are small and complete: there is nothing to gain by waiting.
                         let _ = stream.set_nodelay(true);
-                        let place = room.take().await;
-                        let stream = Sending::new(stream, files.clone());
-                        tokio::spawn(converse(stream, Some(peer.ip()), answers, room, place));
-                        Ok(())
-                    }
-                    Err(error) => Err(error),
-                },
-                #[cfg(unix)]
-                Self::Unix(listener) => match listener.accept().await {
-                    Ok((stream, _)) => {
-                        let place = room.take().await;
-                        tokio::spawn(converse(stream, None, answers, room, place));
-                        Ok(())
-                    }
-                    Err(error) => Err(error),
-                },
-            };
-            match accepted {
-                Ok(()) => failed = 0,
-                Err(error) if is_of_the_client(&error) => {}
-                Err(error) => {
-                    if failed.is_multiple_of(TOLD_EVERY) {
-                        warn!("a connection cannot be accepted: {error}");
-                    }
-                    failed = failed.wrapping_add(1);
-                    tokio::time::sleep(EXHAUSTED).await;
+                        (Sending::new(stream, files.clone()), Some(peer.ip()))
+                    })
+                };
+                accept(next, answers, room).await;
+            }
+            #[cfg(unix)]
+            Self::Unix(listener) => {
+                let next =
+                    |cx: &mut Context<'_>| listener.poll_accept(cx).map_ok(|(stream, _)| (stream, None));
+                accept(next, answers, room).await;
+            }
+        }
+    }
+}
+
+/// Accepts one connection after the next.
+async fn accept<S: Stream, A: Answers>(
+    mut next: impl FnMut(&mut Context<'_>) -> Poll<io::Result<(S, Peer)>>,
+    answers: &Arc<A>,
+    room: &Arc<Room>,
+) {
+    let speakers = Arc::new(Speakers::new(answers.clone()));
+    let mut failed: u32 = 0;
+    loop {
+        match poll_fn(&mut next).await {
+            Ok((stream, peer)) => {
+                failed = 0;
+                let place = room.take().await;
+                tokio::spawn(converse(stream, peer, speakers.clone(), room.clone(), place));
+            }
+            Err(error) if is_of_the_client(&error) => {}
+            Err(error) => {
+                if failed.is_multiple_of(TOLD_EVERY) {
+                    warn!("a connection cannot be accepted: {error}");
                 }
+                failed = failed.wrapping_add(1);
+                tokio::time::sleep(EXHAUSTED).await;
             }
         }
     }

@@ -17,11 +17,15 @@ mod queries;
 mod respond;
 mod room;
 mod route;
+mod speaker;
 #[cfg(test)]
 mod tests;
 
+use std::convert::Infallible;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::{ArcSwap, Guard};
@@ -135,15 +139,39 @@ pub async fn serve(
 trait Answers: Send + Sync + 'static {
     /// The answer to a request that came from a peer at an instant. What needs no waiting for is answered before
     /// anybody waits: then the memory that the request was read into is free to read the next one into.
-    fn answer(
-        &self,
-        request: Request<()>,
-        peer: Peer,
-        now: SystemTime,
-    ) -> impl Future<Output = Response<Full<Bytes>>> + Send;
+    fn answer(self: &Arc<Self>, request: Request<()>, peer: Peer, now: SystemTime) -> Answering;
 
     /// Takes note that what a peer sent was no request, and of the status that it was told.
     fn note_unread(&self, status: StatusCode, peer: Peer, now: SystemTime);
+}
+
+/// An answer, which is there at once or has to be made. It has the shape that hyper wants.
+enum Answering {
+    There(Option<Response<Full<Bytes>>>),
+    /// Boxed, since it is seldom, and much state.
+    Making(Pin<Box<dyn Future<Output = Response<Full<Bytes>>> + Send>>),
+}
+
+impl Answering {
+    fn there(answer: Response<Full<Bytes>>) -> Self {
+        Self::There(Some(answer))
+    }
+
+    fn making(making: impl Future<Output = Response<Full<Bytes>>> + Send + 'static) -> Self {
+        Self::Making(Box::pin(making))
+    }
+}
+
+impl Future for Answering {
+    type Output = Result<Response<Full<Bytes>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            // Nobody polls what has ended.
+            Self::There(answer) => answer.take().map_or(Poll::Pending, |answer| Poll::Ready(Ok(answer))),
+            Self::Making(making) => making.as_mut().poll(cx).map(Ok),
+        }
+    }
 }
 
 /// Everything that answers to everybody depend on, and what is counted of them.
@@ -206,12 +234,7 @@ enum Unmade {
 }
 
 impl Answers for Site {
-    fn answer(
-        &self,
-        request: Request<()>,
-        peer: Peer,
-        now: SystemTime,
-    ) -> impl Future<Output = Response<Full<Bytes>>> + Send {
+    fn answer(self: &Arc<Self>, request: Request<()>, peer: Peer, now: SystemTime) -> Answering {
         self.reply(request, peer, now)
     }
 
@@ -225,31 +248,30 @@ impl Answers for Site {
 
 impl Site {
     /// The answer to a request that came from a peer at an instant.
-    fn reply<B: Send + Sync>(
-        &self,
+    fn reply<B: Send + Sync + 'static>(
+        self: &Arc<Self>,
         request: Request<B>,
         peer: Peer,
         now: SystemTime,
-    ) -> impl Future<Output = Response<Full<Bytes>>> + Send {
+    ) -> Answering {
         let fields = Fields::of(request.headers());
         let answer = match respond::refused(&request, &fields) {
             Some(refused) => Ok(self.other(refused)),
             None => self.find(&Ask::of(&request, fields, peer, now)),
         };
-        let answer = answer.inspect(|answer| self.log(&request, peer, answer, now));
-        // Seldom, and much state: connections that wait for nothing need no room for it.
-        let answer = answer.map_err(|unmade| {
-            Box::pin(async move {
-                let fields = Fields::of(request.headers());
-                let answer = self.make(unmade, &Ask::of(&request, fields, peer, now)).await;
+        match answer {
+            Ok(answer) => {
                 self.log(&request, peer, &answer, now);
-                answer
-            })
-        });
-        async move {
-            match answer {
-                Ok(answer) => answer,
-                Err(making) => making.await,
+                Answering::there(answer)
+            }
+            Err(unmade) => {
+                let site = self.clone();
+                Answering::making(async move {
+                    let fields = Fields::of(request.headers());
+                    let answer = site.make(unmade, &Ask::of(&request, fields, peer, now)).await;
+                    site.log(&request, peer, &answer, now);
+                    answer
+                })
             }
         }
     }

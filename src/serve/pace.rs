@@ -3,7 +3,7 @@
 
 use std::io;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -35,49 +35,71 @@ enum Waiting {
     Stalled,
 }
 
-/// A stream that tells when there is something to read, or nothing more to come.
-pub(super) trait Readable {
+/// What connections are made of.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// Waits until there is something to read, or nothing more to come.
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 }
 
 #[cfg(unix)]
-impl Readable for tokio::net::UnixStream {
+impl Stream for tokio::net::UnixStream {
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_read_ready(cx)
     }
 }
 
-/// What can be seen of a stream while hyper holds it.
-#[derive(Debug, Default)]
-pub(super) struct Signs {
-    /// Whether the last read found nothing, and has the task be woken when that changes.
-    pub(super) drained: AtomicBool,
-    /// Whether no request has begun since the last answer.
-    pub(super) idle: AtomicBool,
-    /// Whether what was read last ends as the head of a request does: then whoever has answered all that was whole has
-    /// nothing left of it but empty lines.
-    pub(super) whole: AtomicBool,
-}
-
 /// A stream that ends when its client takes too long.
-pub(super) struct Paced<'a, S> {
+pub(super) struct Paced<S> {
     stream: S,
     /// What was read of it already, and is read again.
     ahead: Bytes,
     waiting: Waiting,
-    signs: &'a Signs,
+    /// Whether the last read found nothing, and has the task be woken when that changes.
+    drained: bool,
+    /// Whether what was read since the last answer is the head of one request.
+    asked_one: bool,
     ticks: u8,
     tick: Pin<Box<Sleep>>,
     /// Whether the tick wakes the connection's task, which stays the same.
     ticking: bool,
-    room: &'a Room,
+    room: Arc<Room>,
 }
 
-impl<'a, S> Paced<'a, S> {
-    pub(super) fn new(stream: S, signs: &'a Signs, room: &'a Room) -> Self {
-        let (ahead, waiting, tick) = (Bytes::new(), Waiting::Idle, Box::pin(sleep(TICK)));
-        signs.idle.store(true, Ordering::Relaxed);
-        Self { stream, ahead, waiting, signs, ticks: 0, tick, ticking: false, room }
+impl<S> Paced<S> {
+    pub(super) fn new(stream: S, room: Arc<Room>) -> Self {
+        Self {
+            stream,
+            ahead: Bytes::new(),
+            waiting: Waiting::Idle,
+            drained: false,
+            asked_one: false,
+            ticks: 0,
+            tick: Box::pin(sleep(TICK)),
+            ticking: false,
+            room,
+        }
+    }
+
+    /// Whether no request has begun since the last answer.
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting == Waiting::Idle
+    }
+
+    /// Whether a read since the last look found nothing, and nothing was read after it: only then is the task woken
+    /// when something comes.
+    pub(super) fn is_drained(&self) -> bool {
+        self.drained
+    }
+
+    /// Looks from now on whether a read finds nothing.
+    pub(super) fn look(&mut self) {
+        self.drained = false;
+    }
+
+    /// Whether all that was read since the answer before the last is the head of one request, so that whoever has
+    /// answered it has nothing left.
+    pub(super) fn asked_one(&self) -> bool {
+        self.asked_one
     }
 
     /// Has the beginning of a request read again, before what comes.
@@ -89,7 +111,6 @@ impl<'a, S> Paced<'a, S> {
 
     fn turn_to(&mut self, waiting: Waiting) {
         (self.waiting, self.ticks) = (waiting, 0);
-        self.signs.idle.store(waiting == Waiting::Idle, Ordering::Relaxed);
     }
 
     /// Waits on, unless that has taken too long.
@@ -132,7 +153,15 @@ impl<'a, S> Paced<'a, S> {
     }
 }
 
-impl<S: Readable> Paced<'_, S> {
+/// Whether this is one head and nothing else: an empty line ends it, and there is no other (RFC 9112 §2.1; §2.2 lets
+/// lines end with LF alone, and empty ones come first).
+fn is_one_head(read: &[u8]) -> bool {
+    let Some(lines) = read.strip_suffix(b"\r\n\r\n") else { return false };
+    let begins_line = |at: usize| !matches!(lines.get(at), None | Some(b'\r' | b'\n'));
+    begins_line(0) && memchr::memchr_iter(b'\n', lines).all(|end| begins_line(end + 1))
+}
+
+impl<S: Stream> Paced<S> {
     /// Waits until there is something to read, or nothing more to come. Fails if that takes too long.
     pub(super) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.ahead.is_empty() {
@@ -146,7 +175,7 @@ impl<S: Readable> Paced<'_, S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Paced<'_, S> {
+impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -166,11 +195,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<'_, S> {
         };
         if read.is_pending() {
             let waited = self.wait(cx).map(Err);
-            self.signs.drained.store(waited.is_pending(), Ordering::Relaxed);
+            self.drained = waited.is_pending();
             return waited;
         }
-        self.signs.drained.store(false, Ordering::Relaxed);
-        self.signs.whole.store(buf.filled()[before..].ends_with(b"\r\n\r\n"), Ordering::Relaxed);
+        self.drained = false;
+        self.asked_one = self.is_idle() && is_one_head(&buf.filled()[before..]);
         if self.waiting != Waiting::Head {
             self.turn_to(Waiting::Head);
         }
@@ -178,7 +207,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<'_, S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<'_, S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.wrote(cx, written)
@@ -221,13 +250,12 @@ mod tests {
         answers: bool,
         client: impl FnOnce(tokio::io::DuplexStream) -> F,
     ) -> u64 {
-        let room = Room::new(10);
+        let room = Arc::new(Room::new(10));
         let _taken = if crowded { room.take_all() } else { Vec::new() };
         let (near, far) = duplex(64);
         let began = Instant::now();
         let client = tokio::spawn(client(far));
-        let signs = Signs::default();
-        let mut paced = Paced::new(near, &signs, &room);
+        let mut paced = Paced::new(near, room);
         let mut buffer = [0; 16];
         let ended = loop {
             match paced.read(&mut buffer).await {
@@ -267,6 +295,29 @@ mod tests {
         }
     }
 
+    #[test]
+    fn one_head_is_told_from_more_and_from_less() {
+        for (read, expected) in [
+            ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", true),
+            ("GET / HTTP/1.1\r\n\r\n", true),
+            ("GET / HTTP/1.1\nHost: a\r\n\r\n", true),
+            ("GET / HTTP/1.1\r\nHost: a\r\n", false),
+            ("GET / HTTP/1.1\r\nHost: a\n\n", false),
+            ("GET / HTTP/1.1\r\n\r\n\r\n", false),
+            ("GET / HTTP/1.1\r\n\r\n\r\n\r\n", false),
+            ("GET / HTTP/1.1\n\nGET / HTTP/1.1\r\n\r\n", false),
+            ("GET / HTTP/1.1\r\n\nGET / HTTP/1.1\r\n\r\n", false),
+            ("GET / HTTP/1.1\n\r\nGET / HTTP/1.1\r\n\r\n", false),
+            ("GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n", false),
+            ("GET / HTTP/1.1\r\nContent-Length: 4\r\n\r\n\r\n\r\n", false),
+            ("\r\nGET / HTTP/1.1\r\n\r\n", false),
+            ("\r\n\r\n", false),
+            ("", false),
+        ] {
+            assert_eq!(is_one_head(read.as_bytes()), expected, "{read:?}");
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn who_takes_too_long_is_left() {
         assert_eq!(ticks(false, true, silent).await, u64::from(IDLE));
@@ -290,8 +341,7 @@ mod tests {
                 }
             }
         });
-        let (signs, room) = (Signs::default(), Room::new(10));
-        let mut paced = Paced::new(near, &signs, &room);
+        let mut paced = Paced::new(near, Arc::new(Room::new(10)));
         while paced.read_u8().await.is_ok() {
             paced.write_all(&[b'x'; 200]).await.unwrap();
         }

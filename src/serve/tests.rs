@@ -38,15 +38,15 @@ fn edition() -> Edition {
     Edition { number: 1, representations, ..Edition::empty(config) }
 }
 
-fn site(edition: Edition) -> Site {
+fn site(edition: Edition) -> Arc<Site> {
     let config = edition.config.clone();
     let status = Arc::new(Status::new(Catalog::new(false, Arc::default())));
     let current = Arc::new(ArcSwap::from_pointee(edition));
-    Site::new(current, status, Arc::new(Room::new(10)), Arc::default(), &config)
+    Arc::new(Site::new(current, status, Arc::new(Room::new(10)), Arc::default(), &config))
 }
 
 async fn ask(
-    site: &Site,
+    site: &Arc<Site>,
     now: u64,
     method: &Method,
     path: &str,
@@ -56,10 +56,11 @@ async fn ask(
     for (name, value) in fields {
         request = request.header(*name, *value);
     }
-    site.reply(request.body(()).unwrap(), None, at(now)).await
+    let Ok(answer) = site.reply(request.body(()).unwrap(), None, at(now)).await;
+    answer
 }
 
-async fn get(site: &Site, path: &str, fields: &[(&str, &str)]) -> Response<Full<Bytes>> {
+async fn get(site: &Arc<Site>, path: &str, fields: &[(&str, &str)]) -> Response<Full<Bytes>> {
     ask(site, NOW, &Method::GET, path, fields).await
 }
 
@@ -253,7 +254,7 @@ async fn requests_that_may_hide_another_are_refused() {
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
-        let response = site.reply(request.body(()).unwrap(), None, at(NOW)).await;
+        let Ok(response) = site.reply(request.body(()).unwrap(), None, at(NOW)).await;
         assert_eq!(response.status(), status, "{version:?} {fields:?}");
         assert_eq!(field(&response, "connection"), if status.is_success() { "" } else { "close" });
     }
@@ -285,7 +286,7 @@ async fn what_needs_no_waiting_holds_on_to_no_request() {
         let request = Request::get(path).header("host", "a.example").header("accept-encoding", coding);
         let answer = site.reply(request.body(body.clone()).unwrap(), None, at(NOW));
         assert_eq!(Arc::strong_count(&body) > 1, waits, "{path} {coding}");
-        answer.await;
+        let Ok(_) = answer.await;
         assert_eq!(Arc::strong_count(&body), 1);
     }
 }
@@ -448,7 +449,8 @@ async fn said<A: Answers>(answers: &Arc<A>, bytes: &str) -> String {
     let room = Arc::new(Room::new(10));
     let (near, mut far) = tokio::net::UnixStream::pair().unwrap();
     let place = room.take().await;
-    let conversation = tokio::spawn(connection::converse(near, None, answers.clone(), room, place));
+    let speakers = Arc::new(speaker::Speakers::new(answers.clone()));
+    let conversation = tokio::spawn(connection::converse(near, None, speakers, room, place));
     far.write_all(bytes.as_bytes()).await.unwrap();
     let mut said = Vec::new();
     // Who is sent away before all was read of them finds the connection reset after that.
@@ -461,7 +463,7 @@ async fn said<A: Answers>(answers: &Arc<A>, bytes: &str) -> String {
 #[tokio::test]
 #[cfg(unix)]
 async fn what_is_no_request_is_counted() {
-    let site = Arc::new(site(edition()));
+    let site = site(edition());
     let long = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(20_000));
     for (bytes, status) in [("GET nothing\r\n\r\n", 400), (&long, 431), ("\0\r\n\r\n", 400)] {
         let said = said(&site, bytes).await;
@@ -486,6 +488,6 @@ async fn the_operator_is_answered_before_there_is_anything_to_serve() {
         let said = get(path).await;
         assert!(said.starts_with("HTTP/1.1 503 ") && said.contains("not read yet"), "{path}: {said}");
     }
-    admin.show(Arc::new(site(edition())));
+    admin.show(site(edition()));
     assert!(get("/metrics").await.starts_with("HTTP/1.1 200 "));
 }

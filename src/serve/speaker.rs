@@ -1,0 +1,272 @@
+//! hyper's part of a connection, which is lent to whoever is to be answered.
+//!
+//! Of 17 KiB, it is needed only from when a request comes until it is answered. So a connection that waits has none,
+//! and a core has one speak for one connection after another, in memory that is in its caches, instead of for each in
+//! pages of its own.
+//!
+//! No caller may ever be answered what another asked. Therefore a speaker speaks for another caller only if the one
+//! before asked in the plainest way there is, and left nothing behind: what was read of it was the head of one request
+//! of HTTP/1.1, which had no body and wanted no other protocol, all of the answer was written, and a read after it found
+//! nothing. Of any other caller it is let go.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::{Body, Incoming};
+use hyper::header::{DATE, UPGRADE};
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper::{Request, Response, Version};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::client::Peer;
+use super::pace::{Paced, Stream};
+use super::{Answering, Answers, respond};
+use crate::per_core::PerCore;
+
+/// Largest head of a request, in bytes; as much is read ahead of the answers, too.
+const LARGEST_HEAD: usize = 16 * 1024;
+
+/// So many speakers a core keeps for the next callers. It needs more than one only while others wait for their
+/// callers to read.
+const SPARE: usize = 4;
+
+/// The latest second that answers were given in, since 1970.
+static LATEST: AtomicU64 = AtomicU64::new(0);
+
+/// Whether the clock was set back: hyper goes on saying the date that it said last until the clock is
+/// past it again.
+fn is_set_back(now: SystemTime) -> bool {
+    let second = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let latest = LATEST.load(Ordering::Relaxed);
+    if latest < second {
+        LATEST.store(second, Ordering::Relaxed);
+    }
+    second < latest
+}
+
+/// An answer that was asked for at an instant, with a date that is right.
+fn dated(mut answer: Response<Full<Bytes>>, now: SystemTime) -> Response<Full<Bytes>> {
+    if is_set_back(now) {
+        answer.headers_mut().insert(DATE, respond::date(now));
+    }
+    answer
+}
+
+/// The other end of a connection.
+pub(super) struct Caller<S> {
+    pub(super) stream: Paced<S>,
+    peer: Peer,
+    /// Whether there is a request that has no answer yet.
+    waits: bool,
+    /// Whether every request since a speaker was lent was of HTTP/1.1, had no body and wanted no other protocol.
+    is_plain: bool,
+}
+
+impl<S> Caller<S> {
+    pub(super) fn new(stream: Paced<S>, peer: Peer) -> Box<Self> {
+        Box::new(Self { stream, peer, waits: false, is_plain: true })
+    }
+
+    /// Whether it waits for nothing but to ask again. All that a speaker can have of it then is the beginning of a
+    /// request's head.
+    fn rests(&self) -> bool {
+        self.stream.is_drained() && self.stream.is_idle() && !self.waits
+    }
+
+    /// Whether a speaker has nothing of it, once it rests.
+    fn left_nothing(&self) -> bool {
+        self.is_plain && self.stream.asked_one()
+    }
+}
+
+/// What a speaker reads and writes, and whom it answers: the caller that it is lent to.
+struct Line<S>(Arc<Mutex<Option<Box<Caller<S>>>>>);
+
+impl<S> Line<S> {
+    fn caller(&self) -> MutexGuard<'_, Option<Box<Caller<S>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Caller<S>) -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        // hyper is polled only for a caller.
+        self.caller().as_deref_mut().map_or(Poll::Ready(Err(io::ErrorKind::NotConnected.into())), act)
+    }
+}
+
+impl<S> Clone for Line<S> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<S: Stream> AsyncRead for Line<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.with(|caller| Pin::new(&mut caller.stream).poll_read(cx, buf))
+    }
+}
+
+impl<S: Stream> AsyncWrite for Line<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.with(|caller| Pin::new(&mut caller.stream).poll_write(cx, bytes))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.with(|caller| Pin::new(&mut caller.stream).poll_write_vectored(cx, slices))
+    }
+
+    /// hyper asks before there is a caller, and never again.
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.with(|caller| Pin::new(&mut caller.stream).poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.with(|caller| Pin::new(&mut caller.stream).poll_shutdown(cx))
+    }
+}
+
+/// What hyper asks for answers to a caller's requests.
+struct Asking<S, A> {
+    line: Line<S>,
+    answers: Arc<A>,
+}
+
+impl<S: Stream, A: Answers> Service<Request<Incoming>> for Asking<S, A> {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn call(&self, request: Request<Incoming>) -> Answering {
+        let now = SystemTime::now();
+        let is_plain = request.version() == Version::HTTP_11
+            && request.body().is_end_stream()
+            && !request.headers().contains_key(UPGRADE);
+        let peer = self.line.caller().as_deref_mut().and_then(|caller| {
+            caller.is_plain &= is_plain;
+            caller.peer
+        });
+        // Without its body, of which hyper takes care before there is an answer: what is left of one when hyper's
+        // part is let go would be taken for a request.
+        match self.answers.answer(request.map(drop), peer, now) {
+            Answering::There(answer) => Answering::There(answer.map(|answer| dated(answer, now))),
+            Answering::Making(making) => {
+                let line = self.line.clone();
+                let waits = |line: &Line<S>, whether| {
+                    if let Some(caller) = line.caller().as_deref_mut() {
+                        caller.waits = whether;
+                    }
+                };
+                waits(&line, true);
+                Answering::making(async move {
+                    let answer = making.await;
+                    waits(&line, false);
+                    dated(answer, now)
+                })
+            }
+        }
+    }
+}
+
+/// What speaks HTTP for one caller at a time.
+pub(super) struct Speaker<S: Stream, A: Answers> {
+    http: Box<http1::Connection<TokioIo<Line<S>>, Asking<S, A>>>,
+    line: Line<S>,
+}
+
+impl<S: Stream, A: Answers> Speaker<S, A> {
+    fn new(answers: Arc<A>) -> Self {
+        let line = Line(Arc::default());
+        let mut http = http1::Builder::new();
+        // Bodies are shared between answers, not copied: gathering those of pipelined requests
+        // into one write would copy them, as many as a client asks for and does not read.
+        http.max_buf_size(LARGEST_HEAD);
+        let asking = Asking { line: line.clone(), answers };
+        Self { http: Box::new(http.serve_connection(TokioIo::new(line.clone()), asking)), line }
+    }
+
+    /// Reads and answers, until the connection ends.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
+        Pin::new(&mut *self.http).poll(cx)
+    }
+
+    /// Whether all that has come was read.
+    pub(super) fn has_read_all(&self) -> bool {
+        self.line.caller().as_ref().is_some_and(|caller| caller.stream.is_drained())
+    }
+
+    /// Has the connection end after the next answer, or now if nothing is asked.
+    pub(super) fn end_soon(&mut self) {
+        Pin::new(&mut *self.http).graceful_shutdown();
+    }
+
+    /// The caller, if it rests.
+    pub(super) fn part(&self) -> Option<Box<Caller<S>>> {
+        let mut caller = self.line.caller();
+        let rests = caller.as_deref_mut().is_some_and(|caller| {
+            let rests = caller.rests();
+            caller.stream.look();
+            rests
+        });
+        if rests { caller.take() } else { None }
+    }
+}
+
+/// The speakers that answer at one listener.
+pub(super) struct Speakers<S: Stream, A: Answers> {
+    answers: Arc<A>,
+    spare: PerCore<Mutex<Vec<Speaker<S, A>>>>,
+}
+
+impl<S: Stream, A: Answers> Speakers<S, A> {
+    pub(super) fn new(answers: Arc<A>) -> Self {
+        Self { answers, spare: PerCore::default() }
+    }
+
+    /// What they answer.
+    pub(super) fn answers(&self) -> &A {
+        &self.answers
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Vec<Speaker<S, A>>> {
+        self.spare.own().lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lends one to a caller.
+    pub(super) fn lend(&self, mut caller: Box<Caller<S>>) -> Speaker<S, A> {
+        caller.is_plain = true;
+        caller.stream.look();
+        let spare = self.spare().pop();
+        let speaker = spare.unwrap_or_else(|| Speaker::new(self.answers.clone()));
+        *speaker.line.caller() = Some(caller);
+        speaker
+    }
+
+    /// Takes one back from a caller that it has parted from. Whether nothing is left of what it read.
+    pub(super) fn take_back(&self, speaker: Speaker<S, A>, caller: &mut Caller<S>) -> bool {
+        if !caller.left_nothing() {
+            caller.stream.put_back(speaker.http.into_parts().read_buf);
+            return false;
+        }
+        let mut spare = self.spare();
+        if spare.len() < SPARE {
+            spare.push(speaker);
+        }
+        true
+    }
+}
