@@ -2,14 +2,16 @@
 //!
 //!     cargo run --release --example bare_hyper -- 127.0.0.1:8080 FILE
 //!
-//! Every path is the file, and whoever has any entity tag has its bytes.
+//! Every path is the file, and whoever has any entity tag has its bytes. It says what sower says with a 304.
 
 use std::convert::Infallible;
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{CACHE_CONTROL, ETAG, HeaderValue, IF_NONE_MATCH, VARY};
+use hyper::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, ETAG, HeaderValue, IF_NONE_MATCH, LAST_MODIFIED, VARY,
+};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
@@ -47,7 +49,10 @@ fn answer(request: &Request<Incoming>, body: &Bytes) -> Response<Full<Bytes>> {
     *answer.status_mut() = if has_it { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
     let fields = answer.headers_mut();
     fields.insert(ETAG, HeaderValue::from_static("\"0123456789abcdef0123456789abcdef\""));
-    fields.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
-    fields.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=900"));
+    fields.insert(VARY, HeaderValue::from_static("Accept-Encoding, Sec-Fetch-Dest"));
+    fields.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    fields.insert(LAST_MODIFIED, HeaderValue::from_static("Mon, 01 Jan 2024 00:59:00 GMT"));
+    let kept = "public, max-age=0, stale-while-revalidate=0, stale-if-error=86400";
+    fields.insert(CACHE_CONTROL, HeaderValue::from_static(kept));
     answer
 }
