@@ -1,6 +1,7 @@
 //! One connection: requests in, answers out.
 
 use std::future::poll_fn;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::SystemTime;
@@ -26,9 +27,9 @@ fn unread(error: &hyper::Error) -> Option<StatusCode> {
 
 /// Answers the requests of a connection until it ends, or the room is closed.
 ///
-/// One that waits for its next request holds nothing but its socket and its clock: a speaker is lent to it when something
-/// comes, until it rests. What is left of a connection is in none of the caches when it is woken, so it is kept small, and
-/// what it seldom looks at is boxed.
+/// One that waits for its next request holds nothing but its socket and its clock: a speaker is lent to it when
+/// something comes, until it rests. What is left of a connection is in none of the caches when it is woken, so it is
+/// kept small, and what it seldom looks at is boxed.
 pub(super) async fn converse<S, A>(
     stream: S,
     peer: Peer,
@@ -46,15 +47,16 @@ pub(super) async fn converse<S, A>(
         listening = true;
         is_closing
     };
-    let (mut caller, mut rested) = (Caller::new(Paced::new(stream, room.clone()), peer), false);
+    let mut caller = Box::new(Caller::new(Paced::new(stream, room.clone()), peer));
+    // Whether the read that found nothing has this task be woken: to ask again would only take a lock.
+    let mut registered = false;
     let ended = loop {
         let has_come = poll_fn(|cx| {
-            // The read that found nothing has registered this task: to ask again would only take a lock.
-            if std::mem::take(&mut rested) && !room.is_closing() {
+            if std::mem::take(&mut registered) && !caller.has_begun() && !room.is_closing() {
                 return Poll::Pending;
             }
             let is_closing = closing(cx);
-            match caller.stream.poll_readable(cx) {
+            match caller.poll_readable(cx) {
                 // What was asked before is answered still.
                 Poll::Ready(readable) => Poll::Ready(readable.is_ok()),
                 Poll::Pending if is_closing => Poll::Ready(false),
@@ -69,24 +71,27 @@ pub(super) async fn converse<S, A>(
             if !told && closing(cx) {
                 // What has come already is answered first, which hyper does a few requests at a time.
                 if let Poll::Ready(ended) = speaker.poll(cx) {
-                    return Poll::Ready(Err(ended));
+                    return Poll::Ready(ControlFlow::Break(ended));
                 }
-                told = speaker.has_read_all();
+                told = speaker.has_heard_all();
                 if told {
                     speaker.end_soon();
                 }
             }
             match speaker.poll(cx) {
-                Poll::Ready(ended) => Poll::Ready(Err(ended)),
+                Poll::Ready(ended) => Poll::Ready(ControlFlow::Break(ended)),
                 Poll::Pending if told => Poll::Pending,
-                Poll::Pending => speaker.part().map_or(Poll::Pending, |caller| Poll::Ready(Ok(caller))),
+                Poll::Pending => {
+                    speaker.part().map_or(Poll::Pending, |caller| Poll::Ready(ControlFlow::Continue(caller)))
+                }
             }
         });
         caller = match parted.await {
-            Ok(caller) => caller,
-            Err(ended) => break ended,
+            ControlFlow::Continue(caller) => caller,
+            ControlFlow::Break(ended) => break ended,
         };
-        rested = speakers.take_back(speaker, &mut caller);
+        speakers.take_back(speaker, &mut caller);
+        registered = true;
     };
     if let Err(error) = ended {
         debug!("a connection ended early: {error}");
@@ -103,7 +108,7 @@ mod tests {
     use std::time::Duration;
 
     use bytes::Bytes;
-    use hyper::{Request, Response};
+    use hyper::{Method, Request, Response};
     use proptest::prelude::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::UnixStream;
@@ -133,6 +138,11 @@ mod tests {
                     })
                 }
                 "/large" => Answering::there(answer(vec![b'x'; LARGE])),
+                _ if request.method() == Method::CONNECT => {
+                    let mut refused = answer(path.into());
+                    *refused.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+                    Answering::there(refused)
+                }
                 _ => Answering::there(answer(path.into())),
             }
         }
@@ -295,6 +305,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_asked_for_after_another_is_answered_though_it_takes_time() {
+        let mut far = connect().await;
+        far.stream.write_all(["/one", "/late"].map(request).concat().as_bytes()).await.unwrap();
+        answered(&mut far.stream, "/one").await;
+        is_read().await;
+        far.speakers.answers().late.add_permits(1);
+        answered(&mut far.stream, "/late").await;
+    }
+
+    #[tokio::test]
     async fn who_wants_no_other_answer_gets_no_other() {
         for last in [
             "GET /two HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
@@ -341,12 +361,16 @@ mod tests {
         assert_eq!(answers.matches("\r\n\r\n/one").count(), 100, "{answers}");
     }
 
-    /// What a caller may send at once. Each asks for paths of its own.
-    fn said() -> impl Strategy<Value = Vec<&'static str>> {
+    /// What a caller says, and where that is cut.
+    type Said = (Vec<&'static str>, prop::sample::Index);
+
+    /// What a caller may say. Each asks for paths of its own.
+    fn said() -> impl Strategy<Value = Said> {
         const PLAIN: &str = "GET {} HTTP/1.1\r\nHost: a\r\n\r\n";
         let one = prop_oneof![
             6 => Just(PLAIN),
             1 => prop::sample::select(vec![
+                "GET /late HTTP/1.1\r\nHost: a\r\n\r\n",
                 "GET {} HT",
                 "TP/1.1\r\nHost: a\r\n\r\n",
                 "HEAD {} HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -369,26 +393,29 @@ mod tests {
                 "\0",
             ]),
         ];
-        prop::collection::vec(one, 1..4)
+        (prop::collection::vec(one, 1..4), any::<prop::sample::Index>())
     }
 
     /// What is answered to callers who say one thing after another, each in their turn, and then hang up.
-    async fn answers(callers: &[(usize, &[Vec<&str>])], turns: &[usize]) -> Vec<String> {
+    async fn answers(callers: &[(usize, &[Said])], turns: &[usize]) -> Vec<String> {
         let (speakers, mut fars) = (speakers(), Vec::new());
+        speakers.answers().late.add_permits(1000);
         for _ in callers {
             fars.push(connect_to(&speakers).await);
         }
         let mut sayings: Vec<_> = callers.iter().map(|(_, sayings)| sayings.iter().enumerate()).collect();
         for turn in turns {
             let place = turn % callers.len();
-            let Some((number, saying)) = sayings[place].next() else { continue };
+            let Some((number, (saying, cut))) = sayings[place].next() else { continue };
             let path = |(part, text): (usize, &&str)| {
                 text.replace("{}", &format!("/caller-{}/{number}/{part}", callers[place].0))
             };
             let said: String = saying.iter().enumerate().map(path).collect();
-            // Whoever was sent away cannot say more.
-            let _ = fars[place].stream.write_all(said.as_bytes()).await;
-            is_read().await;
+            for part in <[&str; 2]>::from(said.split_at(cut.index(said.len()))) {
+                // Whoever was sent away cannot say more.
+                let _ = fars[place].stream.write_all(part.as_bytes()).await;
+                is_read().await;
+            }
         }
         let mut answers = Vec::new();
         for far in &mut fars {
@@ -402,11 +429,47 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_is_no_plain_caller_leaves_no_trace() {
-        let before = [vec!["GET {} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"]];
-        let after = [vec!["GET nothing\r\n\r\n"]];
-        let together = answers(&[(0, &before), (1, &after)], &[0, 1]).await;
-        assert_eq!(together[1], answers(&[(1, &after)], &[0]).await[0]);
+    async fn only_after_plain_callers_a_speaker_speaks_for_others() {
+        for (said, spare) in [
+            ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", 1),
+            ("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", 1),
+            ("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", 0),
+            ("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n", 0),
+            ("CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", 0),
+            ("GET / HTTP/1.1\nHost: a\n\n", 0),
+            ("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 0),
+            ("GET / HTTP/1.1\r\nHost: a\r\n\r\n\r\n", 0),
+            ("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET", 0),
+            ("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 0),
+            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n\r\n\r\n", 0),
+            ("GET / HTTP/1.1\r\nHost: a\r\n", 0),
+        ] {
+            let mut far = connect().await;
+            far.stream.write_all(said.as_bytes()).await.unwrap();
+            is_read().await;
+            assert_eq!(far.speakers.count_spare(), spare, "{said:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn whatever_a_speaker_did_before_a_head_that_has_begun_is_waited_for() {
+        let (one, speakers) = (request("/one"), speakers());
+        for _ in 0..2 {
+            let mut far = connect_to(&speakers).await;
+            far.stream.write_all(&one.as_bytes()[..20]).await.unwrap();
+            is_read().await;
+            let room = far.room.clone();
+            let closed = tokio::spawn(async move { room.close(Duration::from_secs(200)).await });
+            is_read().await;
+            far.stream.write_all(&one.as_bytes()[20..]).await.unwrap();
+            answered(&mut far.stream, "/one").await;
+            assert!(within(closed).await.unwrap());
+            let mut other = connect_to(&speakers).await;
+            other.stream.write_all(one.as_bytes()).await.unwrap();
+            answered(&mut other.stream, "/one").await;
+            is_read().await;
+            assert_eq!(speakers.count_spare(), 1);
+        }
     }
 
     proptest! {

@@ -22,6 +22,7 @@ mod speaker;
 mod tests;
 
 use std::convert::Infallible;
+use std::future::{self, Ready};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -145,16 +146,16 @@ trait Answers: Send + Sync + 'static {
     fn note_unread(&self, status: StatusCode, peer: Peer, now: SystemTime);
 }
 
-/// An answer, which is there at once or has to be made. It has the shape that hyper wants.
+/// An answer, which is there at once or has to be made. As a future it is what hyper waits for, and cannot fail.
 enum Answering {
-    There(Option<Response<Full<Bytes>>>),
+    There(Ready<Response<Full<Bytes>>>),
     /// Boxed, since it is seldom, and much state.
     Making(Pin<Box<dyn Future<Output = Response<Full<Bytes>>> + Send>>),
 }
 
 impl Answering {
     fn there(answer: Response<Full<Bytes>>) -> Self {
-        Self::There(Some(answer))
+        Self::There(future::ready(answer))
     }
 
     fn making(making: impl Future<Output = Response<Full<Bytes>>> + Send + 'static) -> Self {
@@ -167,8 +168,7 @@ impl Future for Answering {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.get_mut() {
-            // Nobody polls what has ended.
-            Self::There(answer) => answer.take().map_or(Poll::Pending, |answer| Poll::Ready(Ok(answer))),
+            Self::There(answer) => Pin::new(answer).poll(cx).map(Ok),
             Self::Making(making) => making.as_mut().poll(cx).map(Ok),
         }
     }

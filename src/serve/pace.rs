@@ -56,7 +56,7 @@ pub(super) struct Paced<S> {
     waiting: Waiting,
     /// Whether the last read found nothing, and has the task be woken when that changes.
     drained: bool,
-    /// Whether what was read since the last answer is the head of one request.
+    /// What [`Paced::asked_one`] tells.
     asked_one: bool,
     ticks: u8,
     tick: Pin<Box<Sleep>>,
@@ -96,10 +96,15 @@ impl<S> Paced<S> {
         self.drained = false;
     }
 
-    /// Whether all that was read since the answer before the last is the head of one request, so that whoever has
-    /// answered it has nothing left.
+    /// Whether what was read last, when all before it was answered, ends one head, and ends there: whoever has answered
+    /// that has nothing left.
     pub(super) fn asked_one(&self) -> bool {
         self.asked_one
+    }
+
+    /// Whether a request has begun that has no answer.
+    pub(super) fn is_in_head(&self) -> bool {
+        self.waiting == Waiting::Head
     }
 
     /// Has the beginning of a request read again, before what comes.
@@ -107,6 +112,11 @@ impl<S> Paced<S> {
         debug_assert!(self.ahead.is_empty(), "all was read that had come");
         // Even of no bytes it would hold on to all that they were read into.
         self.ahead = if ahead.is_empty() { Bytes::new() } else { ahead };
+    }
+
+    /// Whether something is read again.
+    pub(super) fn has_ahead(&self) -> bool {
+        !self.ahead.is_empty()
     }
 
     fn turn_to(&mut self, waiting: Waiting) {
@@ -153,8 +163,9 @@ impl<S> Paced<S> {
     }
 }
 
-/// Whether this is one head and nothing else: an empty line ends it, and there is no other (RFC 9112 §2.1; §2.2 lets
-/// lines end with LF alone, and empty ones come first).
+/// Whether this is one head, or the rest of one, and nothing else: an empty line ends it, and there is none before (RFC
+/// 9112 §2.1; §2.2 lets lines end with LF alone, and empty ones come first). It begins with a line, so that what was read
+/// before cannot have been waiting for the end of an empty one.
 fn is_one_head(read: &[u8]) -> bool {
     let Some(lines) = read.strip_suffix(b"\r\n\r\n") else { return false };
     let begins_line = |at: usize| !matches!(lines.get(at), None | Some(b'\r' | b'\n'));
@@ -226,11 +237,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         self.wrote(cx, written)
     }
 
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // hyper flushes when all is written.
+        if self.waiting == Waiting::Stalled {
+            self.turn_to(Waiting::Idle);
+        }
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
@@ -301,6 +312,8 @@ mod tests {
             ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", true),
             ("GET / HTTP/1.1\r\n\r\n", true),
             ("GET / HTTP/1.1\nHost: a\r\n\r\n", true),
+            ("/1.1\r\nHost: a\r\n\r\n", true),
+            ("\nGET / HTTP/1.1\r\n\r\n", false),
             ("GET / HTTP/1.1\r\nHost: a\r\n", false),
             ("GET / HTTP/1.1\r\nHost: a\n\n", false),
             ("GET / HTTP/1.1\r\n\r\n\r\n", false),

@@ -1,13 +1,13 @@
 //! hyper's part of a connection, which is lent to whoever is to be answered.
 //!
-//! Of 17 KiB, it is needed only from when a request comes until it is answered. So a connection that waits has none,
-//! and a core has one speak for one connection after another, in memory that is in its caches, instead of for each in
-//! pages of its own.
+//! It holds 17 KiB, and is needed only from when a request comes until it is answered. So a connection that waits has
+//! none, and a core has one speak for one connection after another, in memory that is in its caches, instead of for
+//! each in pages of its own. It ends with the connection that it speaks for.
 //!
 //! No caller may ever be answered what another asked. Therefore a speaker speaks for another caller only if the one
 //! before asked in the plainest way there is, and left nothing behind: what was read of it was the head of one request
-//! of HTTP/1.1, which had no body and wanted no other protocol, all of the answer was written, and a read after it found
-//! nothing. Of any other caller it is let go.
+//! of HTTP/1.1, which had no body and wanted no other protocol; a read after the head found nothing; and all of the
+//! answer was written. After any other caller it is let go.
 
 use std::convert::Infallible;
 use std::io;
@@ -20,9 +20,10 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
-use hyper::header::{DATE, UPGRADE};
+use hyper::header::DATE;
 use hyper::server::conn::http1;
 use hyper::service::Service;
+use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, Version};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -35,8 +36,8 @@ use crate::per_core::PerCore;
 /// Largest head of a request, in bytes; as much is read ahead of the answers, too.
 const LARGEST_HEAD: usize = 16 * 1024;
 
-/// So many speakers a core keeps for the next callers. It needs more than one only while others wait for their
-/// callers to read.
+/// So many speakers a core keeps for the next callers. It needs more than one only while others wait: for their
+/// callers, or for an answer that is being made.
 const SPARE: usize = 4;
 
 /// The latest second that answers were given in, since 1970.
@@ -63,7 +64,7 @@ fn dated(mut answer: Response<Full<Bytes>>, now: SystemTime) -> Response<Full<By
 
 /// The other end of a connection.
 pub(super) struct Caller<S> {
-    pub(super) stream: Paced<S>,
+    stream: Paced<S>,
     peer: Peer,
     /// Whether there is a request that has no answer yet.
     waits: bool,
@@ -72,8 +73,8 @@ pub(super) struct Caller<S> {
 }
 
 impl<S> Caller<S> {
-    pub(super) fn new(stream: Paced<S>, peer: Peer) -> Box<Self> {
-        Box::new(Self { stream, peer, waits: false, is_plain: true })
+    pub(super) fn new(stream: Paced<S>, peer: Peer) -> Self {
+        Self { stream, peer, waits: false, is_plain: true }
     }
 
     /// Whether it waits for nothing but to ask again. All that a speaker can have of it then is the beginning of a
@@ -82,9 +83,26 @@ impl<S> Caller<S> {
         self.stream.is_drained() && self.stream.is_idle() && !self.waits
     }
 
+    /// Whether it was heard to its end, and is not within a head.
+    fn is_heard(&self) -> bool {
+        self.stream.is_drained() && (!self.stream.is_in_head() || self.waits)
+    }
+
     /// Whether a speaker has nothing of it, once it rests.
     fn left_nothing(&self) -> bool {
         self.is_plain && self.stream.asked_one()
+    }
+}
+
+impl<S: Stream> Caller<S> {
+    /// Whether the beginning of a request was read of it already.
+    pub(super) fn has_begun(&self) -> bool {
+        self.stream.has_ahead()
+    }
+
+    /// Waits until it asks, or hangs up. Fails if that takes too long.
+    pub(super) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.poll_readable(cx)
     }
 }
 
@@ -97,8 +115,15 @@ impl<S> Line<S> {
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Caller<S>) -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        // hyper is polled only for a caller.
-        self.caller().as_deref_mut().map_or(Poll::Ready(Err(io::ErrorKind::NotConnected.into())), act)
+        let mut caller = self.caller();
+        debug_assert!(caller.is_some(), "hyper is polled only for a caller");
+        caller.as_deref_mut().map_or(Poll::Ready(Err(io::ErrorKind::NotConnected.into())), act)
+    }
+
+    fn set_waits(&self, waits: bool) {
+        if let Some(caller) = self.caller().as_deref_mut() {
+            caller.waits = waits;
+        }
     }
 }
 
@@ -156,7 +181,7 @@ impl<S: Stream, A: Answers> Service<Request<Incoming>> for Asking<S, A> {
         let now = SystemTime::now();
         let is_plain = request.version() == Version::HTTP_11
             && request.body().is_end_stream()
-            && !request.headers().contains_key(UPGRADE);
+            && request.extensions().get::<OnUpgrade>().is_none();
         let peer = self.line.caller().as_deref_mut().and_then(|caller| {
             caller.is_plain &= is_plain;
             caller.peer
@@ -164,18 +189,13 @@ impl<S: Stream, A: Answers> Service<Request<Incoming>> for Asking<S, A> {
         // Without its body, of which hyper takes care before there is an answer: what is left of one when hyper's
         // part is let go would be taken for a request.
         match self.answers.answer(request.map(drop), peer, now) {
-            Answering::There(answer) => Answering::There(answer.map(|answer| dated(answer, now))),
+            Answering::There(answer) => Answering::there(dated(answer.into_inner(), now)),
             Answering::Making(making) => {
                 let line = self.line.clone();
-                let waits = |line: &Line<S>, whether| {
-                    if let Some(caller) = line.caller().as_deref_mut() {
-                        caller.waits = whether;
-                    }
-                };
-                waits(&line, true);
+                line.set_waits(true);
                 Answering::making(async move {
                     let answer = making.await;
-                    waits(&line, false);
+                    line.set_waits(false);
                     dated(answer, now)
                 })
             }
@@ -183,9 +203,11 @@ impl<S: Stream, A: Answers> Service<Request<Incoming>> for Asking<S, A> {
     }
 }
 
+type Http<S, A> = http1::Connection<TokioIo<Line<S>>, Asking<S, A>>;
+
 /// What speaks HTTP for one caller at a time.
 pub(super) struct Speaker<S: Stream, A: Answers> {
-    http: Box<http1::Connection<TokioIo<Line<S>>, Asking<S, A>>>,
+    http: Box<Http<S, A>>,
     line: Line<S>,
 }
 
@@ -205,9 +227,9 @@ impl<S: Stream, A: Answers> Speaker<S, A> {
         Pin::new(&mut *self.http).poll(cx)
     }
 
-    /// Whether all that has come was read.
-    pub(super) fn has_read_all(&self) -> bool {
-        self.line.caller().as_ref().is_some_and(|caller| caller.stream.is_drained())
+    /// Whether all that has come was read, and none of it is the beginning of a request.
+    pub(super) fn has_heard_all(&self) -> bool {
+        self.line.caller().as_ref().is_some_and(|caller| caller.is_heard())
     }
 
     /// Has the connection end after the next answer, or now if nothing is asked.
@@ -215,7 +237,7 @@ impl<S: Stream, A: Answers> Speaker<S, A> {
         Pin::new(&mut *self.http).graceful_shutdown();
     }
 
-    /// The caller, if it rests.
+    /// The caller, if it rests. If not, looks anew whether it was heard to its end.
     pub(super) fn part(&self) -> Option<Box<Caller<S>>> {
         let mut caller = self.line.caller();
         let rests = caller.as_deref_mut().is_some_and(|caller| {
@@ -250,23 +272,25 @@ impl<S: Stream, A: Answers> Speakers<S, A> {
     /// Lends one to a caller.
     pub(super) fn lend(&self, mut caller: Box<Caller<S>>) -> Speaker<S, A> {
         caller.is_plain = true;
-        caller.stream.look();
         let spare = self.spare().pop();
         let speaker = spare.unwrap_or_else(|| Speaker::new(self.answers.clone()));
         *speaker.line.caller() = Some(caller);
         speaker
     }
 
-    /// Takes one back from a caller that it has parted from. Whether nothing is left of what it read.
-    pub(super) fn take_back(&self, speaker: Speaker<S, A>, caller: &mut Caller<S>) -> bool {
+    /// Takes one back from a caller that it has parted from, who keeps what was read of a request that is not whole.
+    pub(super) fn take_back(&self, speaker: Speaker<S, A>, caller: &mut Caller<S>) {
         if !caller.left_nothing() {
-            caller.stream.put_back(speaker.http.into_parts().read_buf);
-            return false;
+            return caller.stream.put_back(speaker.http.into_parts().read_buf);
         }
         let mut spare = self.spare();
         if spare.len() < SPARE {
             spare.push(speaker);
         }
-        true
+    }
+
+    #[cfg(test)]
+    pub(super) fn count_spare(&self) -> usize {
+        self.spare.all().map(|spare| spare.lock().unwrap().len()).sum()
     }
 }
