@@ -453,7 +453,7 @@ mod tests {
 
     #[tokio::test]
     async fn whatever_a_speaker_did_before_a_head_that_has_begun_is_waited_for() {
-        let (one, speakers) = (request("/one"), speakers());
+        let (one, speakers, mut others) = (request("/one"), speakers(), Vec::new());
         for _ in 0..2 {
             let mut far = connect_to(&speakers).await;
             far.stream.write_all(&one.as_bytes()[..20]).await.unwrap();
@@ -469,6 +469,8 @@ mod tests {
             answered(&mut other.stream, "/one").await;
             is_read().await;
             assert_eq!(speakers.count_spare(), 1);
+            // Whose end would be that of the speaker.
+            others.push(other);
         }
     }
 
