@@ -8,15 +8,17 @@
 #
 #   benches/serve.sh            2 s a measurement, 9 rounds
 #   SECONDS_EACH=2 ROUNDS=1 CONNECTIONS=64 benches/serve.sh
-#   CORES=0,1 benches/serve.sh  two cores, or two workers, for the server, which wrk shares
+#   CORES=0,1 benches/serve.sh  two cores, or two workers, for the server, and two threads of wrk on the same cores
 #
 # Needs wrk and nginx (with gzip_static), and taskset.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 seconds=${SECONDS_EACH:-2} rounds=${ROUNDS:-9} counts=${CONNECTIONS:-64 512}
-cores=${CORES:-0} client_core=${CLIENT_CORE:-1}
+cores=${CORES:-0}
 workers=$(tr ',' '\n' <<<"$cores" | wc -l)
+# With one thread on one of the server's cores, what is measured is how the system places three busy threads on two.
+client_cores=$([ "$workers" = 1 ] && echo 1 || echo "$cores")
 work=$(mktemp -d)
 trap 'kill $(jobs -p) 2>/dev/null; wait 2>/dev/null; rm -rf "$work"' EXIT
 for tool in wrk nginx taskset curl gzip; do
@@ -92,7 +94,7 @@ cpu_nanoseconds() { # of a process, its children and all their threads
 measure() { # NAME CONNECTIONS HEADER: microseconds a request, requests a second
   local port_of="$1_port" before after answers
   before=$(cpu_nanoseconds "$pid")
-  taskset -c "$client_core" wrk -t1 -c"$2" -d"${seconds}s" -H "$3" "http://127.0.0.1:${!port_of}/all.atom" >"$work/wrk"
+  taskset -c "$client_cores" wrk -t"$workers" -c"$2" -d"${seconds}s" -H "$3" "http://127.0.0.1:${!port_of}/all.atom" >"$work/wrk"
   after=$(cpu_nanoseconds "$pid")
   if grep -E 'Socket errors|Non-2xx' "$work/wrk" >&2; then
     echo "$1 failed to answer; nothing is measured" >&2
