@@ -18,7 +18,11 @@ seconds=${SECONDS_EACH:-2} rounds=${ROUNDS:-9} counts=${CONNECTIONS:-64 512}
 cores=${CORES:-0}
 workers=$(tr ',' '\n' <<<"$cores" | wc -l)
 # With one thread on one of the server's cores, what is measured is how the system places three busy threads on two.
-client_cores=$([ "$workers" = 1 ] && echo 1 || echo "$cores")
+case $cores in
+  *,*) client_cores=$cores ;;
+  1) client_cores=0 ;;
+  *) client_cores=1 ;;
+esac
 work=$(mktemp -d)
 trap 'kill $(jobs -p) 2>/dev/null; wait 2>/dev/null; rm -rf "$work"' EXIT
 for tool in wrk nginx taskset curl gzip; do
@@ -94,7 +98,8 @@ cpu_nanoseconds() { # of a process, its children and all their threads
 measure() { # NAME CONNECTIONS HEADER: microseconds a request, requests a second
   local port_of="$1_port" before after answers
   before=$(cpu_nanoseconds "$pid")
-  taskset -c "$client_cores" wrk -t"$workers" -c"$2" -d"${seconds}s" -H "$3" "http://127.0.0.1:${!port_of}/all.atom" >"$work/wrk"
+  taskset -c "$client_cores" wrk -t"$workers" -c"$2" -d"${seconds}s" -H "$3" \
+    "http://127.0.0.1:${!port_of}/all.atom" >"$work/wrk"
   after=$(cpu_nanoseconds "$pid")
   if grep -E 'Socket errors|Non-2xx' "$work/wrk" >&2; then
     echo "$1 failed to answer; nothing is measured" >&2

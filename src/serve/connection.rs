@@ -73,7 +73,7 @@ pub(super) async fn converse<S, A>(
                 if let Poll::Ready(ended) = speaker.poll(cx) {
                     return Poll::Ready(ControlFlow::Break(ended));
                 }
-                told = speaker.has_heard_all();
+                told = speaker.gives_the_last();
                 if told {
                     speaker.end_soon();
                 }
@@ -452,6 +452,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_head_that_has_begun_behind_another_request_is_waited_for() {
+        for first in ["/late", "/large"] {
+            let (one, mut far) = (request("/one"), connect().await);
+            far.stream.write_all(format!("{}{}", request(first), &one[..20]).as_bytes()).await.unwrap();
+            is_read().await;
+            let room = far.room.clone();
+            let closed = tokio::spawn(async move { room.close(Duration::from_secs(200)).await });
+            is_read().await;
+            far.speakers.answers().late.add_permits(1);
+            let body = if first == "/large" { "x".repeat(LARGE) } else { first.to_owned() };
+            answered(&mut far.stream, &body).await;
+            is_read().await;
+            far.stream.write_all(&one.as_bytes()[20..]).await.unwrap();
+            answered(&mut far.stream, "/one").await;
+            assert!(within(closed).await.unwrap());
+        }
+    }
+
+    #[tokio::test]
     async fn whatever_a_speaker_did_before_a_head_that_has_begun_is_waited_for() {
         let (one, speakers, mut others) = (request("/one"), speakers(), Vec::new());
         for _ in 0..2 {
@@ -469,7 +488,7 @@ mod tests {
             answered(&mut other.stream, "/one").await;
             is_read().await;
             assert_eq!(speakers.count_spare(), 1);
-            // Whose end would be that of the speaker.
+            // Hanging up would end its speaker.
             others.push(other);
         }
     }

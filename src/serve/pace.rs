@@ -80,7 +80,7 @@ impl<S> Paced<S> {
         }
     }
 
-    /// Whether no request has begun since the last answer.
+    /// Whether nothing was read since something was written, and all of that was.
     pub(super) fn is_idle(&self) -> bool {
         self.waiting == Waiting::Idle
     }
@@ -96,20 +96,19 @@ impl<S> Paced<S> {
         self.drained = false;
     }
 
-    /// Whether what was read last, when all before it was answered, ends one head, and ends there: whoever has answered
+    /// Whether what was read last, after something was written, ends one head, and ends there: whoever has answered
     /// that has nothing left.
     pub(super) fn asked_one(&self) -> bool {
         self.asked_one
     }
 
-    /// Whether a request has begun that has no answer.
-    pub(super) fn is_in_head(&self) -> bool {
-        self.waiting == Waiting::Head
-    }
-
-    /// Has the beginning of a request read again, before what comes.
-    pub(super) fn put_back(&mut self, ahead: Bytes) {
+    /// Has the beginning of a request read again, before what comes. Empty lines before it mean nothing (RFC 9112
+    /// §2.2).
+    pub(super) fn put_back(&mut self, mut ahead: Bytes) {
         debug_assert!(self.ahead.is_empty(), "all was read that had come");
+        while let Some(empty) = [&b"\r\n"[..], b"\n"].iter().find(|line| ahead.starts_with(line)) {
+            ahead.advance(empty.len());
+        }
         // Even of no bytes it would hold on to all that they were read into.
         self.ahead = if ahead.is_empty() { Bytes::new() } else { ahead };
     }
@@ -164,8 +163,8 @@ impl<S> Paced<S> {
 }
 
 /// Whether this is one head, or the rest of one, and nothing else: an empty line ends it, and there is none before (RFC
-/// 9112 §2.1; §2.2 lets lines end with LF alone, and empty ones come first). It begins with a line, so that what was read
-/// before cannot have been waiting for the end of an empty one.
+/// 9112 §2.1; §2.2 lets lines end with LF alone, and empty ones come first). It begins with a line, so that what was
+/// read before cannot have been waiting for the end of an empty one.
 fn is_one_head(read: &[u8]) -> bool {
     let Some(lines) = read.strip_suffix(b"\r\n\r\n") else { return false };
     let begins_line = |at: usize| !matches!(lines.get(at), None | Some(b'\r' | b'\n'));
@@ -328,6 +327,27 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(is_one_head(read.as_bytes()), expected, "{read:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_read_too_early_is_read_again_without_empty_lines() {
+        for (ahead, expected) in [
+            ("", ""),
+            ("\r\n", ""),
+            ("\n\r\n\n", ""),
+            ("\r", "\r"),
+            ("\r\n\r", "\r"),
+            ("\r\nGET", "GET"),
+            ("GET\r\n", "GET\r\n"),
+        ] {
+            let (near, _far) = duplex(64);
+            let mut paced = Paced::new(near, Arc::new(Room::new(10)));
+            paced.put_back(Bytes::from_static(ahead.as_bytes()));
+            assert_eq!(paced.has_ahead(), !expected.is_empty(), "{ahead:?}");
+            let mut read = vec![0; expected.len()];
+            paced.read_exact(&mut read).await.unwrap();
+            assert_eq!(read, expected.as_bytes());
         }
     }
 

@@ -1,13 +1,13 @@
 //! hyper's part of a connection, which is lent to whoever is to be answered.
 //!
-//! It holds 17 KiB, and is needed only from when a request comes until it is answered. So a connection that waits has
+//! It is 17 KiB, and is needed only from when a request comes until it is answered. So a connection that waits has
 //! none, and a core has one speak for one connection after another, in memory that is in its caches, instead of for
 //! each in pages of its own. It ends with the connection that it speaks for.
 //!
 //! No caller may ever be answered what another asked. Therefore a speaker speaks for another caller only if the one
-//! before asked in the plainest way there is, and left nothing behind: what was read of it was the head of one request
-//! of HTTP/1.1, which had no body and wanted no other protocol; a read after the head found nothing; and all of the
-//! answer was written. After any other caller it is let go.
+//! before asked in the plainest way there is, and left nothing behind: its requests were of HTTP/1.1, had no body and
+//! wanted no other protocol; what was read of it last was one head and no more; a read after that found nothing; and
+//! all of the answer was written. After any other caller it is let go.
 
 use std::convert::Infallible;
 use std::io;
@@ -66,7 +66,7 @@ fn dated(mut answer: Response<Full<Bytes>>, now: SystemTime) -> Response<Full<By
 pub(super) struct Caller<S> {
     stream: Paced<S>,
     peer: Peer,
-    /// Whether there is a request that has no answer yet.
+    /// Whether an answer is being made for it, or it is told that the connection ends.
     waits: bool,
     /// Whether every request since a speaker was lent was of HTTP/1.1, had no body and wanted no other protocol.
     is_plain: bool,
@@ -83,9 +83,9 @@ impl<S> Caller<S> {
         self.stream.is_drained() && self.stream.is_idle() && !self.waits
     }
 
-    /// Whether it was heard to its end, and is not within a head.
-    fn is_heard(&self) -> bool {
-        self.stream.is_drained() && (!self.stream.is_in_head() || self.waits)
+    /// Whether it waits for an answer, and asked nothing after that.
+    fn waits_for_the_last(&self) -> bool {
+        self.stream.is_drained() && self.waits
     }
 
     /// Whether a speaker has nothing of it, once it rests.
@@ -162,7 +162,11 @@ impl<S: Stream> AsyncWrite for Line<S> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.with(|caller| Pin::new(&mut caller.stream).poll_shutdown(cx))
+        self.with(|caller| {
+            // It never rests again.
+            caller.waits = true;
+            Pin::new(&mut caller.stream).poll_shutdown(cx)
+        })
     }
 }
 
@@ -227,17 +231,17 @@ impl<S: Stream, A: Answers> Speaker<S, A> {
         Pin::new(&mut *self.http).poll(cx)
     }
 
-    /// Whether all that has come was read, and none of it is the beginning of a request.
-    pub(super) fn has_heard_all(&self) -> bool {
-        self.line.caller().as_ref().is_some_and(|caller| caller.is_heard())
+    /// Whether it has one more answer to give, as far as is known.
+    pub(super) fn gives_the_last(&self) -> bool {
+        self.line.caller().as_ref().is_some_and(|caller| caller.waits_for_the_last())
     }
 
-    /// Has the connection end after the next answer, or now if nothing is asked.
+    /// Has the connection end after the next answer.
     pub(super) fn end_soon(&mut self) {
         Pin::new(&mut *self.http).graceful_shutdown();
     }
 
-    /// The caller, if it rests. If not, looks anew whether it was heard to its end.
+    /// The caller, if it rests. What comes of it from now on is looked at anew.
     pub(super) fn part(&self) -> Option<Box<Caller<S>>> {
         let mut caller = self.line.caller();
         let rests = caller.as_deref_mut().is_some_and(|caller| {
