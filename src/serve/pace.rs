@@ -351,6 +351,20 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn who_has_read_all_at_last_rests_in_a_crowd_too() {
+        let room = Arc::new(Room::new(10));
+        let _taken = room.take_all();
+        let (near, mut far) = duplex(8);
+        let mut paced = Paced::new(near, room);
+        let write = async {
+            paced.write_all(&[b'x'; 32]).await?;
+            paced.flush().await
+        };
+        let (written, read) = tokio::join!(write, async { far.read_exact(&mut [0; 32]).await });
+        assert!(written.is_ok() && read.is_ok() && paced.is_idle());
+    }
+
     #[tokio::test(start_paused = true)]
     async fn who_takes_too_long_is_left() {
         assert_eq!(ticks(false, true, silent).await, u64::from(IDLE));
