@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderValue, Response};
 use imbl::OrdMap;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -50,8 +50,8 @@ pub struct Representation {
 /// What one core hands to its answers. It is shared among them, which takes counting them.
 #[derive(Debug, Default)]
 struct Handed {
-    /// The fields of each kind of answer that was given.
-    heads: [[OnceLock<Box<HeaderMap>>; Coding::ALL.len()]; Head::ALL.len()],
+    /// The head of each kind of answer that was given.
+    heads: [[OnceLock<Box<Response<()>>>; Coding::ALL.len()]; Head::ALL.len()],
     /// The bytes in each coding that was asked for: those of the representation, with a count of their own.
     bodies: [OnceLock<Bytes>; Coding::ALL.len()],
 }
@@ -101,8 +101,8 @@ impl Representation {
         Self { last_modified: whole_seconds(last_modified), handed: PerCore::default(), ..self }
     }
 
-    /// The fields of an answer, made once for all that a core gives.
-    pub fn head(&self, head: Head, coding: Coding, make: impl FnOnce() -> HeaderMap) -> &HeaderMap {
+    /// The head of an answer, made once for all that a core gives.
+    pub fn head(&self, head: Head, coding: Coding, make: impl FnOnce() -> Response<()>) -> &Response<()> {
         self.handed.own().heads[head as usize][coding as usize].get_or_init(|| Box::new(make()))
     }
 

@@ -1,7 +1,6 @@
 //! One connection: requests in, answers out.
 
 use std::future::poll_fn;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::SystemTime;
@@ -25,11 +24,17 @@ fn unread(error: &hyper::Error) -> Option<StatusCode> {
     (error.is_parse() && !error.is_parse_version_h2()).then_some(StatusCode::BAD_REQUEST)
 }
 
+/// Waits until this task is woken, which others see to.
+async fn woken() {
+    let mut asleep = true;
+    poll_fn(|_| if std::mem::take(&mut asleep) { Poll::Pending } else { Poll::Ready(()) }).await;
+}
+
 /// Answers the requests of a connection until it ends, or the room is closed.
 ///
-/// One that waits for its next request holds nothing but its socket and its clock: a speaker is lent to it when
-/// something comes, until it rests. What is left of a connection is in none of the caches when it is woken, so it is
-/// kept small, and what it seldom looks at is boxed.
+/// One that waits for its next request holds nothing but its socket and its clock: a speaker is lent to it whenever
+/// something may have come, until it rests. What is left of a connection is in none of the caches when it is woken, so
+/// it is kept small, and what it seldom looks at is boxed.
 pub(super) async fn converse<S, A>(
     stream: S,
     peer: Peer,
@@ -48,50 +53,38 @@ pub(super) async fn converse<S, A>(
         is_closing
     };
     let mut caller = Box::new(Caller::new(Paced::new(stream, room.clone()), peer));
-    // Whether the read that found nothing has this task be woken: to ask again would only take a lock.
-    let mut registered = false;
     let ended = loop {
-        let has_come = poll_fn(|cx| {
-            if std::mem::take(&mut registered) && !caller.has_begun() && !room.is_closing() {
-                return Poll::Pending;
-            }
-            let is_closing = closing(cx);
-            match caller.poll_readable(cx) {
-                // What was asked before is answered still.
-                Poll::Ready(readable) => Poll::Ready(readable.is_ok()),
-                Poll::Pending if is_closing => Poll::Ready(false),
-                Poll::Pending => Poll::Pending,
-            }
-        });
-        if !has_come.await {
-            break Ok(());
-        }
         let (mut speaker, mut told) = (speakers.lend(caller), false);
         let parted = poll_fn(|cx| {
-            if !told && closing(cx) {
-                // What has come already is answered first, which hyper does a few requests at a time.
+            loop {
+                let is_closing = closing(cx);
                 if let Poll::Ready(ended) = speaker.poll(cx) {
-                    return Poll::Ready(ControlFlow::Break(ended));
+                    return Poll::Ready(Err(ended));
                 }
-                told = speaker.gives_the_last();
                 if told {
-                    speaker.end_soon();
+                    return Poll::Pending;
                 }
-            }
-            match speaker.poll(cx) {
-                Poll::Ready(ended) => Poll::Ready(ControlFlow::Break(ended)),
-                Poll::Pending if told => Poll::Pending,
-                Poll::Pending => {
-                    speaker.part().map_or(Poll::Pending, |caller| Poll::Ready(ControlFlow::Continue(caller)))
+                // What has come already is answered first, which hyper does a few requests at a time.
+                told = is_closing && speaker.gives_the_last();
+                if !told {
+                    return speaker.part().map_or(Poll::Pending, |caller| Poll::Ready(Ok(caller)));
                 }
+                speaker.end_soon();
             }
         });
         caller = match parted.await {
-            ControlFlow::Continue(caller) => caller,
-            ControlFlow::Break(ended) => break ended,
+            Ok(caller) => caller,
+            Err(ended) => break ended,
         };
         speakers.take_back(speaker, &mut caller);
-        registered = true;
+        if caller.has_begun() {
+            continue;
+        }
+        if caller.has_left() || room.is_closing() {
+            break Ok(());
+        }
+        // By the read that found nothing, by the clock, or when the room is closed.
+        woken().await;
     };
     if let Err(error) = ended {
         debug!("a connection ended early: {error}");
@@ -448,6 +441,35 @@ mod tests {
             far.stream.write_all(said.as_bytes()).await.unwrap();
             is_read().await;
             assert_eq!(far.speakers.count_spare(), spare, "{said:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_leaves_between_requests_leaves_the_speaker_to_others() {
+        for (asks, hangs_up) in [(0, true), (0, false), (2, true), (2, false)] {
+            let mut far = connect().await;
+            for _ in 0..asks {
+                far.stream.write_all(request("/one").as_bytes()).await.unwrap();
+                answered(&mut far.stream, "/one").await;
+            }
+            if hangs_up {
+                far.stream.shutdown().await.unwrap();
+            }
+            let speakers = far.speakers.clone();
+            assert_eq!(rest(far).await, "");
+            assert_eq!(speakers.count_spare(), 1, "{asks} {hangs_up}");
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_hangs_up_within_a_request_is_left_too() {
+        let one = request("/one");
+        for (sent, expected) in [(&one[..20], 0), (&*format!("{one}{}", &one[..20]), 1), (&*one.repeat(2), 2)]
+        {
+            let mut far = connect().await;
+            far.stream.write_all(sent.as_bytes()).await.unwrap();
+            far.stream.shutdown().await.unwrap();
+            assert_eq!(rest(far).await.matches("\r\n\r\n/one").count(), expected, "{sent:?}");
         }
     }
 

@@ -25,7 +25,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tracing::debug;
 
-use super::pace::Stream;
 use crate::edition::Representation;
 
 /// Fewest bytes that are sent from a file: it takes a call more, which costs what copying 9 KB does.
@@ -262,12 +261,6 @@ impl Sending {
     #[cfg(not(target_os = "linux"))]
     fn poll_send(&self, _: &mut Context<'_>, _: &[u8], _: &[u8]) -> Option<Poll<io::Result<usize>>> {
         None
-    }
-}
-
-impl Stream for Sending {
-    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.poll_read_ready(cx)
     }
 }
 

@@ -22,7 +22,6 @@ mod speaker;
 mod tests;
 
 use std::convert::Infallible;
-use std::future::{self, Ready};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -148,14 +147,15 @@ trait Answers: Send + Sync + 'static {
 
 /// An answer, which is there at once or has to be made. As a future it is what hyper waits for, and cannot fail.
 enum Answering {
-    There(Ready<Response<Full<Bytes>>>),
+    /// None once it was taken.
+    There(Option<Response<Full<Bytes>>>),
     /// Boxed, since it is seldom, and much state.
     Making(Pin<Box<dyn Future<Output = Response<Full<Bytes>>> + Send>>),
 }
 
 impl Answering {
     fn there(answer: Response<Full<Bytes>>) -> Self {
-        Self::There(future::ready(answer))
+        Self::There(Some(answer))
     }
 
     fn making(making: impl Future<Output = Response<Full<Bytes>>> + Send + 'static) -> Self {
@@ -168,7 +168,7 @@ impl Future for Answering {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.get_mut() {
-            Self::There(answer) => Pin::new(answer).poll(cx).map(Ok),
+            Self::There(answer) => answer.take().map_or(Poll::Pending, |answer| Poll::Ready(Ok(answer))),
             Self::Making(making) => making.as_mut().poll(cx).map(Ok),
         }
     }

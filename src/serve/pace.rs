@@ -36,17 +36,9 @@ enum Waiting {
 }
 
 /// What connections are made of.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
-    /// Waits until there is something to read, or nothing more to come.
-    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
-}
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 
-#[cfg(unix)]
-impl Stream for tokio::net::UnixStream {
-    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_read_ready(cx)
-    }
-}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
 
 /// A stream that ends when its client takes too long.
 pub(super) struct Paced<S> {
@@ -56,8 +48,8 @@ pub(super) struct Paced<S> {
     waiting: Waiting,
     /// Whether the last read found nothing, and has the task be woken when that changes.
     drained: bool,
-    /// What [`Paced::asked_one`] tells.
-    asked_one: bool,
+    /// What [`Paced::is_settled`] tells.
+    settled: bool,
     ticks: u8,
     tick: Pin<Box<Sleep>>,
     /// Whether the tick wakes the connection's task, which stays the same.
@@ -72,7 +64,7 @@ impl<S> Paced<S> {
             ahead: Bytes::new(),
             waiting: Waiting::Idle,
             drained: false,
-            asked_one: false,
+            settled: true,
             ticks: 0,
             tick: Box::pin(sleep(TICK)),
             ticking: false,
@@ -96,10 +88,15 @@ impl<S> Paced<S> {
         self.drained = false;
     }
 
-    /// Whether what was read last, after something was written, ends one head, and ends there: whoever has answered
-    /// that has nothing left.
-    pub(super) fn asked_one(&self) -> bool {
-        self.asked_one
+    /// Whether nothing is left of what was read once it is answered: what was read last, after something was written,
+    /// ends one head, and ends there; or nothing was read.
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled
+    }
+
+    /// Forgets what was read: whoever reads from now on has nothing of it.
+    pub(super) fn settle(&mut self) {
+        self.settled = true;
     }
 
     /// Has the beginning of a request read again, before what comes. Empty lines before it mean nothing (RFC 9112
@@ -171,20 +168,6 @@ fn is_one_head(read: &[u8]) -> bool {
     begins_line(0) && memchr::memchr_iter(b'\n', lines).all(|end| begins_line(end + 1))
 }
 
-impl<S: Stream> Paced<S> {
-    /// Waits until there is something to read, or nothing more to come. Fails if that takes too long.
-    pub(super) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.ahead.is_empty() {
-            return Poll::Ready(Ok(()));
-        }
-        let readable = self.stream.poll_readable(cx);
-        if readable.is_pending() {
-            return self.wait(cx).map(Err);
-        }
-        readable
-    }
-}
-
 impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -209,9 +192,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
             return waited;
         }
         self.drained = false;
-        self.asked_one = self.is_idle() && is_one_head(&buf.filled()[before..]);
-        if self.waiting != Waiting::Head {
-            self.turn_to(Waiting::Head);
+        let bytes = &buf.filled()[before..];
+        // The end begins nothing.
+        if !bytes.is_empty() {
+            self.settled = self.is_idle() && is_one_head(bytes);
+            if self.waiting != Waiting::Head {
+                self.turn_to(Waiting::Head);
+            }
         }
         read
     }

@@ -69,13 +69,22 @@ pub(super) fn refused<B>(request: &Request<B>, fields: &Fields<'_>) -> Option<Re
     }
 }
 
-/// Whether this may be a host and a port: RFC 3986 §3.2 allows these characters there.
+/// Whether this may be a host and a port.
 fn is_host(host: &HeaderValue) -> bool {
-    host.as_bytes().iter().all(|byte| {
-        matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'%' | b'!'
-            | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':' | b'[' | b']')
-    })
+    host.as_bytes().iter().all(|byte| IN_HOSTS[usize::from(*byte)])
 }
+
+/// By bytes, whether RFC 3986 §3.2 allows them in a host and a port: looked up, since every request has some.
+static IN_HOSTS: [bool; 256] = {
+    let mut allowed = [false; 256];
+    let mut bytes =
+        b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-._~%!$&'()*+,;=:[]".as_slice();
+    while let [byte, rest @ ..] = bytes {
+        allowed[*byte as usize] = true;
+        bytes = rest;
+    }
+    allowed
+};
 
 /// What an address answers to; and to browsers, that scripts of other sites may ask (Fetch §3.3).
 fn options(asked: &Fields<'_>) -> Response<Full<Bytes>> {
@@ -104,9 +113,7 @@ pub(super) fn found(
     due: Option<Timestamp>,
     now: SystemTime,
 ) -> Response<Full<Bytes>> {
-    let mut answer = Response::new(Full::new(body));
-    *answer.headers_mut() = head(representation, Head::Full, coding, due, now);
-    answer
+    head(representation, Head::Full, coding, due, now).map(|()| Full::new(body))
 }
 
 /// The answer to a client that has these bytes: what a full answer says of them (RFC 9110 §15.4.5).
@@ -116,29 +123,29 @@ pub(super) fn not_modified(
     due: Option<Timestamp>,
     now: SystemTime,
 ) -> Response<Full<Bytes>> {
-    let mut answer = Response::new(Full::new(Bytes::new()));
-    *answer.status_mut() = StatusCode::NOT_MODIFIED;
-    *answer.headers_mut() = head(representation, Head::NotModified, coding, due, now);
-    answer
+    head(representation, Head::NotModified, coding, due, now).map(|()| Full::default())
 }
 
-/// The fields of an answer with a representation at an instant.
+/// The head of an answer with a representation at an instant.
 fn head(
     representation: &Representation,
     head: Head,
     coding: Coding,
     due: Option<Timestamp>,
     now: SystemTime,
-) -> HeaderMap {
+) -> Response<()> {
     let made = || {
-        let mut made = match head {
-            Head::Full => full(representation, coding),
-            Head::NotModified => short(representation, coding),
+        let mut made = Response::new(());
+        let (status, mut fields) = match head {
+            Head::Full => (StatusCode::OK, full(representation, coding)),
+            Head::NotModified => (StatusCode::NOT_MODIFIED, short(representation, coding)),
         };
-        gather(&mut made);
+        gather(&mut fields);
+        (*made.status_mut(), *made.headers_mut()) = (status, fields);
         made
     };
-    let mut fields = representation.head(head, coding, made).clone();
+    let mut answer = representation.head(head, coding, made).clone();
+    let fields = answer.headers_mut();
     // A clock that was set back must not make a date in the future (RFC 9110 §8.8.2.1).
     if representation.last_modified > now {
         fields.insert(LAST_MODIFIED, date(now));
@@ -147,7 +154,7 @@ fn head(
     if kept < representation.max_age {
         fields.insert(CACHE_CONTROL, cache_control(kept));
     }
-    fields
+    answer
 }
 
 /// Has all values that were made lie in one piece of memory: each answer holds on to them, and is counted in one place

@@ -54,12 +54,11 @@ fn is_set_back(now: SystemTime) -> bool {
     second < latest
 }
 
-/// An answer that was asked for at an instant, with a date that is right.
-fn dated(mut answer: Response<Full<Bytes>>, now: SystemTime) -> Response<Full<Bytes>> {
+/// Sees to it that the date is right of an answer that was asked for at an instant.
+fn date(answer: &mut Response<Full<Bytes>>, now: SystemTime) {
     if is_set_back(now) {
         answer.headers_mut().insert(DATE, respond::date(now));
     }
-    answer
 }
 
 /// The other end of a connection.
@@ -68,19 +67,21 @@ pub(super) struct Caller<S> {
     peer: Peer,
     /// Whether an answer is being made for it, or it is told that the connection ends.
     waits: bool,
+    /// Whether it hung up, or took too long, before it asked again.
+    has_left: bool,
     /// Whether every request since a speaker was lent was of HTTP/1.1, had no body and wanted no other protocol.
     is_plain: bool,
 }
 
 impl<S> Caller<S> {
     pub(super) fn new(stream: Paced<S>, peer: Peer) -> Self {
-        Self { stream, peer, waits: false, is_plain: true }
+        Self { stream, peer, waits: false, has_left: false, is_plain: true }
     }
 
     /// Whether it waits for nothing but to ask again. All that a speaker can have of it then is the beginning of a
     /// request's head.
     fn rests(&self) -> bool {
-        self.stream.is_drained() && self.stream.is_idle() && !self.waits
+        (self.stream.is_drained() || self.has_left) && self.stream.is_idle() && !self.waits
     }
 
     /// Whether it waits for an answer, and asked nothing after that.
@@ -90,19 +91,33 @@ impl<S> Caller<S> {
 
     /// Whether a speaker has nothing of it, once it rests.
     fn left_nothing(&self) -> bool {
-        self.is_plain && self.stream.asked_one()
+        self.is_plain && self.stream.is_settled()
     }
-}
 
-impl<S: Stream> Caller<S> {
     /// Whether the beginning of a request was read of it already.
     pub(super) fn has_begun(&self) -> bool {
         self.stream.has_ahead()
     }
 
-    /// Waits until it asks, or hangs up. Fails if that takes too long.
-    pub(super) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.poll_readable(cx)
+    /// Whether it hung up, or took too long, before it asked again.
+    pub(super) fn has_left(&self) -> bool {
+        self.has_left
+    }
+}
+
+impl<S: Stream> Caller<S> {
+    /// Reads what it asks. That it leaves instead hyper is not told, for which that would be the end: its speaker is
+    /// as good for another.
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let was_idle = self.stream.is_idle();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let is_over = matches!(&read, Poll::Ready(read) if read.is_err() || buf.filled().len() == before);
+        if was_idle && is_over {
+            self.has_left = true;
+            return Poll::Pending;
+        }
+        read
     }
 }
 
@@ -135,7 +150,7 @@ impl<S> Clone for Line<S> {
 
 impl<S: Stream> AsyncRead for Line<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.with(|caller| Pin::new(&mut caller.stream).poll_read(cx, buf))
+        self.with(|caller| caller.poll_read(cx, buf))
     }
 }
 
@@ -192,15 +207,22 @@ impl<S: Stream, A: Answers> Service<Request<Incoming>> for Asking<S, A> {
         });
         // Without its body, of which hyper takes care before there is an answer: what is left of one when hyper's
         // part is let go would be taken for a request.
-        match self.answers.answer(request.map(drop), peer, now) {
-            Answering::There(answer) => Answering::there(dated(answer.into_inner(), now)),
-            Answering::Making(making) => {
+        let mut answering = self.answers.answer(request.map(drop), peer, now);
+        match &mut answering {
+            Answering::There(answer) => {
+                if let Some(answer) = answer {
+                    date(answer, now);
+                }
+                answering
+            }
+            Answering::Making(_) => {
                 let line = self.line.clone();
                 line.set_waits(true);
                 Answering::making(async move {
-                    let answer = making.await;
+                    let Ok(mut answer) = answering.await;
                     line.set_waits(false);
-                    dated(answer, now)
+                    date(&mut answer, now);
+                    answer
                 })
             }
         }
@@ -276,6 +298,7 @@ impl<S: Stream, A: Answers> Speakers<S, A> {
     /// Lends one to a caller.
     pub(super) fn lend(&self, mut caller: Box<Caller<S>>) -> Speaker<S, A> {
         caller.is_plain = true;
+        caller.stream.settle();
         let spare = self.spare().pop();
         let speaker = spare.unwrap_or_else(|| Speaker::new(self.answers.clone()));
         *speaker.line.caller() = Some(caller);
