@@ -9,9 +9,8 @@ use hyper::StatusCode;
 use tracing::debug;
 
 use super::Answers;
-use super::client::Peer;
-use super::pace::{Paced, Stream};
-use super::room::{Place, Room};
+use super::pace::Stream;
+use super::room::Place;
 use super::speaker::{Caller, Speakers};
 
 /// The status that hyper answers with, if a connection ended since what came was no request.
@@ -35,16 +34,12 @@ async fn woken() {
 /// One that waits for its next request holds nothing but its socket and its clock: a speaker is lent to it whenever
 /// something may have come, until it rests. What is left of a connection is in none of the caches when it is woken, so
 /// it is kept small, and what it seldom looks at is boxed.
-pub(super) async fn converse<S, A>(
-    stream: S,
-    peer: Peer,
-    speakers: Arc<Speakers<S, A>>,
-    room: Arc<Room>,
-    place: Place,
-) where
+pub(super) async fn converse<S, A>(mut caller: Box<Caller<S>>, speakers: Arc<Speakers<S, A>>, place: Place)
+where
     S: Stream,
     A: Answers,
 {
+    let room = place.room();
     let (mut closes, mut listening) = (Box::pin(room.closes()), false);
     // Registered once and not at every poll, which would take a lock each time.
     let mut closing = |cx: &mut Context<'_>| {
@@ -52,8 +47,7 @@ pub(super) async fn converse<S, A>(
         listening = true;
         is_closing
     };
-    let mut caller = Box::new(Caller::new(Paced::new(stream, room.clone()), peer));
-    let ended = loop {
+    loop {
         let (mut speaker, mut told) = (speakers.lend(caller), false);
         let parted = poll_fn(|cx| {
             loop {
@@ -74,25 +68,25 @@ pub(super) async fn converse<S, A>(
         });
         caller = match parted.await {
             Ok(caller) => caller,
-            Err(ended) => break ended,
+            Err(Ok(())) => break,
+            Err(Err(error)) => {
+                debug!("a connection ended early: {error}");
+                if let Some(status) = unread(&error) {
+                    speakers.answers().note_unread(status, speaker.peer(), SystemTime::now());
+                }
+                break;
+            }
         };
         speakers.take_back(speaker, &mut caller);
         if caller.has_begun() {
             continue;
         }
         if caller.has_left() || room.is_closing() {
-            break Ok(());
+            break;
         }
         // By the read that found nothing, by the clock, or when the room is closed.
         woken().await;
-    };
-    if let Err(error) = ended {
-        debug!("a connection ended early: {error}");
-        if let Some(status) = unread(&error) {
-            speakers.answers().note_unread(status, peer, SystemTime::now());
-        }
     }
-    drop(place);
 }
 
 #[cfg(test)]
@@ -107,6 +101,8 @@ mod tests {
     use tokio::net::UnixStream;
     use tokio::sync::Semaphore;
 
+    use super::super::client::Peer;
+    use super::super::room::Room;
     use super::super::{Answering, speaker};
     use super::*;
 
@@ -166,7 +162,8 @@ mod tests {
         let (near, stream) = UnixStream::pair().unwrap();
         let room = Arc::new(Room::new(1000));
         let place = room.take().await;
-        let conversation = tokio::spawn(converse(near, None, speakers.clone(), room.clone(), place));
+        let conversation =
+            tokio::spawn(converse(Box::new(Caller::new(near, None, room.clone())), speakers.clone(), place));
         Far { stream, room, speakers: speakers.clone(), conversation }
     }
 
@@ -348,7 +345,7 @@ mod tests {
         far.write_all(request("/one").repeat(100).as_bytes()).await.unwrap();
         near.readable().await.unwrap();
         room.close(Duration::ZERO).await;
-        within(converse(near, None, speakers(), room, place)).await;
+        within(converse(Box::new(Caller::new(near, None, room.clone())), speakers(), place)).await;
         let mut answers = String::new();
         far.read_to_string(&mut answers).await.unwrap();
         assert_eq!(answers.matches("\r\n\r\n/one").count(), 100, "{answers}");

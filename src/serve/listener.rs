@@ -19,7 +19,7 @@ use super::connection::converse;
 use super::large::{Files, Sending};
 use super::pace::Stream;
 use super::room::Room;
-use super::speaker::Speakers;
+use super::speaker::{Caller, Speakers};
 use crate::config::Address;
 
 /// How long to wait before accepting again when the system has nothing left to accept with.
@@ -148,7 +148,8 @@ async fn accept<S: Stream, A: Answers>(
             Ok((stream, peer)) => {
                 failed = 0;
                 let place = room.take().await;
-                tokio::spawn(converse(stream, peer, speakers.clone(), room.clone(), place));
+                let caller = Box::new(Caller::new(stream, peer, room.clone()));
+                tokio::spawn(converse(caller, speakers.clone(), place));
             }
             Err(error) if is_of_the_client(&error) => {}
             Err(error) => {

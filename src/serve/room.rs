@@ -4,30 +4,44 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, futures::Notified};
+use tokio::sync::{Notify, Semaphore, futures::Notified};
 
 /// Room for a number of connections.
 #[derive(Debug)]
 pub(super) struct Room {
-    places: Arc<Semaphore>,
+    places: Semaphore,
     most: usize,
     closing: AtomicBool,
     close: Notify,
 }
 
-/// A place that a connection holds until it ends.
-pub(super) type Place = OwnedSemaphorePermit;
+/// A place in a room that a connection holds until it ends.
+#[derive(Debug)]
+pub(super) struct Place(Arc<Room>);
+
+impl Place {
+    pub(super) fn room(&self) -> &Arc<Room> {
+        &self.0
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.places.add_permits(1);
+    }
+}
 
 impl Room {
     pub(super) fn new(most: usize) -> Self {
-        let places = Arc::new(Semaphore::new(most));
+        let places = Semaphore::new(most);
         Self { places, most, closing: AtomicBool::new(false), close: Notify::new() }
     }
 
     /// Waits until there is a place for another connection.
-    pub(super) async fn take(&self) -> Place {
+    pub(super) async fn take(self: &Arc<Self>) -> Place {
         #[expect(clippy::expect_used, reason = "nothing closes the semaphore")]
-        self.places.clone().acquire_owned().await.expect("open")
+        self.places.acquire().await.expect("open").forget();
+        Place(self.clone())
     }
 
     /// Whether there is so little room left that whoever is silent should go.
@@ -60,7 +74,11 @@ impl Room {
     }
 
     #[cfg(test)]
-    pub(super) fn take_all(&self) -> Vec<Place> {
-        std::iter::from_fn(|| self.places.clone().try_acquire_owned().ok()).collect()
+    pub(super) fn take_all(self: &Arc<Self>) -> Vec<Place> {
+        let take = || {
+            self.places.try_acquire().ok()?.forget();
+            Some(Place(self.clone()))
+        };
+        std::iter::from_fn(take).collect()
     }
 }

@@ -30,6 +30,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::client::Peer;
 use super::pace::{Paced, Stream};
+use super::room::Room;
 use super::{Answering, Answers, respond};
 use crate::per_core::PerCore;
 
@@ -74,7 +75,8 @@ pub(super) struct Caller<S> {
 }
 
 impl<S> Caller<S> {
-    pub(super) fn new(stream: Paced<S>, peer: Peer) -> Self {
+    pub(super) fn new(stream: S, peer: Peer, room: Arc<Room>) -> Self {
+        let stream = Paced::new(stream, room);
         Self { stream, peer, waits: false, has_left: false, is_plain: true }
     }
 
@@ -256,6 +258,11 @@ impl<S: Stream, A: Answers> Speaker<S, A> {
     /// Whether it has one more answer to give, as far as is known.
     pub(super) fn gives_the_last(&self) -> bool {
         self.line.caller().as_ref().is_some_and(|caller| caller.waits_for_the_last())
+    }
+
+    /// Whom it speaks for.
+    pub(super) fn peer(&self) -> Peer {
+        self.line.caller().as_ref().and_then(|caller| caller.peer)
     }
 
     /// Has the connection end after the next answer.
