@@ -9,7 +9,6 @@ use hyper::StatusCode;
 use tracing::debug;
 
 use super::Answers;
-use super::pace::Stream;
 use super::room::Place;
 use super::speaker::{Caller, Speakers};
 
@@ -34,11 +33,7 @@ async fn woken() {
 /// One that waits for its next request holds nothing but its socket and its clock: a speaker is lent to it whenever
 /// something may have come, until it rests. What is left of a connection is in none of the caches when it is woken, so
 /// it is kept small, and what it seldom looks at is boxed.
-pub(super) async fn converse<S, A>(mut caller: Box<Caller<S>>, speakers: Arc<Speakers<S, A>>, place: Place)
-where
-    S: Stream,
-    A: Answers,
-{
+pub(super) async fn converse<A: Answers>(mut caller: Box<Caller>, speakers: Arc<Speakers<A>>, place: Place) {
     let room = place.room();
     let (mut closes, mut listening) = (Box::pin(room.closes()), false);
     // Registered once and not at every poll, which would take a lock each time.
@@ -102,6 +97,7 @@ mod tests {
     use tokio::sync::Semaphore;
 
     use super::super::client::Peer;
+    use super::super::listener::Socket;
     use super::super::room::Room;
     use super::super::{Answering, speaker};
     use super::*;
@@ -147,7 +143,7 @@ mod tests {
         conversation: tokio::task::JoinHandle<()>,
     }
 
-    type Speakers = speaker::Speakers<UnixStream, Echo>;
+    type Speakers = speaker::Speakers<Echo>;
 
     fn speakers() -> Arc<Speakers> {
         Arc::new(Speakers::new(Arc::new(Echo { late: Semaphore::new(0) })))
@@ -162,8 +158,11 @@ mod tests {
         let (near, stream) = UnixStream::pair().unwrap();
         let room = Arc::new(Room::new(1000));
         let place = room.take().await;
-        let conversation =
-            tokio::spawn(converse(Box::new(Caller::new(near, None, room.clone())), speakers.clone(), place));
+        let conversation = tokio::spawn(converse(
+            Box::new(Caller::new(Socket::Unix(near), None, room.clone())),
+            speakers.clone(),
+            place,
+        ));
         Far { stream, room, speakers: speakers.clone(), conversation }
     }
 
@@ -345,7 +344,8 @@ mod tests {
         far.write_all(request("/one").repeat(100).as_bytes()).await.unwrap();
         near.readable().await.unwrap();
         room.close(Duration::ZERO).await;
-        within(converse(Box::new(Caller::new(near, None, room.clone())), speakers(), place)).await;
+        within(converse(Box::new(Caller::new(Socket::Unix(near), None, room.clone())), speakers(), place))
+            .await;
         let mut answers = String::new();
         far.read_to_string(&mut answers).await.unwrap();
         assert_eq!(answers.matches("\r\n\r\n/one").count(), 100, "{answers}");

@@ -3,21 +3,22 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Type};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
 #[cfg(unix)]
-use tokio::net::UnixListener;
+use tokio::net::{UnixListener, UnixStream};
 use tracing::warn;
 
 use super::Answers;
 use super::client::Peer;
 use super::connection::converse;
 use super::large::{Files, Sending};
-use super::pace::Stream;
 use super::room::Room;
 use super::speaker::{Caller, Speakers};
 use crate::config::Address;
@@ -37,6 +38,56 @@ pub enum Listener {
     /// At a path.
     #[cfg(unix)]
     Unix(UnixListener),
+}
+
+/// What a connection is made of.
+pub(super) enum Socket {
+    /// That can send from files.
+    Tcp(Sending),
+    #[cfg(unix)]
+    Unix(UnixStream),
+}
+
+trait Stream: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
+
+impl Socket {
+    fn stream(self: Pin<&mut Self>) -> Pin<&mut dyn Stream> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream),
+            #[cfg(unix)]
+            Self::Unix(stream) => Pin::new(stream),
+        }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.stream().poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.stream().poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.stream().poll_write_vectored(cx, slices)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream().poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream().poll_shutdown(cx)
+    }
 }
 
 impl From<TcpListener> for Listener {
@@ -60,7 +111,7 @@ impl Listener {
                 use std::os::unix::fs::FileTypeExt;
                 let is_socket = std::fs::symlink_metadata(path).is_ok_and(|is| is.file_type().is_socket());
                 if is_socket {
-                    match tokio::net::UnixStream::connect(path).await {
+                    match UnixStream::connect(path).await {
                         Ok(_) => return Err(io::ErrorKind::AddrInUse.into()),
                         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                             std::fs::remove_file(path)?;
@@ -120,15 +171,16 @@ impl Listener {
                     listener.poll_accept(cx).map_ok(|(stream, peer)| {
                         // Answers are small and complete: there is nothing to gain by waiting.
                         let _ = stream.set_nodelay(true);
-                        (Sending::new(stream, files.clone()), Some(peer.ip()))
+                        (Socket::Tcp(Sending::new(stream, files.clone())), Some(peer.ip()))
                     })
                 };
                 accept(next, answers, room).await;
             }
             #[cfg(unix)]
             Self::Unix(listener) => {
-                let next =
-                    |cx: &mut Context<'_>| listener.poll_accept(cx).map_ok(|(stream, _)| (stream, None));
+                let next = |cx: &mut Context<'_>| {
+                    listener.poll_accept(cx).map_ok(|(stream, _)| (Socket::Unix(stream), None))
+                };
                 accept(next, answers, room).await;
             }
         }
@@ -136,8 +188,8 @@ impl Listener {
 }
 
 /// Accepts one connection after the next.
-async fn accept<S: Stream, A: Answers>(
-    mut next: impl FnMut(&mut Context<'_>) -> Poll<io::Result<(S, Peer)>>,
+async fn accept<A: Answers>(
+    mut next: impl FnMut(&mut Context<'_>) -> Poll<io::Result<(Socket, Peer)>>,
     answers: &Arc<A>,
     room: &Arc<Room>,
 ) {
@@ -166,7 +218,7 @@ async fn accept<S: Stream, A: Answers>(
 /// Listens on an address and port. That of all addresses of IPv6 is also that of all addresses of
 /// IPv4, unless those are listened at themselves.
 fn listen(address: SocketAddr, among: &[Address]) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         let is_twin = |other: &Address| matches!(other, Address::Tcp(other) if other.is_ipv4() && other.port() == address.port());
         socket.set_only_v6(among.iter().any(is_twin))?;

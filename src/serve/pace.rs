@@ -35,11 +35,6 @@ enum Waiting {
     Stalled,
 }
 
-/// What connections are made of.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
-
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
-
 /// A stream that ends when its client takes too long.
 pub(super) struct Paced<S> {
     stream: S,

@@ -9,6 +9,7 @@
 //! wanted no other protocol; what was read of it last was one head and no more; a read after that found nothing; and
 //! all of the answer was written. After any other caller it is let go.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
@@ -29,7 +30,8 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::client::Peer;
-use super::pace::{Paced, Stream};
+use super::listener::Socket;
+use super::pace::Paced;
 use super::room::Room;
 use super::{Answering, Answers, respond};
 use crate::per_core::PerCore;
@@ -63,8 +65,8 @@ fn date(answer: &mut Response<Full<Bytes>>, now: SystemTime) {
 }
 
 /// The other end of a connection.
-pub(super) struct Caller<S> {
-    stream: Paced<S>,
+pub(super) struct Caller {
+    stream: Paced<Socket>,
     peer: Peer,
     /// Whether an answer is being made for it, or it is told that the connection ends.
     waits: bool,
@@ -74,9 +76,9 @@ pub(super) struct Caller<S> {
     is_plain: bool,
 }
 
-impl<S> Caller<S> {
-    pub(super) fn new(stream: S, peer: Peer, room: Arc<Room>) -> Self {
-        let stream = Paced::new(stream, room);
+impl Caller {
+    pub(super) fn new(socket: Socket, peer: Peer, room: Arc<Room>) -> Self {
+        let stream = Paced::new(socket, room);
         Self { stream, peer, waits: false, has_left: false, is_plain: true }
     }
 
@@ -105,9 +107,7 @@ impl<S> Caller<S> {
     pub(super) fn has_left(&self) -> bool {
         self.has_left
     }
-}
 
-impl<S: Stream> Caller<S> {
     /// Reads what it asks. That it leaves instead hyper is not told, for which that would be the end: its speaker is
     /// as good for another.
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -123,42 +123,35 @@ impl<S: Stream> Caller<S> {
     }
 }
 
-/// What a speaker reads and writes, and whom it answers: the caller that it is lent to.
-struct Line<S>(Arc<Mutex<Option<Box<Caller<S>>>>>);
+thread_local! {
+    /// The caller that this thread polls a speaker for, as long as it does.
+    static CALLER: RefCell<Option<Box<Caller>>> = const { RefCell::new(None) };
+}
 
-impl<S> Line<S> {
-    fn caller(&self) -> MutexGuard<'_, Option<Box<Caller<S>>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn with<T>(&self, act: impl FnOnce(&mut Caller<S>) -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        let mut caller = self.caller();
+/// Does something with the caller that this thread polls a speaker for.
+fn with_caller<T>(act: impl FnOnce(&mut Caller) -> T) -> Option<T> {
+    CALLER.with_borrow_mut(|caller| {
         debug_assert!(caller.is_some(), "hyper is polled only for a caller");
-        caller.as_deref_mut().map_or(Poll::Ready(Err(io::ErrorKind::NotConnected.into())), act)
-    }
-
-    fn set_waits(&self, waits: bool) {
-        if let Some(caller) = self.caller().as_deref_mut() {
-            caller.waits = waits;
-        }
-    }
+        caller.as_deref_mut().map(act)
+    })
 }
 
-impl<S> Clone for Line<S> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
+/// What a speaker reads and writes: of the caller that it is polled for, which takes no lock.
+struct Line;
+
+fn poll_caller<T>(act: impl FnOnce(&mut Caller) -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    with_caller(act).unwrap_or_else(|| Poll::Ready(Err(io::ErrorKind::NotConnected.into())))
 }
 
-impl<S: Stream> AsyncRead for Line<S> {
+impl AsyncRead for Line {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.with(|caller| caller.poll_read(cx, buf))
+        poll_caller(|caller| caller.poll_read(cx, buf))
     }
 }
 
-impl<S: Stream> AsyncWrite for Line<S> {
+impl AsyncWrite for Line {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.with(|caller| Pin::new(&mut caller.stream).poll_write(cx, bytes))
+        poll_caller(|caller| Pin::new(&mut caller.stream).poll_write(cx, bytes))
     }
 
     fn poll_write_vectored(
@@ -166,7 +159,7 @@ impl<S: Stream> AsyncWrite for Line<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.with(|caller| Pin::new(&mut caller.stream).poll_write_vectored(cx, slices))
+        poll_caller(|caller| Pin::new(&mut caller.stream).poll_write_vectored(cx, slices))
     }
 
     /// hyper asks before there is a caller, and never again.
@@ -175,11 +168,11 @@ impl<S: Stream> AsyncWrite for Line<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.with(|caller| Pin::new(&mut caller.stream).poll_flush(cx))
+        poll_caller(|caller| Pin::new(&mut caller.stream).poll_flush(cx))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.with(|caller| {
+        poll_caller(|caller| {
             // It never rests again.
             caller.waits = true;
             Pin::new(&mut caller.stream).poll_shutdown(cx)
@@ -188,12 +181,11 @@ impl<S: Stream> AsyncWrite for Line<S> {
 }
 
 /// What hyper asks for answers to a caller's requests.
-struct Asking<S, A> {
-    line: Line<S>,
+struct Asking<A> {
     answers: Arc<A>,
 }
 
-impl<S: Stream, A: Answers> Service<Request<Incoming>> for Asking<S, A> {
+impl<A: Answers> Service<Request<Incoming>> for Asking<A> {
     type Response = Response<Full<Bytes>>;
     type Error = Infallible;
     type Future = Answering;
@@ -203,13 +195,13 @@ impl<S: Stream, A: Answers> Service<Request<Incoming>> for Asking<S, A> {
         let is_plain = request.version() == Version::HTTP_11
             && request.body().is_end_stream()
             && request.extensions().get::<OnUpgrade>().is_none();
-        let peer = self.line.caller().as_deref_mut().and_then(|caller| {
+        let peer = with_caller(|caller| {
             caller.is_plain &= is_plain;
             caller.peer
         });
         // Without its body, of which hyper takes care before there is an answer: what is left of one when hyper's
         // part is let go would be taken for a request.
-        let mut answering = self.answers.answer(request.map(drop), peer, now);
+        let mut answering = self.answers.answer(request.map(drop), peer.flatten(), now);
         match &mut answering {
             Answering::There(answer) => {
                 if let Some(answer) = answer {
@@ -218,11 +210,10 @@ impl<S: Stream, A: Answers> Service<Request<Incoming>> for Asking<S, A> {
                 answering
             }
             Answering::Making(_) => {
-                let line = self.line.clone();
-                line.set_waits(true);
+                with_caller(|caller| caller.waits = true);
                 Answering::making(async move {
                     let Ok(mut answer) = answering.await;
-                    line.set_waits(false);
+                    with_caller(|caller| caller.waits = false);
                     date(&mut answer, now);
                     answer
                 })
@@ -231,38 +222,39 @@ impl<S: Stream, A: Answers> Service<Request<Incoming>> for Asking<S, A> {
     }
 }
 
-type Http<S, A> = http1::Connection<TokioIo<Line<S>>, Asking<S, A>>;
+type Http<A> = http1::Connection<TokioIo<Line>, Asking<A>>;
 
 /// What speaks HTTP for one caller at a time.
-pub(super) struct Speaker<S: Stream, A: Answers> {
-    http: Box<Http<S, A>>,
-    line: Line<S>,
+pub(super) struct Speaker<A: Answers> {
+    http: Box<Http<A>>,
+    caller: Option<Box<Caller>>,
 }
 
-impl<S: Stream, A: Answers> Speaker<S, A> {
+impl<A: Answers> Speaker<A> {
     fn new(answers: Arc<A>) -> Self {
-        let line = Line(Arc::default());
         let mut http = http1::Builder::new();
         // Bodies are shared between answers, not copied: gathering those of pipelined requests
         // into one write would copy them, as many as a client asks for and does not read.
         http.max_buf_size(LARGEST_HEAD);
-        let asking = Asking { line: line.clone(), answers };
-        Self { http: Box::new(http.serve_connection(TokioIo::new(line.clone()), asking)), line }
+        Self { http: Box::new(http.serve_connection(TokioIo::new(Line), Asking { answers })), caller: None }
     }
 
     /// Reads and answers, until the connection ends.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
-        Pin::new(&mut *self.http).poll(cx)
+        CALLER.set(self.caller.take());
+        let polled = Pin::new(&mut *self.http).poll(cx);
+        self.caller = CALLER.take();
+        polled
     }
 
     /// Whether it has one more answer to give, as far as is known.
     pub(super) fn gives_the_last(&self) -> bool {
-        self.line.caller().as_ref().is_some_and(|caller| caller.waits_for_the_last())
+        self.caller.as_ref().is_some_and(|caller| caller.waits_for_the_last())
     }
 
     /// Whom it speaks for.
     pub(super) fn peer(&self) -> Peer {
-        self.line.caller().as_ref().and_then(|caller| caller.peer)
+        self.caller.as_ref().and_then(|caller| caller.peer)
     }
 
     /// Has the connection end after the next answer.
@@ -271,24 +263,22 @@ impl<S: Stream, A: Answers> Speaker<S, A> {
     }
 
     /// The caller, if it rests. What comes of it from now on is looked at anew.
-    pub(super) fn part(&self) -> Option<Box<Caller<S>>> {
-        let mut caller = self.line.caller();
-        let rests = caller.as_deref_mut().is_some_and(|caller| {
+    pub(super) fn part(&mut self) -> Option<Box<Caller>> {
+        self.caller.take_if(|caller| {
             let rests = caller.rests();
             caller.stream.look();
             rests
-        });
-        if rests { caller.take() } else { None }
+        })
     }
 }
 
 /// The speakers that answer at one listener.
-pub(super) struct Speakers<S: Stream, A: Answers> {
+pub(super) struct Speakers<A: Answers> {
     answers: Arc<A>,
-    spare: PerCore<Mutex<Vec<Speaker<S, A>>>>,
+    spare: PerCore<Mutex<Vec<Speaker<A>>>>,
 }
 
-impl<S: Stream, A: Answers> Speakers<S, A> {
+impl<A: Answers> Speakers<A> {
     pub(super) fn new(answers: Arc<A>) -> Self {
         Self { answers, spare: PerCore::default() }
     }
@@ -298,22 +288,21 @@ impl<S: Stream, A: Answers> Speakers<S, A> {
         &self.answers
     }
 
-    fn spare(&self) -> MutexGuard<'_, Vec<Speaker<S, A>>> {
+    fn spare(&self) -> MutexGuard<'_, Vec<Speaker<A>>> {
         self.spare.own().lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lends one to a caller.
-    pub(super) fn lend(&self, mut caller: Box<Caller<S>>) -> Speaker<S, A> {
+    pub(super) fn lend(&self, mut caller: Box<Caller>) -> Speaker<A> {
         caller.is_plain = true;
         caller.stream.settle();
         let spare = self.spare().pop();
         let speaker = spare.unwrap_or_else(|| Speaker::new(self.answers.clone()));
-        *speaker.line.caller() = Some(caller);
-        speaker
+        Speaker { caller: Some(caller), ..speaker }
     }
 
     /// Takes one back from a caller that it has parted from, who keeps what was read of a request that is not whole.
-    pub(super) fn take_back(&self, speaker: Speaker<S, A>, caller: &mut Caller<S>) {
+    pub(super) fn take_back(&self, speaker: Speaker<A>, caller: &mut Caller) {
         if !caller.left_nothing() {
             return caller.stream.put_back(speaker.http.into_parts().read_buf);
         }

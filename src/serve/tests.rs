@@ -448,7 +448,8 @@ async fn said<A: Answers>(answers: &Arc<A>, bytes: &str) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let room = Arc::new(Room::new(10));
     let (near, mut far) = tokio::net::UnixStream::pair().unwrap();
-    let (caller, place) = (Box::new(speaker::Caller::new(near, None, room.clone())), room.take().await);
+    let (caller, place) =
+        (Box::new(speaker::Caller::new(listener::Socket::Unix(near), None, room.clone())), room.take().await);
     let speakers = Arc::new(speaker::Speakers::new(answers.clone()));
     let conversation = tokio::spawn(connection::converse(caller, speakers, place));
     far.write_all(bytes.as_bytes()).await.unwrap();
