@@ -9,12 +9,12 @@
 //! wanted no other protocol; what was read of it last was one head and no more; a read after that found nothing; and
 //! all of the answer was written. After any other caller it is let go.
 
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
@@ -27,6 +27,7 @@ use hyper::service::Service;
 use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, Version};
 use hyper_util::rt::TokioIo;
+use thread_local::ThreadLocal;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::client::Peer;
@@ -34,12 +35,11 @@ use super::listener::Socket;
 use super::pace::Paced;
 use super::room::Room;
 use super::{Answering, Answers, respond};
-use crate::per_core::PerCore;
 
 /// Largest head of a request, in bytes; as much is read ahead of the answers, too.
 const LARGEST_HEAD: usize = 16 * 1024;
 
-/// So many speakers a core keeps for the next callers. It needs more than one only while others wait: for their
+/// So many speakers a thread keeps for the next callers. It needs more than one only while others wait: for their
 /// callers, or for an answer that is being made.
 const SPARE: usize = 4;
 
@@ -275,12 +275,13 @@ impl<A: Answers> Speaker<A> {
 /// The speakers that answer at one listener.
 pub(super) struct Speakers<A: Answers> {
     answers: Arc<A>,
-    spare: PerCore<Mutex<Vec<Speaker<A>>>>,
+    /// Those of each thread: to take a lock would mean to wait for the memory of the caller.
+    spare: ThreadLocal<RefCell<Vec<Speaker<A>>>>,
 }
 
 impl<A: Answers> Speakers<A> {
     pub(super) fn new(answers: Arc<A>) -> Self {
-        Self { answers, spare: PerCore::default() }
+        Self { answers, spare: ThreadLocal::new() }
     }
 
     /// What they answer.
@@ -288,16 +289,16 @@ impl<A: Answers> Speakers<A> {
         &self.answers
     }
 
-    fn spare(&self) -> MutexGuard<'_, Vec<Speaker<A>>> {
-        self.spare.own().lock().unwrap_or_else(PoisonError::into_inner)
+    fn spare(&self) -> RefMut<'_, Vec<Speaker<A>>> {
+        self.spare.get_or_default().borrow_mut()
     }
 
     /// Lends one to a caller.
     pub(super) fn lend(&self, mut caller: Box<Caller>) -> Speaker<A> {
-        caller.is_plain = true;
-        caller.stream.settle();
         let spare = self.spare().pop();
         let speaker = spare.unwrap_or_else(|| Speaker::new(self.answers.clone()));
+        caller.is_plain = true;
+        caller.stream.settle();
         Speaker { caller: Some(caller), ..speaker }
     }
 
@@ -314,6 +315,6 @@ impl<A: Answers> Speakers<A> {
 
     #[cfg(test)]
     pub(super) fn count_spare(&self) -> usize {
-        self.spare.all().map(|spare| spare.lock().unwrap().len()).sum()
+        self.spare().len()
     }
 }
