@@ -459,6 +459,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_ends_its_half_after_asking_is_answered() {
+        let asked = |paths: &[&str]| paths.iter().map(|path| request(path)).collect::<String>();
+        for paths in [&["/one"][..], &["/late"], &["/one", "/late"], &["/late", "/one"], &["/late", "/large"]]
+        {
+            let mut far = connect().await;
+            far.stream.write_all(asked(paths).as_bytes()).await.unwrap();
+            is_read().await;
+            far.stream.shutdown().await.unwrap();
+            is_read().await;
+            far.speakers.answers().late.add_permits(1);
+            let answers = rest(far).await;
+            assert_eq!(answers.matches("HTTP/1.1 200").count(), paths.len(), "{paths:?}");
+        }
+    }
+
+    #[tokio::test]
     async fn whoever_hangs_up_within_a_request_is_left_too() {
         let one = request("/one");
         for (sent, expected) in [(&one[..20], 0), (&*format!("{one}{}", &one[..20]), 1), (&*one.repeat(2), 2)]

@@ -65,12 +65,15 @@ fn date(answer: &mut Response<Full<Bytes>>, now: SystemTime) {
 }
 
 /// The other end of a connection.
+#[expect(clippy::struct_excessive_bools, reason = "each is of another's making, and asked for by itself")]
 pub(super) struct Caller {
     stream: Paced<Socket>,
     peer: Peer,
     /// Whether an answer is being made for it, or it is told that the connection ends.
     waits: bool,
-    /// Whether it hung up, or took too long, before it asked again.
+    /// Whether what was read of it last had it be answered.
+    has_asked: bool,
+    /// Whether it asks no more: it hung up, or took too long.
     has_left: bool,
     /// Whether every request since a speaker was lent was of HTTP/1.1, had no body and wanted no other protocol.
     is_plain: bool,
@@ -79,7 +82,7 @@ pub(super) struct Caller {
 impl Caller {
     pub(super) fn new(socket: Socket, peer: Peer, room: Arc<Room>) -> Self {
         let stream = Paced::new(socket, room);
-        Self { stream, peer, waits: false, has_left: false, is_plain: true }
+        Self { stream, peer, waits: false, has_asked: false, has_left: false, is_plain: true }
     }
 
     /// Whether it waits for nothing but to ask again. All that a speaker can have of it then is the beginning of a
@@ -103,19 +106,28 @@ impl Caller {
         self.stream.has_ahead()
     }
 
-    /// Whether it hung up, or took too long, before it asked again.
+    /// Whether it asks no more: it hung up, or took too long.
     pub(super) fn has_left(&self) -> bool {
         self.has_left
     }
 
-    /// Reads what it asks. That it leaves instead hyper is not told, for which that would be the end: its speaker is
-    /// as good for another.
+    /// Reads what it asks. That it asks no more hyper is told only in the middle of a request. It would take that for
+    /// the end: of who ends its half of the connection after asking, as it may, it would answer nothing; and a speaker
+    /// is as good for another.
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let was_idle = self.stream.is_idle();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        let is_over = matches!(&read, Poll::Ready(read) if read.is_err() || buf.filled().len() == before);
-        if was_idle && is_over {
+        let asks_no_more = match &read {
+            Poll::Ready(Ok(())) if buf.filled().len() == before => was_idle || self.has_asked,
+            Poll::Ready(Ok(())) => {
+                self.has_asked = false;
+                false
+            }
+            Poll::Ready(Err(_)) => was_idle,
+            Poll::Pending => false,
+        };
+        if asks_no_more {
             self.has_left = true;
             return Poll::Pending;
         }
@@ -196,6 +208,7 @@ impl<A: Answers> Service<Request<Incoming>> for Asking<A> {
             && request.body().is_end_stream()
             && request.extensions().get::<OnUpgrade>().is_none();
         let peer = with_caller(|caller| {
+            caller.has_asked = true;
             caller.is_plain &= is_plain;
             caller.peer
         });
