@@ -123,6 +123,7 @@ mod tests {
                     })
                 }
                 "/large" => Answering::there(answer(vec![b'x'; LARGE])),
+                "/broken" => panic!("a test has it panic"),
                 _ if request.method() == Method::CONNECT => {
                     let mut refused = answer(path.into());
                     *refused.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
@@ -472,6 +473,19 @@ mod tests {
             let answers = rest(far).await;
             assert_eq!(answers.matches("HTTP/1.1 200").count(), paths.len(), "{paths:?}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_asks_for_what_panics_is_sent_away_and_nobody_else() {
+        let (mut far, mut read) = (connect().await, String::new());
+        let mut other = connect_to(&far.speakers).await;
+        far.stream.write_all(request("/broken").as_bytes()).await.unwrap();
+        let began = tokio::time::Instant::now();
+        within(far.stream.read_to_string(&mut read)).await.unwrap();
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        assert!(read.is_empty() && far.conversation.await.unwrap_err().is_panic());
+        other.stream.write_all(request("/one").as_bytes()).await.unwrap();
+        answered(&mut other.stream, "/one").await;
     }
 
     #[tokio::test]

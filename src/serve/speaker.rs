@@ -148,6 +148,22 @@ fn with_caller<T>(act: impl FnOnce(&mut Caller) -> T) -> Option<T> {
     })
 }
 
+/// Has this thread poll a speaker for a caller, and gives that back, also if an answer panics.
+struct Polled<'a>(&'a mut Option<Box<Caller>>);
+
+impl<'a> Polled<'a> {
+    fn by_this_thread(caller: &'a mut Option<Box<Caller>>) -> Self {
+        CALLER.set(caller.take());
+        Self(caller)
+    }
+}
+
+impl Drop for Polled<'_> {
+    fn drop(&mut self) {
+        *self.0 = CALLER.take();
+    }
+}
+
 /// What a speaker reads and writes: of the caller that it is polled for, which takes no lock.
 struct Line;
 
@@ -254,10 +270,8 @@ impl<A: Answers> Speaker<A> {
 
     /// Reads and answers, until the connection ends.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
-        CALLER.set(self.caller.take());
-        let polled = Pin::new(&mut *self.http).poll(cx);
-        self.caller = CALLER.take();
-        polled
+        let _polled = Polled::by_this_thread(&mut self.caller);
+        Pin::new(&mut *self.http).poll(cx)
     }
 
     /// Whether it has one more answer to give, as far as is known.
