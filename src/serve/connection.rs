@@ -464,14 +464,39 @@ mod tests {
         let asked = |paths: &[&str]| paths.iter().map(|path| request(path)).collect::<String>();
         for paths in [&["/one"][..], &["/late"], &["/one", "/late"], &["/late", "/one"], &["/late", "/large"]]
         {
+            for (is_read_before, closes) in [(true, false), (false, false), (true, true)] {
+                let mut far = connect().await;
+                far.stream.write_all(asked(paths).as_bytes()).await.unwrap();
+                if is_read_before {
+                    is_read().await;
+                }
+                far.stream.shutdown().await.unwrap();
+                is_read().await;
+                let room = far.room.clone();
+                let closed =
+                    tokio::spawn(async move { !closes || room.close(Duration::from_secs(200)).await });
+                is_read().await;
+                far.speakers.answers().late.add_permits(1);
+                let answers = rest(far).await;
+                assert_eq!(answers.matches("HTTP/1.1 200").count(), paths.len(), "{paths:?}");
+                assert!(within(closed).await.unwrap());
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_made_for_whoever_asks_no_more_has_a_deadline() {
+        for (paths, ends) in [(&["/late"][..], true), (&["/one", "/late"], true), (&["/one", "/late"], false)]
+        {
             let mut far = connect().await;
-            far.stream.write_all(asked(paths).as_bytes()).await.unwrap();
+            let asked: String = paths.iter().map(|path| request(path)).collect();
+            far.stream.write_all(asked.as_bytes()).await.unwrap();
             is_read().await;
-            far.stream.shutdown().await.unwrap();
-            is_read().await;
-            far.speakers.answers().late.add_permits(1);
+            if ends {
+                far.stream.shutdown().await.unwrap();
+            }
             let answers = rest(far).await;
-            assert_eq!(answers.matches("HTTP/1.1 200").count(), paths.len(), "{paths:?}");
+            assert_eq!(answers.matches("HTTP/1.1 200").count(), paths.len() - 1, "{paths:?} {ends}");
         }
     }
 

@@ -168,7 +168,8 @@ impl Future for Answering {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.get_mut() {
-            Self::There(answer) => answer.take().map_or(Poll::Pending, |answer| Poll::Ready(Ok(answer))),
+            #[expect(clippy::expect_used, reason = "nothing is polled after it has ended")]
+            Self::There(answer) => Poll::Ready(Ok(answer.take().expect("an answer is taken once"))),
             Self::Making(making) => making.as_mut().poll(cx).map(Ok),
         }
     }

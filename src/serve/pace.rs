@@ -115,7 +115,7 @@ impl<S> Paced<S> {
     }
 
     /// Waits on, unless that has taken too long.
-    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+    pub(super) fn wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         if self.ticking && !self.tick.is_elapsed() {
             return Poll::Pending;
         }

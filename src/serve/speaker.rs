@@ -6,8 +6,8 @@
 //!
 //! No caller may ever be answered what another asked. Therefore a speaker speaks for another caller only if the one
 //! before asked in the plainest way there is, and left nothing behind: its requests were of HTTP/1.1, had no body and
-//! wanted no other protocol; what was read of it last was one head and no more; a read after that found nothing; and
-//! all of the answer was written. After any other caller it is let go.
+//! wanted no other protocol; what was read of it last was one head and no more; a read after that found nothing, or the
+//! end; and all of the answer was written. After any other caller it is let go.
 
 use std::cell::{RefCell, RefMut};
 use std::convert::Infallible;
@@ -73,7 +73,7 @@ pub(super) struct Caller {
     waits: bool,
     /// Whether what was read of it last had it be answered.
     has_asked: bool,
-    /// Whether it asks no more: it hung up, or took too long.
+    /// Whether it asks no more, and goes once it is answered: it ended its half of the connection, or took too long.
     has_left: bool,
     /// Whether every request since a speaker was lent was of HTTP/1.1, had no body and wanted no other protocol.
     is_plain: bool,
@@ -106,14 +106,14 @@ impl Caller {
         self.stream.has_ahead()
     }
 
-    /// Whether it asks no more: it hung up, or took too long.
+    /// Whether it asks no more: it ended its half of the connection, or took too long.
     pub(super) fn has_left(&self) -> bool {
         self.has_left
     }
 
-    /// Reads what it asks. That it asks no more hyper is told only in the middle of a request. It would take that for
-    /// the end: of who ends its half of the connection after asking, as it may, it would answer nothing; and a speaker
-    /// is as good for another.
+    /// Reads what it asks. That it asks no more hyper is told only in the middle of a request. Else it would take that
+    /// for the end, and answer nothing to a client that ends its half of the connection after asking, as it may; and
+    /// of one that asked nothing, the speaker is as good for another.
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let was_idle = self.stream.is_idle();
@@ -121,17 +121,18 @@ impl Caller {
         let asks_no_more = match &read {
             Poll::Ready(Ok(())) if buf.filled().len() == before => was_idle || self.has_asked,
             Poll::Ready(Ok(())) => {
-                self.has_asked = false;
+                (self.has_asked, self.has_left) = (false, false);
                 false
             }
-            Poll::Ready(Err(_)) => was_idle,
+            Poll::Ready(Err(_)) => was_idle && !self.waits,
             Poll::Pending => false,
         };
-        if asks_no_more {
-            self.has_left = true;
-            return Poll::Pending;
+        if !asks_no_more {
+            return read;
         }
-        read
+        self.has_left = true;
+        // Whatever is being made for it has its deadline still.
+        if self.waits { self.stream.wait(cx).map(Err) } else { Poll::Pending }
     }
 }
 
