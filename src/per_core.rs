@@ -15,6 +15,11 @@ thread_local! {
     };
 }
 
+/// Which of them is this thread's, counted from 0.
+pub fn number() -> usize {
+    PLACE.with(|place| *place)
+}
+
 /// One of a kind for each core, made when a thread asks for its own first.
 #[derive(Debug)]
 pub struct PerCore<T>([OnceLock<Box<T>>; MOST]);
@@ -28,7 +33,7 @@ impl<T> Default for PerCore<T> {
 impl<T: Default> PerCore<T> {
     /// That of this thread, which it seldom shares.
     pub fn own(&self) -> &T {
-        PLACE.with(|place| self.0[*place].get_or_init(Box::default))
+        self.0[number()].get_or_init(Box::default)
     }
 
     /// All that there are.

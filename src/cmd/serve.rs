@@ -19,9 +19,9 @@ use crate::daemon;
 use crate::serve::{Doors, Listener};
 use crate::service;
 
-/// Files that are open beside those of connections to the public: connections of the operator, seeds
-/// and folders that are read on each core, feeds that are written, and those that are sent from files.
-const OTHER_FILES: u64 = 384;
+/// Files that are open beside those of connections to the public: connections of the operator, what threads wait
+/// with, seeds and folders that are read on each core, feeds that are written, and those that are sent from files.
+const OTHER_FILES: u64 = 512;
 
 pub(super) fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     let config = Config::resolve(settings.clone())?;

@@ -28,12 +28,35 @@ async fn woken() {
     poll_fn(|_| if std::mem::take(&mut asleep) { Poll::Pending } else { Poll::Ready(()) }).await;
 }
 
-/// Answers the requests of a connection until it ends, or the room is closed.
+/// Answers the requests of a connection until it ends, or the room is closed. One that stays goes on with a keeper.
+pub(super) async fn converse<A: Answers>(caller: Box<Caller>, speakers: Arc<Speakers<A>>, place: Place) {
+    let has_keepers = speakers.keepers().has_any();
+    let Some((caller, place)) = talk(caller, &speakers, place, has_keepers).await else { return };
+    let Some(keeper) = speakers.keepers().next().cloned() else { return };
+    let lost = |error| debug!("a connection was lost on its way to a keeper: {error}");
+    match caller.leave() {
+        Ok(enter) => drop(keeper.spawn(async move {
+            match enter() {
+                Ok(caller) => drop(talk(Box::new(caller), &speakers, place, false).await),
+                Err(error) => lost(error),
+            }
+        })),
+        Err(error) => lost(error),
+    }
+}
+
+/// Answers the requests of a connection until it ends, or the room is closed; or, if that is wanted, until it is seen
+/// to stay: then it is given back.
 ///
 /// One that waits for its next request holds nothing but its socket and its clock: a speaker is lent to it whenever
 /// something may have come, until it rests. What is left of a connection is in none of the caches when it is woken, so
 /// it is kept small, and what it seldom looks at is boxed.
-pub(super) async fn converse<A: Answers>(mut caller: Box<Caller>, speakers: Arc<Speakers<A>>, place: Place) {
+async fn talk<A: Answers>(
+    mut caller: Box<Caller>,
+    speakers: &Speakers<A>,
+    place: Place,
+    until_it_stays: bool,
+) -> Option<(Box<Caller>, Place)> {
     let room = place.room();
     let (mut closes, mut listening) = (Box::pin(room.closes()), false);
     // Registered once and not at every poll, which would take a lock each time.
@@ -63,13 +86,13 @@ pub(super) async fn converse<A: Answers>(mut caller: Box<Caller>, speakers: Arc<
         });
         caller = match parted.await {
             Ok(caller) => caller,
-            Err(Ok(())) => break,
+            Err(Ok(())) => return None,
             Err(Err(error)) => {
                 debug!("a connection ended early: {error}");
                 if let Some(status) = unread(&error) {
                     speakers.answers().note_unread(status, speaker.peer(), SystemTime::now());
                 }
-                break;
+                return None;
             }
         };
         speakers.take_back(speaker, &mut caller);
@@ -77,26 +100,33 @@ pub(super) async fn converse<A: Answers>(mut caller: Box<Caller>, speakers: Arc<
             continue;
         }
         if caller.has_left() || room.is_closing() {
+            return None;
+        }
+        if until_it_stays && caller.stays() {
             break;
         }
         // By the read that found nothing, by the clock, or when the room is closed.
         woken().await;
     }
+    drop(closes);
+    Some((caller, place))
 }
 
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {
-    use std::time::Duration;
+    use std::thread;
+    use std::time::{Duration, Instant};
 
     use bytes::Bytes;
     use hyper::{Method, Request, Response};
     use proptest::prelude::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::UnixStream;
-    use tokio::sync::Semaphore;
+    use tokio::sync::{Semaphore, watch};
 
     use super::super::client::Peer;
+    use super::super::keepers::Keepers;
     use super::super::listener::Socket;
     use super::super::room::Room;
     use super::super::{Answering, speaker};
@@ -124,6 +154,7 @@ mod tests {
                 }
                 "/large" => Answering::there(answer(vec![b'x'; LARGE])),
                 "/broken" => panic!("a test has it panic"),
+                "/thread" => Answering::there(answer(this_thread().into())),
                 _ if request.method() == Method::CONNECT => {
                     let mut refused = answer(path.into());
                     *refused.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
@@ -134,6 +165,12 @@ mod tests {
         }
 
         fn note_unread(&self, _: StatusCode, _: Peer, _: SystemTime) {}
+    }
+
+    /// This thread's number and name.
+    fn this_thread() -> String {
+        let thread = thread::current();
+        format!("{:?} {}", thread.id(), thread.name().unwrap_or_default())
     }
 
     /// The other end of a connection.
@@ -147,7 +184,11 @@ mod tests {
     type Speakers = speaker::Speakers<Echo>;
 
     fn speakers() -> Arc<Speakers> {
-        Arc::new(Speakers::new(Arc::new(Echo { late: Semaphore::new(0) })))
+        speakers_beside(Keepers::default())
+    }
+
+    fn speakers_beside(keepers: Keepers) -> Arc<Speakers> {
+        Arc::new(Speakers::new(Arc::new(Echo { late: Semaphore::new(0) }), Arc::new(keepers)))
     }
 
     /// A connection, alone with its speakers.
@@ -182,16 +223,23 @@ mod tests {
         format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")
     }
 
-    /// Reads an answer, with this in its body.
-    async fn answered(far: &mut UnixStream, body: &str) {
+    /// Reads an answer, and tells its body.
+    async fn one_answer(far: &mut UnixStream) -> String {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             head.push(within(far.read_u8()).await.unwrap());
         }
-        assert!(head.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&head));
-        let mut read = vec![0; body.len()];
+        let head = String::from_utf8(head).unwrap();
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let mut read = vec![0; length.unwrap().parse().unwrap()];
         within(far.read_exact(&mut read)).await.unwrap();
-        assert!(read == body.as_bytes(), "{}", String::from_utf8_lossy(&head));
+        String::from_utf8(read).unwrap()
+    }
+
+    /// Reads an answer, with this in its body.
+    async fn answered(far: &mut UnixStream, body: &str) {
+        assert!(one_answer(far).await == body, "{:?}", body.get(..100));
     }
 
     /// What is still answered until the connection ends.
@@ -318,6 +366,65 @@ mod tests {
             far.stream.write_all(last.as_bytes()).await.unwrap();
             let rest = rest(far).await;
             assert!(rest.ends_with("\r\n\r\n/two"), "{rest}");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn who_goes_on_asking_is_kept_by_one_thread_until_that_ends() {
+        let (keeping, ended) = watch::channel(());
+        let speakers = speakers_beside(Keepers::start(&ended));
+        let (mut fars, mut kept_by) = (Vec::new(), Vec::new());
+        for _ in 0..3 {
+            let mut far = connect_to(&speakers).await;
+            let mut threads = Vec::new();
+            for _ in 0..40 {
+                far.stream.write_all(request("/thread").as_bytes()).await.unwrap();
+                threads.push(one_answer(&mut far.stream).await);
+            }
+            let kept = threads.iter().position(|thread| thread.ends_with(" keeper")).unwrap();
+            assert_eq!(kept, usize::from(speaker::STAYS), "{threads:?}");
+            assert!(threads[kept..].iter().all(|thread| *thread == threads[kept]), "{threads:?}");
+            // From there on it lasts by itself.
+            within(far.conversation).await.unwrap();
+            kept_by.push(threads.swap_remove(kept));
+            fars.push(far.stream);
+        }
+        assert!(kept_by[0] != kept_by[1] && kept_by[0] == kept_by[2], "{kept_by:?}");
+        drop(keeping);
+        for mut far in fars {
+            assert_eq!(within(far.read(&mut [0])).await.unwrap(), 0);
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn whatever_is_asked_while_a_connection_is_moved_is_answered() {
+        let (_keeping, ended) = watch::channel(());
+        let speakers = speakers_beside(Keepers::start(&ended));
+        let stays = usize::from(speaker::STAYS);
+        for asked in [stays - 1, stays, stays + 1, 3 * stays] {
+            for is_begun in [false, true] {
+                for ends in [false, true] {
+                    let mut far = connect_to(&speakers).await;
+                    let requests = request("/one").repeat(asked);
+                    let (now, then) = requests.split_at(requests.len() - if is_begun { 20 } else { 0 });
+                    far.stream.write_all(now.as_bytes()).await.unwrap();
+                    for _ in 0..asked - usize::from(is_begun) {
+                        answered(&mut far.stream, "/one").await;
+                    }
+                    far.stream.write_all(format!("{then}{}", request("/two")).as_bytes()).await.unwrap();
+                    if ends {
+                        far.stream.shutdown().await.unwrap();
+                    }
+                    if is_begun {
+                        answered(&mut far.stream, "/one").await;
+                    }
+                    answered(&mut far.stream, "/two").await;
+                    let began = Instant::now();
+                    let closed = ends || within(far.room.close(Duration::from_secs(200))).await;
+                    assert!(closed && began.elapsed() < Duration::from_secs(100));
+                    assert_eq!(within(far.stream.read(&mut [0])).await.unwrap(), 0);
+                }
+            }
         }
     }
 

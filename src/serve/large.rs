@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 #[cfg(target_os = "linux")]
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,13 +26,14 @@ use tokio::net::TcpStream;
 use tracing::debug;
 
 use crate::edition::Representation;
+use crate::per_core;
 
 /// Fewest bytes that are sent from a file: it takes a call more, which costs what copying 9 KB does.
 const LARGE: usize = 12 * 1024;
 /// Most bytes of one file.
 const LARGEST: usize = 1 << 20;
-/// Most copies of the bytes in a file. A connection is sent one of them: the system counts who uses a page, which cores
-/// that send the same one can only do in turns.
+/// Most copies of the bytes in a file. Each core sends one of them: the system counts who uses a page, which cores that
+/// send the same one can only do in turns.
 const MOST_COPIES: usize = 8;
 /// Most bytes of copies, unless one is longer.
 const COPIED: usize = 256 * 1024;
@@ -82,12 +83,6 @@ impl Filed {
         (copy * self.bytes.len().next_multiple_of(APART)) as u64
     }
 
-    /// The copy that a connection is sent, the same all along: the system numbers connections one after the other.
-    #[cfg(target_os = "linux")]
-    fn copy_for(&self, socket: &impl AsFd) -> usize {
-        socket.as_fd().as_raw_fd().unsigned_abs() as usize % self.copies
-    }
-
     /// Which of the bytes these are, by where they stand in memory.
     fn part(&self, bytes: &[u8]) -> Option<Range<usize>> {
         let (all, wanted) = (self.bytes.as_ptr_range(), bytes.as_ptr_range());
@@ -110,7 +105,7 @@ impl Filed {
                 return Ok(sent);
             }
         }
-        let mut at = self.place(self.copy_for(&socket)) + part.start as u64;
+        let mut at = self.place(per_core::number() % self.copies) + part.start as u64;
         // A reader that went away is no reason for a signal here either, since Rust's programs ignore SIGPIPE.
         match sendfile(&socket, &self.file, Some(&mut at), part.len()) {
             Ok(0) if sent == 0 => Err(io::ErrorKind::UnexpectedEof.into()),
@@ -228,6 +223,13 @@ pub(super) struct Sending {
 impl Sending {
     pub(super) fn new(stream: TcpStream, files: Arc<Files>) -> Self {
         Self { stream, files }
+    }
+
+    /// Has it leave the runtime that it is of. What is given back has it enter that which it is called in.
+    pub(super) fn leave(self) -> io::Result<impl FnOnce() -> io::Result<Self> + Send> {
+        let Self { stream, files } = self;
+        let stream = stream.into_std()?;
+        Ok(move || Ok(Self::new(TcpStream::from_std(stream)?, files)))
     }
 
     /// Sends what comes before, and bytes from the file that holds them. None if they are to be sent from memory.
@@ -389,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_has_copies_that_share_no_page_and_each_connection_is_sent_one_of_them() {
+    fn a_file_has_copies_that_share_no_page_and_each_core_sends_one_of_them() {
         let directory = tempfile::tempdir().unwrap();
         if Filed::write(directory.path(), Bytes::new()).is_err() {
             return;
@@ -407,14 +409,19 @@ mod tests {
                 assert_eq!(written, body, "copy {copy} of {length}");
                 filed.file.write_all_at(&vec![u8::try_from(copy).unwrap(); length], at).unwrap();
             }
-            let pairs = (0..copies).map(|_| UnixStream::pair().unwrap()).collect::<Vec<_>>();
-            for (near, mut far) in pairs {
+            let send = || {
+                let (near, mut far) = UnixStream::pair().unwrap();
                 assert_eq!(filed.send(&near, b"", &(10..LARGE)).unwrap(), LARGE - 10);
                 let mut read = vec![0; LARGE - 10];
                 io::Read::read_exact(&mut far, &mut read).unwrap();
-                let expected = u8::try_from(near.as_raw_fd().unsigned_abs() as usize % copies).unwrap();
+                let expected = u8::try_from(per_core::number() % copies).unwrap();
                 assert!(read.iter().all(|byte| *byte == expected), "{length}");
-            }
+            };
+            thread::scope(|scope| {
+                for _ in 0..MOST_COPIES {
+                    scope.spawn(send);
+                }
+            });
         }
     }
 

@@ -18,6 +18,7 @@ use tracing::warn;
 use super::Answers;
 use super::client::Peer;
 use super::connection::converse;
+use super::keepers::Keepers;
 use super::large::{Files, Sending};
 use super::room::Room;
 use super::speaker::{Caller, Speakers};
@@ -53,6 +54,21 @@ trait Stream: AsyncRead + AsyncWrite + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
 
 impl Socket {
+    /// Has it leave the runtime that it is of. What is given back has it enter that which it is called in.
+    pub(super) fn leave(self) -> io::Result<Box<dyn FnOnce() -> io::Result<Self> + Send>> {
+        Ok(match self {
+            Self::Tcp(stream) => {
+                let enter = stream.leave()?;
+                Box::new(|| enter().map(Self::Tcp))
+            }
+            #[cfg(unix)]
+            Self::Unix(stream) => {
+                let stream = stream.into_std()?;
+                Box::new(|| UnixStream::from_std(stream).map(Self::Unix))
+            }
+        })
+    }
+
     fn stream(self: Pin<&mut Self>) -> Pin<&mut dyn Stream> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream),
@@ -164,7 +180,13 @@ impl Listener {
     }
 
     /// Accepts connections, each for itself, while there is room. Never ends.
-    pub(super) async fn accept<A: Answers>(&self, answers: &Arc<A>, room: &Arc<Room>, files: &Arc<Files>) {
+    pub(super) async fn accept<A: Answers>(
+        &self,
+        answers: &Arc<A>,
+        room: &Arc<Room>,
+        files: &Arc<Files>,
+        keepers: &Arc<Keepers>,
+    ) {
         match self {
             Self::Tcp(listener) => {
                 let next = |cx: &mut Context<'_>| {
@@ -174,14 +196,14 @@ impl Listener {
                         (Socket::Tcp(Sending::new(stream, files.clone())), Some(peer.ip()))
                     })
                 };
-                accept(next, answers, room).await;
+                accept(next, answers, room, keepers).await;
             }
             #[cfg(unix)]
             Self::Unix(listener) => {
                 let next = |cx: &mut Context<'_>| {
                     listener.poll_accept(cx).map_ok(|(stream, _)| (Socket::Unix(stream), None))
                 };
-                accept(next, answers, room).await;
+                accept(next, answers, room, keepers).await;
             }
         }
     }
@@ -192,8 +214,9 @@ async fn accept<A: Answers>(
     mut next: impl FnMut(&mut Context<'_>) -> Poll<io::Result<(Socket, Peer)>>,
     answers: &Arc<A>,
     room: &Arc<Room>,
+    keepers: &Arc<Keepers>,
 ) {
-    let speakers = Arc::new(Speakers::new(answers.clone()));
+    let speakers = Arc::new(Speakers::new(answers.clone(), keepers.clone()));
     let mut failed: u32 = 0;
     loop {
         match poll_fn(&mut next).await {

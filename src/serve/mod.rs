@@ -5,6 +5,7 @@ mod admin;
 mod client;
 mod connection;
 mod fields;
+mod keepers;
 #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux sends from files"))]
 mod large;
 mod listener;
@@ -32,7 +33,7 @@ use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Method, Request, Response, StatusCode, Uri};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::warn;
 
@@ -49,6 +50,7 @@ use access_log::AccessLog;
 use admin::Admin;
 use client::{Limit, Peer};
 use fields::{Field, Fields};
+use keepers::Keepers;
 use large::Files;
 use metrics::Others;
 use precondition::Outcome;
@@ -99,7 +101,9 @@ impl Doors {
         let mut accepting = JoinSet::new();
         if let Some(listener) = self.admin {
             let (admin, back_room) = (admin.clone(), back_room.clone());
-            accepting.spawn(async move { listener.accept(&admin, &back_room, &Arc::default()).await });
+            accepting.spawn(async move {
+                listener.accept(&admin, &back_room, &Arc::default(), &Arc::default()).await;
+            });
         }
         Opening { public: self.public, admin, back_room, accepting }
     }
@@ -120,13 +124,16 @@ pub async fn serve(
     let files = Arc::new(Files::new(files));
     let site = Arc::new(Site::new(current, status, room.clone(), files.clone(), config));
     admin.show(site.clone());
+    let (keeping, ended) = watch::channel(());
+    let keepers = Arc::new(Keepers::start(&ended));
     for listener in public {
-        let (site, room, files) = (site.clone(), room.clone(), files.clone());
-        accepting.spawn(async move { listener.accept(&site, &room, &files).await });
+        let (site, room, files, keepers) = (site.clone(), room.clone(), files.clone(), keepers.clone());
+        accepting.spawn(async move { listener.accept(&site, &room, &files, &keepers).await });
     }
     shutdown.await;
     accepting.shutdown().await;
     let (public, _) = tokio::join!(room.close(DRAIN), back_room.close(DRAIN));
+    drop(keeping);
     if !public {
         warn!("some requests were still unfinished after {} s", DRAIN.as_secs());
     }

@@ -67,6 +67,10 @@ impl<S> Paced<S> {
         }
     }
 
+    pub(super) fn into_parts(self) -> (S, Arc<Room>) {
+        (self.stream, self.room)
+    }
+
     /// Whether nothing was read since something was written, and all of that was.
     pub(super) fn is_idle(&self) -> bool {
         self.waiting == Waiting::Idle

@@ -31,6 +31,7 @@ use thread_local::ThreadLocal;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::client::Peer;
+use super::keepers::Keepers;
 use super::listener::Socket;
 use super::pace::Paced;
 use super::room::Room;
@@ -42,6 +43,9 @@ const LARGEST_HEAD: usize = 16 * 1024;
 /// So many speakers a thread keeps for the next callers. It needs more than one only while others wait: for their
 /// callers, or for an answer that is being made.
 const SPARE: usize = 4;
+
+/// Who asked so often is taken to stay. To be moved takes as long as a few answers.
+pub(super) const STAYS: u8 = 8;
 
 /// The latest second that answers were given in, since 1970.
 static LATEST: AtomicU64 = AtomicU64::new(0);
@@ -71,6 +75,8 @@ pub(super) struct Caller {
     peer: Peer,
     /// Whether an answer is being made for it, or it is told that the connection ends.
     waits: bool,
+    /// How often it asked, up to as often as who stays.
+    asked: u8,
     /// Whether what was read of it last had it be answered.
     has_asked: bool,
     /// Whether it asks no more, and goes once it is answered: it ended its half of the connection, or took too long.
@@ -82,7 +88,7 @@ pub(super) struct Caller {
 impl Caller {
     pub(super) fn new(socket: Socket, peer: Peer, room: Arc<Room>) -> Self {
         let stream = Paced::new(socket, room);
-        Self { stream, peer, waits: false, has_asked: false, has_left: false, is_plain: true }
+        Self { stream, peer, waits: false, asked: 0, has_asked: false, has_left: false, is_plain: true }
     }
 
     /// Whether it waits for nothing but to ask again. All that a speaker can have of it then is the beginning of a
@@ -94,6 +100,19 @@ impl Caller {
     /// Whether it waits for an answer, and asked nothing after that.
     fn waits_for_the_last(&self) -> bool {
         self.stream.is_drained() && self.waits
+    }
+
+    /// Whether it asked so often that it can be expected to go on.
+    pub(super) fn stays(&self) -> bool {
+        self.asked >= STAYS
+    }
+
+    /// Has it leave the runtime that it is of. What is given back has it enter that which it is called in.
+    pub(super) fn leave(self) -> io::Result<impl FnOnce() -> io::Result<Self> + Send> {
+        let Self { stream, peer, .. } = self;
+        let (socket, room) = stream.into_parts();
+        let enter = socket.leave()?;
+        Ok(move || Ok(Self::new(enter()?, peer, room)))
     }
 
     /// Whether a speaker has nothing of it, once it rests.
@@ -226,6 +245,7 @@ impl<A: Answers> Service<Request<Incoming>> for Asking<A> {
             && request.extensions().get::<OnUpgrade>().is_none();
         let peer = with_caller(|caller| {
             caller.has_asked = true;
+            caller.asked = STAYS.min(caller.asked + 1);
             caller.is_plain &= is_plain;
             caller.peer
         });
@@ -303,13 +323,19 @@ impl<A: Answers> Speaker<A> {
 /// The speakers that answer at one listener.
 pub(super) struct Speakers<A: Answers> {
     answers: Arc<A>,
+    keepers: Arc<Keepers>,
     /// Those of each thread: to take a lock would mean to wait for the memory of the caller.
     spare: ThreadLocal<RefCell<Vec<Speaker<A>>>>,
 }
 
 impl<A: Answers> Speakers<A> {
-    pub(super) fn new(answers: Arc<A>) -> Self {
-        Self { answers, spare: ThreadLocal::new() }
+    pub(super) fn new(answers: Arc<A>, keepers: Arc<Keepers>) -> Self {
+        Self { answers, keepers, spare: ThreadLocal::new() }
+    }
+
+    /// Who keeps connections that stay.
+    pub(super) fn keepers(&self) -> &Keepers {
+        &self.keepers
     }
 
     /// What they answer.

@@ -450,7 +450,7 @@ async fn said<A: Answers>(answers: &Arc<A>, bytes: &str) -> String {
     let (near, mut far) = tokio::net::UnixStream::pair().unwrap();
     let (caller, place) =
         (Box::new(speaker::Caller::new(listener::Socket::Unix(near), None, room.clone())), room.take().await);
-    let speakers = Arc::new(speaker::Speakers::new(answers.clone()));
+    let speakers = Arc::new(speaker::Speakers::new(answers.clone(), Arc::default()));
     let conversation = tokio::spawn(connection::converse(caller, speakers, place));
     far.write_all(bytes.as_bytes()).await.unwrap();
     let mut said = Vec::new();
