@@ -1,4 +1,4 @@
-//! What each core has of its own, for which a thread stands that answers. Of one thing that many change, be it a count
+//! What each core has of its own, for which the threads stand that answer. Of one thing that many change, be it a count
 //! of those who use it, one core at a time can have the line of its cache, and for the others it is as far away as
 //! memory.
 

@@ -29,19 +29,21 @@ async fn woken() {
 }
 
 /// Answers the requests of a connection until it ends, or the room is closed. One that stays goes on with a keeper.
-pub(super) async fn converse<A: Answers>(caller: Box<Caller>, speakers: Arc<Speakers<A>>, place: Place) {
-    let has_keepers = speakers.keepers().has_any();
-    let Some((caller, place)) = talk(caller, &speakers, place, has_keepers).await else { return };
+pub(super) async fn converse<A: Answers>(place: Place, caller: Box<Caller>, speakers: Arc<Speakers<A>>) {
+    let until_it_stays = speakers.keepers().are_there();
+    let Some((place, caller)) = talk(place, caller, &speakers, until_it_stays).await else { return };
     let Some(keeper) = speakers.keepers().next().cloned() else { return };
-    let lost = |error| debug!("a connection was lost on its way to a keeper: {error}");
-    match caller.leave() {
-        Ok(enter) => drop(keeper.spawn(async move {
-            match enter() {
-                Ok(caller) => drop(talk(Box::new(caller), &speakers, place, false).await),
-                Err(error) => lost(error),
-            }
+    let moved = {
+        let _entered = keeper.enter();
+        caller.move_here()
+    };
+    match moved {
+        Ok(caller) => drop(keeper.spawn(async move {
+            // What has come in between is known once the keeper has looked, which it does before it goes on with this.
+            tokio::task::yield_now().await;
+            drop(talk(place, Box::new(caller), &speakers, false).await);
         })),
-        Err(error) => lost(error),
+        Err(error) => debug!("a connection was lost on its way to a keeper: {error}"),
     }
 }
 
@@ -52,11 +54,11 @@ pub(super) async fn converse<A: Answers>(caller: Box<Caller>, speakers: Arc<Spea
 /// something may have come, until it rests. What is left of a connection is in none of the caches when it is woken, so
 /// it is kept small, and what it seldom looks at is boxed.
 async fn talk<A: Answers>(
+    place: Place,
     mut caller: Box<Caller>,
     speakers: &Speakers<A>,
-    place: Place,
     until_it_stays: bool,
-) -> Option<(Box<Caller>, Place)> {
+) -> Option<(Place, Box<Caller>)> {
     let room = place.room();
     let (mut closes, mut listening) = (Box::pin(room.closes()), false);
     // Registered once and not at every poll, which would take a lock each time.
@@ -72,6 +74,9 @@ async fn talk<A: Answers>(
                 let is_closing = closing(cx);
                 if let Poll::Ready(ended) = speaker.poll(cx) {
                     return Poll::Ready(Err(ended));
+                }
+                if speaker.is_late(cx) {
+                    return Poll::Ready(Err(Ok(())));
                 }
                 if told {
                     return Poll::Pending;
@@ -109,7 +114,7 @@ async fn talk<A: Answers>(
         woken().await;
     }
     drop(closes);
-    Some((caller, place))
+    Some((place, caller))
 }
 
 #[cfg(test)]
@@ -123,7 +128,7 @@ mod tests {
     use proptest::prelude::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::UnixStream;
-    use tokio::sync::{Semaphore, watch};
+    use tokio::sync::Semaphore;
 
     use super::super::client::Peer;
     use super::super::keepers::Keepers;
@@ -201,9 +206,9 @@ mod tests {
         let room = Arc::new(Room::new(1000));
         let place = room.take().await;
         let conversation = tokio::spawn(converse(
+            place,
             Box::new(Caller::new(Socket::Unix(near), None, room.clone())),
             speakers.clone(),
-            place,
         ));
         Far { stream, room, speakers: speakers.clone(), conversation }
     }
@@ -371,8 +376,8 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn who_goes_on_asking_is_kept_by_one_thread_until_that_ends() {
-        let (keeping, ended) = watch::channel(());
-        let speakers = speakers_beside(Keepers::start(&ended));
+        let (keepers, keeping) = Keepers::start();
+        let speakers = speakers_beside(keepers);
         let (mut fars, mut kept_by) = (Vec::new(), Vec::new());
         for _ in 0..3 {
             let mut far = connect_to(&speakers).await;
@@ -397,9 +402,30 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_has_come_before_the_room_is_closed_is_answered_by_a_keeper_that_was_busy_too() {
+        let (keepers, _keeping) = Keepers::start();
+        let busy = [(); 2].map(|()| {
+            let (free, freed) = std::sync::mpsc::channel::<()>();
+            keepers.next().unwrap().spawn(async move { freed.recv() });
+            free
+        });
+        let mut far = connect_to(&speakers_beside(keepers)).await;
+        for _ in 0..speaker::STAYS {
+            far.stream.write_all(request("/one").as_bytes()).await.unwrap();
+            answered(&mut far.stream, "/one").await;
+        }
+        within(far.conversation).await.unwrap();
+        far.stream.write_all(request("/two").as_bytes()).await.unwrap();
+        far.room.close(Duration::ZERO).await;
+        drop(busy);
+        answered(&mut far.stream, "/two").await;
+        assert_eq!(within(far.stream.read(&mut [0])).await.unwrap(), 0);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn whatever_is_asked_while_a_connection_is_moved_is_answered() {
-        let (_keeping, ended) = watch::channel(());
-        let speakers = speakers_beside(Keepers::start(&ended));
+        let (keepers, _keeping) = Keepers::start();
+        let speakers = speakers_beside(keepers);
         let stays = usize::from(speaker::STAYS);
         for asked in [stays - 1, stays, stays + 1, 3 * stays] {
             for is_begun in [false, true] {
@@ -452,7 +478,7 @@ mod tests {
         far.write_all(request("/one").repeat(100).as_bytes()).await.unwrap();
         near.readable().await.unwrap();
         room.close(Duration::ZERO).await;
-        within(converse(Box::new(Caller::new(Socket::Unix(near), None, room.clone())), speakers(), place))
+        within(converse(place, Box::new(Caller::new(Socket::Unix(near), None, room.clone())), speakers()))
             .await;
         let mut answers = String::new();
         far.read_to_string(&mut answers).await.unwrap();
@@ -603,7 +629,8 @@ mod tests {
                 far.stream.shutdown().await.unwrap();
             }
             let answers = rest(far).await;
-            assert_eq!(answers.matches("HTTP/1.1 200").count(), paths.len() - 1, "{paths:?} {ends}");
+            let before = paths.iter().take_while(|path| **path != "/late").count();
+            assert_eq!(answers.matches("HTTP/1.1 200").count(), before, "{paths:?} {ends}");
         }
     }
 

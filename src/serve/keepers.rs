@@ -5,9 +5,10 @@
 //! have to be fetched from the other's caches. So it is moved to a keeper, which answers it as long as it lasts.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::{io, thread};
 
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::watch;
 use tracing::warn;
 
@@ -19,37 +20,52 @@ pub(super) struct Keepers {
 }
 
 /// Starts a thread that does what it is given until the other end of this is dropped.
-fn start(mut ended: watch::Receiver<()>) -> io::Result<Handle> {
+fn start_one(mut ended: watch::Receiver<()>) -> io::Result<Handle> {
+    // The thread comes first: a runtime that nobody has would be dropped here, which would mean to wait for it.
+    let (give, given) = mpsc::channel::<Runtime>();
+    thread::Builder::new().name("keeper".to_owned()).spawn(move || {
+        if let Ok(runtime) = given.recv() {
+            let _ended = runtime.block_on(ended.changed());
+        }
+    })?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let keeper = runtime.handle().clone();
-    thread::Builder::new().name("keeper".to_owned()).spawn(move || {
-        let _ended = runtime.block_on(ended.changed());
-    })?;
+    let _ = give.send(runtime);
     Ok(keeper)
 }
 
 impl Keepers {
     /// As many as there are threads that answer; none beside a single one, which keeps all connections anyway. They
-    /// end when the other end of this is dropped.
-    pub(super) fn start(ended: &watch::Receiver<()>) -> Self {
+    /// end when what is given with them is dropped.
+    pub(super) fn start() -> (Self, watch::Sender<()>) {
         let answering = Handle::current().metrics().num_workers();
-        let wanted = if answering == 1 { 0 } else { answering };
-        let all = (0..wanted).map(|_| start(ended.clone())).collect::<io::Result<_>>();
-        let all = all.unwrap_or_else(|error| {
-            warn!("connections that stay are not kept each on a core, which takes some more time: {error}");
-            Vec::new()
-        });
-        Self { all, next: AtomicUsize::new(0) }
+        Self::start_with(if answering == 1 { 0 } else { answering }, start_one)
+    }
+
+    fn start_with(
+        wanted: usize,
+        start_one: impl Fn(watch::Receiver<()>) -> io::Result<Handle>,
+    ) -> (Self, watch::Sender<()>) {
+        let (keeping, ended) = watch::channel(());
+        match (0..wanted).map(|_| start_one(ended.clone())).collect() {
+            Ok(all) => (Self { all, next: AtomicUsize::new(0) }, keeping),
+            Err(error) => {
+                warn!("no threads for connections that stay, which are answered by any: {error}");
+                // Those that have begun end with `keeping`.
+                (Self::default(), watch::channel(()).0)
+            }
+        }
+    }
+
+    /// Whether there are any.
+    pub(super) fn are_there(&self) -> bool {
+        !self.all.is_empty()
     }
 
     /// The one whose turn it is, if there are any.
     pub(super) fn next(&self) -> Option<&Handle> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         self.all.get(turn.checked_rem(self.all.len())?)
-    }
-
-    pub(super) fn has_any(&self) -> bool {
-        !self.all.is_empty()
     }
 }
 
@@ -59,13 +75,29 @@ mod tests {
 
     #[test]
     fn each_of_several_threads_that_answer_has_a_keeper_and_a_single_one_has_none() {
-        let (_keeping, ended) = watch::channel(());
         for (mut answering, expected) in
             [(Builder::new_current_thread(), 0), (Builder::new_multi_thread(), 3)]
         {
             let runtime = answering.worker_threads(3).build().unwrap();
-            let keepers = runtime.block_on(async { Keepers::start(&ended) });
+            let (keepers, _keeping) = runtime.block_on(async { Keepers::start() });
             assert_eq!((keepers.all.len(), keepers.next().is_some()), (expected, expected > 0));
+        }
+    }
+
+    #[tokio::test]
+    async fn where_there_are_too_few_threads_there_are_no_keepers_and_none_is_left_behind() {
+        let begun = std::sync::Mutex::new(Vec::new());
+        let (keepers, _keeping) = Keepers::start_with(3, |ended| {
+            let mut begun = begun.lock().unwrap();
+            if begun.len() == 2 {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            begun.push(ended.clone());
+            start_one(ended)
+        });
+        assert!(!keepers.are_there() && keepers.next().is_none());
+        for ended in begun.into_inner().unwrap() {
+            assert!(ended.has_changed().is_err());
         }
     }
 }

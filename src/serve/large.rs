@@ -4,8 +4,8 @@
 //! What is written to a connection is known by where it stands in memory, so that nothing between an answer and
 //! the socket has to know of files. Whatever cannot be sent from one is sent from memory.
 //!
-//! As with any static file, a reader waits for the disk if the system needed the memory in between; so only what is
-//! asked for often has a file.
+//! As with any static file, a reader waits for the disk if the system needed the memory in between, and whoever its
+//! thread keeps waits with it; so only what is asked for often has a file.
 
 use std::fs::File;
 use std::io;
@@ -225,11 +225,9 @@ impl Sending {
         Self { stream, files }
     }
 
-    /// Has it leave the runtime that it is of. What is given back has it enter that which it is called in.
-    pub(super) fn leave(self) -> io::Result<impl FnOnce() -> io::Result<Self> + Send> {
-        let Self { stream, files } = self;
-        let stream = stream.into_std()?;
-        Ok(move || Ok(Self::new(TcpStream::from_std(stream)?, files)))
+    /// Moves it to the runtime that this is called in.
+    pub(super) fn move_here(self) -> io::Result<Self> {
+        Ok(Self::new(TcpStream::from_std(self.stream.into_std()?)?, self.files))
     }
 
     /// Sends what comes before, and bytes from the file that holds them. None if they are to be sent from memory.

@@ -54,19 +54,13 @@ trait Stream: AsyncRead + AsyncWrite + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
 
 impl Socket {
-    /// Has it leave the runtime that it is of. What is given back has it enter that which it is called in.
-    pub(super) fn leave(self) -> io::Result<Box<dyn FnOnce() -> io::Result<Self> + Send>> {
-        Ok(match self {
-            Self::Tcp(stream) => {
-                let enter = stream.leave()?;
-                Box::new(|| enter().map(Self::Tcp))
-            }
+    /// Moves it to the runtime that this is called in.
+    pub(super) fn move_here(self) -> io::Result<Self> {
+        match self {
+            Self::Tcp(stream) => stream.move_here().map(Self::Tcp),
             #[cfg(unix)]
-            Self::Unix(stream) => {
-                let stream = stream.into_std()?;
-                Box::new(|| UnixStream::from_std(stream).map(Self::Unix))
-            }
-        })
+            Self::Unix(stream) => UnixStream::from_std(stream.into_std()?).map(Self::Unix),
+        }
     }
 
     fn stream(self: Pin<&mut Self>) -> Pin<&mut dyn Stream> {
@@ -224,7 +218,7 @@ async fn accept<A: Answers>(
                 failed = 0;
                 let place = room.take().await;
                 let caller = Box::new(Caller::new(stream, peer, room.clone()));
-                tokio::spawn(converse(caller, speakers.clone(), place));
+                tokio::spawn(converse(place, caller, speakers.clone()));
             }
             Err(error) if is_of_the_client(&error) => {}
             Err(error) => {

@@ -33,7 +33,7 @@ use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Method, Request, Response, StatusCode, Uri};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::warn;
 
@@ -101,9 +101,8 @@ impl Doors {
         let mut accepting = JoinSet::new();
         if let Some(listener) = self.admin {
             let (admin, back_room) = (admin.clone(), back_room.clone());
-            accepting.spawn(async move {
-                listener.accept(&admin, &back_room, &Arc::default(), &Arc::default()).await;
-            });
+            let (files, keepers) = Default::default();
+            accepting.spawn(async move { listener.accept(&admin, &back_room, &files, &keepers).await });
         }
         Opening { public: self.public, admin, back_room, accepting }
     }
@@ -124,8 +123,8 @@ pub async fn serve(
     let files = Arc::new(Files::new(files));
     let site = Arc::new(Site::new(current, status, room.clone(), files.clone(), config));
     admin.show(site.clone());
-    let (keeping, ended) = watch::channel(());
-    let keepers = Arc::new(Keepers::start(&ended));
+    let (keepers, keeping) = Keepers::start();
+    let keepers = Arc::new(keepers);
     for listener in public {
         let (site, room, files, keepers) = (site.clone(), room.clone(), files.clone(), keepers.clone());
         accepting.spawn(async move { listener.accept(&site, &room, &files, &keepers).await });

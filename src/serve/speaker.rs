@@ -107,12 +107,10 @@ impl Caller {
         self.asked >= STAYS
     }
 
-    /// Has it leave the runtime that it is of. What is given back has it enter that which it is called in.
-    pub(super) fn leave(self) -> io::Result<impl FnOnce() -> io::Result<Self> + Send> {
-        let Self { stream, peer, .. } = self;
-        let (socket, room) = stream.into_parts();
-        let enter = socket.leave()?;
-        Ok(move || Ok(Self::new(enter()?, peer, room)))
+    /// Moves it, while it rests, to the runtime that this is called in.
+    pub(super) fn move_here(self) -> io::Result<Self> {
+        let (socket, room) = self.stream.into_parts();
+        Ok(Self::new(socket.move_here()?, self.peer, room))
     }
 
     /// Whether a speaker has nothing of it, once it rests.
@@ -146,12 +144,11 @@ impl Caller {
             Poll::Ready(Err(_)) => was_idle && !self.waits,
             Poll::Pending => false,
         };
-        if !asks_no_more {
-            return read;
+        if asks_no_more {
+            self.has_left = true;
+            return Poll::Pending;
         }
-        self.has_left = true;
-        // Whatever is being made for it has its deadline still.
-        if self.waits { self.stream.wait(cx).map(Err) } else { Poll::Pending }
+        read
     }
 }
 
@@ -303,6 +300,12 @@ impl<A: Answers> Speaker<A> {
     /// Whom it speaks for.
     pub(super) fn peer(&self) -> Peer {
         self.caller.as_ref().and_then(|caller| caller.peer)
+    }
+
+    /// Whether what its caller waits for takes too long. Hyper looks only when it reads, which it does not as long as
+    /// the next request has come already.
+    pub(super) fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
+        self.caller.as_mut().is_some_and(|caller| caller.waits && caller.stream.wait(cx).is_ready())
     }
 
     /// Has the connection end after the next answer.

@@ -451,7 +451,7 @@ async fn said<A: Answers>(answers: &Arc<A>, bytes: &str) -> String {
     let (caller, place) =
         (Box::new(speaker::Caller::new(listener::Socket::Unix(near), None, room.clone())), room.take().await);
     let speakers = Arc::new(speaker::Speakers::new(answers.clone(), Arc::default()));
-    let conversation = tokio::spawn(connection::converse(caller, speakers, place));
+    let conversation = tokio::spawn(connection::converse(place, caller, speakers));
     far.write_all(bytes.as_bytes()).await.unwrap();
     let mut said = Vec::new();
     // Who is sent away before all was read of them finds the connection reset after that.

@@ -895,6 +895,36 @@ fn other_addresses_and_other_methods_are_answered() {
 }
 
 #[test]
+fn what_was_asked_for_before_a_shutdown_is_answered() {
+    let work = Workspace::new();
+    for number in 0..50 {
+        work.write(&format!("{number}.md"), dated(&format!("{number}"), "One") + &"word ".repeat(1000));
+    }
+    let daemon = work.serve();
+    work.in_step(&daemon);
+    let expected = daemon.get("/all.rss").body;
+    assert!(expected.len() > 200_000, "{}", expected.len());
+    let asking = [0, 20].map(|asked_before| {
+        let mut connection = daemon.connect();
+        for _ in 0..asked_before {
+            assert!(connection.request("GET", "/all.rss", &[]).body == expected);
+        }
+        // More than is on its way unless somebody reads.
+        connection.send("GET /all.rss HTTP/1.1\r\nHost: a\r\n\r\n".repeat(60).as_bytes());
+        connection
+    });
+    let address = daemon.address();
+    let stopping = std::thread::spawn(move || daemon.stop());
+    eventually("nobody is let in any more", || TcpStream::connect(address).is_err());
+    for mut connection in asking {
+        for _ in 0..60 {
+            assert!(connection.answer("GET").body == expected);
+        }
+    }
+    stopping.join().unwrap();
+}
+
+#[test]
 fn a_shutdown_closes_idle_connections_and_ends() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
