@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use std::time::SystemTime;
 
 use hyper::StatusCode;
+use tokio::runtime::Handle;
 use tracing::debug;
 
 use super::Answers;
@@ -29,36 +30,15 @@ async fn woken() {
 }
 
 /// Answers the requests of a connection until it ends, or the room is closed. One that stays goes on with a keeper.
-pub(super) async fn converse<A: Answers>(place: Place, caller: Box<Caller>, speakers: Arc<Speakers<A>>) {
-    let until_it_stays = speakers.keepers().are_there();
-    let Some((place, caller)) = talk(place, caller, &speakers, until_it_stays).await else { return };
-    let Some(keeper) = speakers.keepers().next().cloned() else { return };
-    let moved = {
-        let _entered = keeper.enter();
-        caller.move_here()
-    };
-    match moved {
-        Ok(caller) => drop(keeper.spawn(async move {
-            // What has come in between is known once the keeper has looked, which it does before it goes on with this.
-            tokio::task::yield_now().await;
-            drop(talk(place, Box::new(caller), &speakers, false).await);
-        })),
-        Err(error) => debug!("a connection was lost on its way to a keeper: {error}"),
-    }
-}
-
-/// Answers the requests of a connection until it ends, or the room is closed; or, if that is wanted, until it is seen
-/// to stay: then it is given back.
 ///
 /// One that waits for its next request holds nothing but its socket and its clock: a speaker is lent to it whenever
 /// something may have come, until it rests. What is left of a connection is in none of the caches when it is woken, so
 /// it is kept small, and what it seldom looks at is boxed.
-async fn talk<A: Answers>(
-    place: Place,
-    mut caller: Box<Caller>,
-    speakers: &Speakers<A>,
-    until_it_stays: bool,
-) -> Option<(Place, Box<Caller>)> {
+pub(super) async fn converse<A: Answers>(place: Place, mut caller: Box<Caller>, speakers: Arc<Speakers<A>>) {
+    if caller.is_kept() {
+        // What came on the way is known once the keeper has looked, which it does before it goes on with this.
+        tokio::task::yield_now().await;
+    }
     let room = place.room();
     let (mut closes, mut listening) = (Box::pin(room.closes()), false);
     // Registered once and not at every poll, which would take a lock each time.
@@ -91,13 +71,13 @@ async fn talk<A: Answers>(
         });
         caller = match parted.await {
             Ok(caller) => caller,
-            Err(Ok(())) => return None,
+            Err(Ok(())) => return,
             Err(Err(error)) => {
                 debug!("a connection ended early: {error}");
                 if let Some(status) = unread(&error) {
                     speakers.answers().note_unread(status, speaker.peer(), SystemTime::now());
                 }
-                return None;
+                return;
             }
         };
         speakers.take_back(speaker, &mut caller);
@@ -105,16 +85,29 @@ async fn talk<A: Answers>(
             continue;
         }
         if caller.has_left() || room.is_closing() {
-            return None;
+            return;
         }
-        if until_it_stays && caller.stays() {
-            break;
+        if caller.stays()
+            && let Some(keeper) = speakers.keepers().next()
+        {
+            drop(closes);
+            return keep(place, *caller, speakers.clone(), keeper);
         }
         // By the read that found nothing, by the clock, or when the room is closed.
         woken().await;
     }
-    drop(closes);
-    Some((place, caller))
+}
+
+/// Has a keeper go on with a connection that rests.
+fn keep<A: Answers>(place: Place, caller: Caller, speakers: Arc<Speakers<A>>, keeper: &Handle) {
+    let moved = {
+        let _entered = keeper.enter();
+        caller.move_here()
+    };
+    match moved {
+        Ok(caller) => drop(keeper.spawn(converse(place, Box::new(caller), speakers))),
+        Err(error) => debug!("a connection was lost on its way to a keeper: {error}"),
+    }
 }
 
 #[cfg(test)]

@@ -57,15 +57,12 @@ impl Keepers {
         }
     }
 
-    /// Whether there are any.
-    pub(super) fn are_there(&self) -> bool {
-        !self.all.is_empty()
-    }
-
     /// The one whose turn it is, if there are any.
     pub(super) fn next(&self) -> Option<&Handle> {
-        let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        self.all.get(turn.checked_rem(self.all.len())?)
+        if self.all.is_empty() {
+            return None;
+        }
+        self.all.get(self.next.fetch_add(1, Ordering::Relaxed) % self.all.len())
     }
 }
 
@@ -95,7 +92,7 @@ mod tests {
             begun.push(ended.clone());
             start_one(ended)
         });
-        assert!(!keepers.are_there() && keepers.next().is_none());
+        assert!(keepers.next().is_none());
         for ended in begun.into_inner().unwrap() {
             assert!(ended.has_changed().is_err());
         }

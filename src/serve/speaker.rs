@@ -75,8 +75,10 @@ pub(super) struct Caller {
     peer: Peer,
     /// Whether an answer is being made for it, or it is told that the connection ends.
     waits: bool,
-    /// How often it asked, up to as often as who stays.
+    /// How often it asked since it came, or was moved to a keeper, up to as often as who stays.
     asked: u8,
+    /// Whether a keeper has it.
+    is_kept: bool,
     /// Whether what was read of it last had it be answered.
     has_asked: bool,
     /// Whether it asks no more, and goes once it is answered: it ended its half of the connection, or took too long.
@@ -88,7 +90,16 @@ pub(super) struct Caller {
 impl Caller {
     pub(super) fn new(socket: Socket, peer: Peer, room: Arc<Room>) -> Self {
         let stream = Paced::new(socket, room);
-        Self { stream, peer, waits: false, asked: 0, has_asked: false, has_left: false, is_plain: true }
+        Self {
+            stream,
+            peer,
+            waits: false,
+            asked: 0,
+            is_kept: false,
+            has_asked: false,
+            has_left: false,
+            is_plain: true,
+        }
     }
 
     /// Whether it waits for nothing but to ask again. All that a speaker can have of it then is the beginning of a
@@ -102,15 +113,20 @@ impl Caller {
         self.stream.is_drained() && self.waits
     }
 
-    /// Whether it asked so often that it can be expected to go on.
+    /// Whether it asked so often that it can be expected to go on, and no keeper has it.
     pub(super) fn stays(&self) -> bool {
-        self.asked >= STAYS
+        self.asked >= STAYS && !self.is_kept
     }
 
-    /// Moves it, while it rests, to the runtime that this is called in.
+    /// Whether a keeper has it.
+    pub(super) fn is_kept(&self) -> bool {
+        self.is_kept
+    }
+
+    /// Moves it, while it rests, to the keeper in whose runtime this is called.
     pub(super) fn move_here(self) -> io::Result<Self> {
         let (socket, room) = self.stream.into_parts();
-        Ok(Self::new(socket.move_here()?, self.peer, room))
+        Ok(Self { is_kept: true, ..Self::new(socket.move_here()?, self.peer, room) })
     }
 
     /// Whether a speaker has nothing of it, once it rests.
