@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::watch;
 use tracing::warn;
 
-/// The keepers of a process, in whose turns connections are moved to them.
+/// The keepers of a process, to which connections are moved in turns.
 #[derive(Debug, Default)]
 pub(super) struct Keepers {
     all: Vec<Handle>,
@@ -21,7 +21,7 @@ pub(super) struct Keepers {
 
 /// Starts a thread that does what it is given until the other end of this is dropped.
 fn start_one(mut ended: watch::Receiver<()>) -> io::Result<Handle> {
-    // The thread comes first: a runtime that nobody has would be dropped here, which would mean to wait for it.
+    // The thread comes first: a runtime for which there is none would be dropped here, where tokio panics.
     let (give, given) = mpsc::channel::<Runtime>();
     thread::Builder::new().name("keeper".to_owned()).spawn(move || {
         if let Ok(runtime) = given.recv() {
@@ -50,7 +50,9 @@ impl Keepers {
         match (0..wanted).map(|_| start_one(ended.clone())).collect() {
             Ok(all) => (Self { all, next: AtomicUsize::new(0) }, keeping),
             Err(error) => {
-                warn!("no threads for connections that stay, which are answered by any: {error}");
+                warn!(
+                    "connections that stay are answered by any thread, for none can be started that keep them: {error}"
+                );
                 // Those that have begun end with `keeping`.
                 (Self::default(), watch::channel(()).0)
             }

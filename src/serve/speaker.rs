@@ -75,7 +75,7 @@ pub(super) struct Caller {
     peer: Peer,
     /// Whether an answer is being made for it, or it is told that the connection ends.
     waits: bool,
-    /// How often it asked since it came, or was moved to a keeper, up to as often as who stays.
+    /// How often it asked since it came, or was moved to a keeper; counted up to [`STAYS`].
     asked: u8,
     /// Whether a keeper has it.
     is_kept: bool,
@@ -142,6 +142,12 @@ impl Caller {
     /// Whether it asks no more: it ended its half of the connection, or took too long.
     pub(super) fn has_left(&self) -> bool {
         self.has_left
+    }
+
+    /// Whether what it waits for takes too long. Hyper, which reads ahead, looks only when it reads: not as long as the
+    /// next request has come already.
+    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
+        self.waits && self.stream.wait(cx).is_ready()
     }
 
     /// Reads what it asks. That it asks no more hyper is told only in the middle of a request. Else it would take that
@@ -302,10 +308,15 @@ impl<A: Answers> Speaker<A> {
         Self { http: Box::new(http.serve_connection(TokioIo::new(Line), Asking { answers })), caller: None }
     }
 
-    /// Reads and answers, until the connection ends.
+    /// Reads and answers, until the connection ends, or what its caller waits for takes too long.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
-        let _polled = Polled::by_this_thread(&mut self.caller);
-        Pin::new(&mut *self.http).poll(cx)
+        let polled = Polled::by_this_thread(&mut self.caller);
+        let ended = Pin::new(&mut *self.http).poll(cx);
+        drop(polled);
+        if ended.is_pending() && self.caller.as_mut().is_some_and(|caller| caller.is_late(cx)) {
+            return Poll::Ready(Ok(()));
+        }
+        ended
     }
 
     /// Whether it has one more answer to give, as far as is known.
@@ -316,12 +327,6 @@ impl<A: Answers> Speaker<A> {
     /// Whom it speaks for.
     pub(super) fn peer(&self) -> Peer {
         self.caller.as_ref().and_then(|caller| caller.peer)
-    }
-
-    /// Whether what its caller waits for takes too long. Hyper looks only when it reads, which it does not as long as
-    /// the next request has come already.
-    pub(super) fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
-        self.caller.as_mut().is_some_and(|caller| caller.waits && caller.stream.wait(cx).is_ready())
     }
 
     /// Has the connection end after the next answer.
