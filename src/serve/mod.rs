@@ -9,6 +9,7 @@ mod keepers;
 #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux sends from files"))]
 mod large;
 mod listener;
+mod makers;
 mod metrics;
 mod negotiate;
 mod operator;
@@ -33,7 +34,6 @@ use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Method, Request, Response, StatusCode, Uri};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::warn;
 
@@ -52,6 +52,7 @@ use client::{Limit, Peer};
 use fields::{Field, Fields};
 use keepers::Keepers;
 use large::Files;
+use makers::Makers;
 use metrics::Others;
 use precondition::Outcome;
 use queries::{NotMade, Queries, Wanted};
@@ -188,7 +189,7 @@ struct Site {
     room: Arc<Room>,
     files: Arc<Files>,
     queries: Queries,
-    coders: Arc<Semaphore>,
+    coders: Makers,
     limit: Limit,
     access_log: Option<AccessLog>,
     day: ArcSwap<Day>,
@@ -304,7 +305,7 @@ impl Site {
             room,
             files,
             queries: Queries::new(),
-            coders: Arc::new(Semaphore::new(CODED_AT_ONCE)),
+            coders: Makers::new(CODED_AT_ONCE),
             limit: Limit::new(),
             access_log: config.serving.access_log.map(AccessLog::new),
             day: ArcSwap::default(),
@@ -530,17 +531,12 @@ impl Site {
         due: Option<Timestamp>,
         now: SystemTime,
     ) -> Response<Full<Bytes>> {
-        let turn = self.coders.clone().acquire_owned().await;
-        if representation.coded(coding).is_none() {
-            let representation = representation.clone();
-            // The turn ends with the work, whether anybody still waits for it or not. If it panics
-            // there is nothing, and the bytes as they are do.
-            let coded = tokio::task::spawn_blocking(move || {
-                let _turn = turn;
-                representation.encode(coding).len()
-            });
-            let _ = coded.await;
-        }
+        let coded = representation.clone();
+        // If it panics there is nothing, and the bytes as they are do.
+        let code = move || {
+            coded.encode(coding);
+        };
+        let _ = self.coders.make(code).await;
         match representation.coded(coding) {
             Some(body) => respond::found(representation, coding, body.clone(), due, now),
             None => respond::found(representation, Coding::Identity, representation.body.clone(), due, now),

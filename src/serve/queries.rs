@@ -11,10 +11,10 @@ use chrono::Utc;
 use http::HeaderValue;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
-use tokio::sync::Semaphore;
 use tracing::error;
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::makers::Makers;
 use crate::archive::{Address, Archives};
 use crate::coding::Coding;
 use crate::config::Config;
@@ -39,7 +39,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What is made when it is asked for.
 pub(super) struct Queries {
     shelf: Arc<Shelf>,
-    turns: Arc<Semaphore>,
+    makers: Makers,
 }
 
 /// What was made.
@@ -147,7 +147,7 @@ impl Queries {
         let kept =
             Cache::with_options(options, Weight, DefaultHashBuilder::default(), DefaultLifecycle::default());
         let shelf = Arc::new(Shelf { kept, changed: Cache::new(MOST_REMEMBERED) });
-        Self { shelf, turns: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self { shelf, makers: Makers::new(AT_ONCE) }
     }
 
     /// What is wanted, made of an edition's entries.
@@ -174,10 +174,8 @@ impl Queries {
         wanted: Wanted,
         now: SystemTime,
     ) -> Result<Made, NotMade> {
-        let turn = self.turns.clone().acquire_owned().await.map_err(|_| NotMade::Busy)?;
         let shelf = self.shelf.clone();
-        let made = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
+        let made = self.makers.make(move || {
             let made = match &wanted {
                 Wanted::Query(criteria, format) => query(&edition, criteria, *format, now).map(Some),
                 Wanted::Archive(address) => archive(&edition, address),
@@ -359,7 +357,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_for_too_long() {
         let (queries, edition) = (Queries::new(), edition());
-        let _turns = queries.turns.acquire_many(2).await.unwrap();
+        let _turns = queries.makers.turns.acquire_many(2).await.unwrap();
         let (limited, began) = (wanted("limit=1", Format::Atom), tokio::time::Instant::now());
         let asked = || queries.get(&edition, &limited, at(0));
         let answers = tokio::join!(asked(), asked(), asked());
@@ -376,7 +374,7 @@ mod tests {
             _ = queries.get(&edition, &wanted, at(0)) => panic!("it takes a thread of its own"),
             () = std::future::ready(()) => {}
         }
-        let _ended = queries.turns.acquire_many(2).await.unwrap();
+        let _ended = queries.makers.turns.acquire_many(2).await.unwrap();
         assert!(queries.shelf.kept.get(&wanted.key(&edition)).is_some());
     }
 }
