@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinError;
 
 /// Threads that make things, so many at once.
@@ -20,16 +20,31 @@ impl Makers {
         Self { turns: Arc::new(Semaphore::new(at_once)), runtime: Handle::current() }
     }
 
-    /// Makes something when there is a turn for it; fails if that panics. It is made whether anybody still waits for it
-    /// or not, and its turn ends with that.
+    /// Waits for a turn.
+    pub(super) async fn turn(&self) -> Turn<'_> {
+        #[expect(clippy::expect_used, reason = "nothing closes the semaphore")]
+        let permit = self.turns.clone().acquire_owned().await.expect("open");
+        Turn { permit, runtime: &self.runtime }
+    }
+}
+
+/// One of those things that are made at once.
+#[derive(Debug)]
+pub(super) struct Turn<'a> {
+    permit: OwnedSemaphorePermit,
+    runtime: &'a Handle,
+}
+
+impl Turn<'_> {
+    /// Makes something; fails if that panics, or the runtime ends. It is made whether anybody still waits for it or
+    /// not, and the turn ends with that.
     pub(super) async fn make<T: Send + 'static>(
-        &self,
+        self,
         make: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, JoinError> {
-        #[expect(clippy::expect_used, reason = "nothing closes the semaphore")]
-        let turn = self.turns.clone().acquire_owned().await.expect("open");
-        let making = self.runtime.spawn_blocking(move || {
-            let _turn = turn;
+        let Self { permit, runtime } = self;
+        let making = runtime.spawn_blocking(move || {
+            let _permit = permit;
             make()
         });
         making.await
@@ -50,10 +65,11 @@ mod tests {
             .map(|name| Builder::new_multi_thread().worker_threads(1).thread_name(name).build().unwrap());
         let makers = own.block_on(async { Makers::new(1) });
         for asking in [&own, &other] {
-            let maker = asking.block_on(makers.make(|| thread::current().name().unwrap().to_owned()));
-            assert_eq!(maker.unwrap(), "own");
+            let name = || thread::current().name().unwrap().to_owned();
+            assert_eq!(asking.block_on(async { makers.turn().await.make(name).await }).unwrap(), "own");
         }
-        assert!(own.block_on(makers.make(|| panic!("a test has it panic"))).is_err());
-        assert!(own.block_on(makers.make(|| ())).is_ok(), "its turn has ended");
+        let broken = own.block_on(async { makers.turn().await.make(|| panic!("a test has it panic")).await });
+        assert!(broken.is_err());
+        assert_eq!(makers.turns.available_permits(), 1, "its turn has ended");
     }
 }

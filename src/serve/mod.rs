@@ -531,12 +531,16 @@ impl Site {
         due: Option<Timestamp>,
         now: SystemTime,
     ) -> Response<Full<Bytes>> {
-        let coded = representation.clone();
-        // If it panics there is nothing, and the bytes as they are do.
-        let code = move || {
-            coded.encode(coding);
-        };
-        let _ = self.coders.make(code).await;
+        let turn = self.coders.turn().await;
+        // Who had a turn before may have coded it.
+        if representation.coded(coding).is_none() {
+            let uncoded = representation.clone();
+            let code = move || {
+                uncoded.encode(coding);
+            };
+            // If it panics there is nothing, and the bytes as they are do.
+            let _ = turn.make(code).await;
+        }
         match representation.coded(coding) {
             Some(body) => respond::found(representation, coding, body.clone(), due, now),
             None => respond::found(representation, Coding::Identity, representation.body.clone(), due, now),

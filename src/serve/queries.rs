@@ -175,7 +175,7 @@ impl Queries {
         now: SystemTime,
     ) -> Result<Made, NotMade> {
         let shelf = self.shelf.clone();
-        let made = self.makers.make(move || {
+        let made = self.makers.turn().await.make(move || {
             let made = match &wanted {
                 Wanted::Query(criteria, format) => query(&edition, criteria, *format, now).map(Some),
                 Wanted::Archive(address) => archive(&edition, address),

@@ -910,7 +910,7 @@ fn what_was_asked_for_before_a_shutdown_is_answered() {
         for _ in 0..asked_before {
             assert!(connection.request("GET", "/all.rss", &[]).body == expected);
         }
-        // More than the system's buffers hold, of which a first answer shows that they have been read.
+        // Their answers are more than the system's buffers hold. A first one shows that the requests have been read.
         connection.send("GET /all.rss HTTP/1.1\r\nHost: a\r\n\r\n".repeat(60).as_bytes());
         assert!(connection.answer("GET").body == expected);
         connection
