@@ -639,6 +639,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn nothing_is_made_any_more_for_whoever_broke_off() {
+        let Far { mut stream, conversation, .. } = connect().await;
+        stream.write_all(["/one", "/late"].map(request).concat().as_bytes()).await.unwrap();
+        is_read().await;
+        let began = tokio::time::Instant::now();
+        // With an answer that nobody has read, the other end finds it broken off.
+        drop(stream);
+        within(conversation).await.unwrap();
+        assert_eq!(began.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn whoever_asks_for_what_panics_is_sent_away_and_nobody_else() {
         let (mut far, mut read) = (connect().await, String::new());
         let mut other = connect_to(&far.speakers).await;
