@@ -160,7 +160,7 @@ impl Caller {
         let asks_no_more = match &read {
             Poll::Ready(Ok(())) if buf.filled().len() == before => was_idle || self.has_asked,
             Poll::Ready(Ok(())) => {
-                (self.has_asked, self.has_left) = (false, false);
+                self.has_asked = false;
                 false
             }
             Poll::Ready(Err(_)) => was_idle && !self.waits,
