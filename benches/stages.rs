@@ -12,10 +12,10 @@ use std::time::SystemTime;
 
 use chrono::Utc;
 use divan::{Bencher, black_box, counter::BytesCount};
-use sower::args::Settings;
 use sower::catalog::Catalog;
-use sower::coding::Coding;
 use sower::config::Config;
+use sower::config::args::Settings;
+use sower::edition::coding::Coding;
 use sower::feed::LogicalFeed;
 use sower::publish::Publisher;
 use sower::render::{Format, Publication};

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use sower::args::Args;
 use sower::cmd;
+use sower::config::args::Args;
 
 /// The system's allocator keeps what thousands of connections held after they ended.
 #[global_allocator]

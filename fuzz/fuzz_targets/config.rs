@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use sower::args::Settings;
+use sower::config::args::Settings;
 use sower::config::Config;
 
 static FILE: LazyLock<PathBuf> =

@@ -6,9 +6,9 @@
 use std::sync::{Arc, LazyLock};
 
 use libfuzzer_sys::fuzz_target;
-use sower::args::Settings;
+use sower::config::args::Settings;
 use sower::config::Config;
-use sower::report;
+use sower::catalog::report;
 use sower::seed::{self, Reading, Rules};
 
 static RULES: LazyLock<Rules> = LazyLock::new(|| {

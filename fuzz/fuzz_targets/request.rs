@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock, mpsc};
 use std::time::SystemTime;
 
 use libfuzzer_sys::fuzz_target;
-use sower::args::Settings;
+use sower::config::args::Settings;
 use sower::catalog::Catalog;
 use sower::config::{Address, Config};
 use sower::publish::Publisher;

@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::SystemTime;
 
 use libfuzzer_sys::fuzz_target;
-use sower::args::Settings;
+use sower::config::args::Settings;
 use sower::catalog::Catalog;
 use sower::config::Config;
 use sower::publish::Publisher;
@@ -31,7 +31,7 @@ fuzz_target!(|bytes: &[u8]| {
     let now: Timestamp = "2026-01-01T00:00:00Z".parse().expect("a date");
     let touched = catalog.apply([(path, Change::Read(reading))], now);
     for fault in catalog.faults() {
-        sower::report::fault(fault, false);
+        sower::catalog::report::fault(fault, false);
     }
     let mut publisher = Publisher::new(CONFIG.clone());
     let published = publisher.publish(&catalog, &touched, SystemTime::UNIX_EPOCH);

@@ -9,15 +9,15 @@ use anyhow::bail;
 use chrono::Utc;
 
 use super::{Harvest, cache, is_styled, read_all, scan};
+use crate::cache::Memory;
 use crate::catalog::Catalog;
+use crate::catalog::Touched;
+use crate::catalog::report;
 use crate::config::Config;
-use crate::entries::Touched;
-use crate::mirror::{Mirror, Work};
+use crate::ingest::scan::{Scan, ScanError};
 use crate::publish::Publisher;
-use crate::report;
-use crate::scan::{Scan, ScanError};
+use crate::publish::mirror::{Mirror, Work};
 use crate::seed::{Change, Texts};
-use crate::store::Memory;
 use crate::text::count;
 
 pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {

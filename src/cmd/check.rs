@@ -7,11 +7,11 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::{Harvest, is_styled, read_all, scan};
-use crate::args::Format;
 use crate::catalog::Catalog;
+use crate::catalog::report;
+use crate::config::args::Format;
 use crate::config::{Config, SelectionSettings};
 use crate::feed::LogicalFeed;
-use crate::report;
 use crate::seed::Texts;
 
 pub(super) fn run(config: &Config, strict: bool, format: Format) -> anyhow::Result<ExitCode> {

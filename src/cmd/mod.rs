@@ -14,12 +14,12 @@ use std::sync::Arc;
 
 use chrono::Utc;
 
-use crate::args::{Args, Command};
+use crate::cache::{self, Untaken};
 use crate::catalog::Catalog;
+use crate::config::args::{Args, Command};
 use crate::config::{Config, ConfigError};
-use crate::scan::Scan;
+use crate::ingest::scan::Scan;
 use crate::seed::{Rules, Texts};
-use crate::store::{self, Untaken};
 
 /// Runs what was typed. 0 is success, 1 is for faults.
 ///
@@ -68,7 +68,7 @@ fn read_all(config: &Config, mut scan: Scan, cache: Option<&Path>) -> anyhow::Re
 
 /// Where what is read is remembered for the next start.
 fn cache(config: &Config) -> Option<PathBuf> {
-    if config.no_cache { None } else { store::place(&config.seeds) }
+    if config.no_cache { None } else { cache::place(&config.seeds) }
 }
 
 /// Whether a stream shows colours: a terminal, unless `NO_COLOR` says no.

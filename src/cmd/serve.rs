@@ -12,12 +12,13 @@ use tracing::{error, info, warn};
 use tracing_subscriber::fmt::time::ChronoLocal;
 
 use super::{cache, is_styled};
-use crate::args::Settings;
+use crate::config::args::Settings;
 use crate::config::{Address, Config, ConfigError};
-use crate::confinement::{Confinement, confine, remedy};
 use crate::daemon;
+use crate::daemon::sandbox::{Confinement, confine};
+use crate::daemon::systemd as service;
+use crate::ingest::restart_hint;
 use crate::serve::{Doors, Listener};
-use crate::service;
 
 /// Files that are open beside those of connections to the public: connections of the operator, what threads wait
 /// with, seeds and folders that are read on each core, feeds that are written, and those that are sent from files.
@@ -200,7 +201,7 @@ fn reread(settings: Settings, first: &First, send: &Sender<Config>) {
         }
         Err(error) => {
             let remedy = match &error {
-                ConfigError::Unreadable { cause, .. } => remedy(cause),
+                ConfigError::Unreadable { cause, .. } => restart_hint(cause),
                 _ => "",
             };
             error!("{error}{remedy}; the configuration before is kept");

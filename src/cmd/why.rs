@@ -8,13 +8,13 @@ use std::sync::Arc;
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::{Harvest, is_styled, read_all, scan};
+use crate::catalog::Entry;
+use crate::catalog::report;
 use crate::config::Config;
-use crate::criteria::Criteria;
-use crate::entries::Entry;
-use crate::fault::Place;
+use crate::config::criteria::Criteria;
 use crate::feed::{self, LogicalFeed, Missed};
 use crate::render::{Format, Publication};
-use crate::report;
+use crate::seed::Place;
 use crate::seed::{self, Held, Month, Record, Rules, Texts, Timestamp};
 use crate::text::{plain, printable};
 

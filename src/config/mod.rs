@@ -1,6 +1,8 @@
 //! Configuration: flags, then `SOWER_*` variables, then `sower.yaml`, then defaults, resolved once
 //! into values that need no further checking.
 
+pub mod args;
+pub mod criteria;
 mod nested;
 mod seeds;
 mod serving;
@@ -14,10 +16,10 @@ use std::time::Duration;
 use serde::Deserialize;
 use url::Url;
 
-use crate::args::Settings;
-use crate::criteria::is_language_tag;
+use crate::config::args::Settings;
+use crate::config::criteria::is_language_tag;
+use crate::syntax::yaml::{self, Names, Position, Step};
 use crate::text::plain;
-use crate::yaml::{self, Names, Position, Step};
 use nested::{SelectionLines, TopicLines};
 
 pub use nested::SelectionSettings;

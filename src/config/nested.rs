@@ -9,10 +9,10 @@ use super::{
     CONTENT, ConfigError, ContentLength, ENTRIES, MOST_ENTRIES, PICTURE, Source, content, entries, picture,
     some_text,
 };
-use crate::criteria::{Criteria, Word, is_language_tag};
-use crate::slug;
+use crate::config::criteria::{Criteria, Word, is_language_tag};
+use crate::syntax::yaml::{self, Names, Step};
+use crate::text;
 use crate::text::plain;
-use crate::yaml::{self, Names, Step};
 
 /// A selection with a name.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,7 +114,7 @@ impl Item<'_> {
 
     fn names(&self, key: &str, names: &Names) -> Result<Vec<Arc<str>>, ConfigError> {
         let slugs = names.0.iter().enumerate().map(|(index, name)| {
-            let slug = slug::topic_slug(name.as_deref().unwrap_or_default());
+            let slug = text::topic_slug(name.as_deref().unwrap_or_default());
             slug.map(Arc::from).map_err(|reason| {
                 self.wrong(&[Step::Key(key), Step::Index(index)], format!("`{key}`: {reason}"))
             })
@@ -133,12 +133,12 @@ pub(super) fn topics(lines: &[TopicLines], source: &Source<'_>) -> Result<Topics
         let item = Item { source, list: "topics", index };
         let name = item.read("name", topic.name.as_ref(), "text", some_text)?;
         let slug = |key: &str, text: &str| {
-            slug::topic_slug(text)
+            text::topic_slug(text)
                 .map_err(|reason| item.wrong(&[Step::Key(key)], format!("`{key}`: {reason}")))
         };
         let of_name = name.as_deref().map(|name| slug("name", name)).transpose()?;
         let own = item.read("slug", topic.slug.as_ref(), "a slug, such as `power-apps`", |text| {
-            slug::topic_slug(text).ok().filter(|slug| slug == text)
+            text::topic_slug(text).ok().filter(|slug| slug == text)
         })?;
         let Some(now) = own.or_else(|| of_name.clone()) else {
             return Err(item.wrong(&[], "a topic needs a `name`".to_owned()));
@@ -196,7 +196,7 @@ pub(super) fn selections(
         let Some(named) = named else {
             return Err(item.wrong(&[], "a selection needs a `name`".to_owned()));
         };
-        let name: Arc<str> = slug::address_slug(&named)
+        let name: Arc<str> = text::address_slug(&named)
             .map_err(|reason| item.wrong(&[Step::Key("name")], format!("`name`: {reason}")))?
             .into();
         if selections.iter().any(|known| known.name == name) {

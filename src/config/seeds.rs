@@ -5,8 +5,8 @@ use std::fmt;
 use url::Url;
 
 use super::{ConfigError, File, OFF, Setting, joined};
-use crate::args::Settings;
-use crate::slug;
+use crate::config::args::Settings;
+use crate::text;
 use crate::text::plain;
 
 const TOPIC_FIELDS: &str =
@@ -106,7 +106,7 @@ impl SeedSettings {
             topic_words: topic_words.switch(false)?,
             default_topic: default_topic.read("the name of a topic, with a letter or a digit", |text| {
                 let name = plain(text);
-                slug::topic_slug(&name).is_ok().then_some(name)
+                text::topic_slug(&name).is_ok().then_some(name)
             })?,
             permalink: permalink.read(PERMALINK, |text| Permalink::parse(text, &topic_fields))?,
             topic_fields,

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use url::Url;
 
 use super::{ConfigError, File, OFF, Setting, joined};
-use crate::args::Settings;
+use crate::config::args::Settings;
 
 const ADDRESSES: &str =
     "an address and a port, such as `127.0.0.1:8080` or `[::]:80`, or `unix:` and a path; or a list of these";

@@ -14,7 +14,7 @@ use url::{Url, form_urlencoded};
 
 use super::{Format, HOME, Publication, RenderError, address, document_path, encoded, opml};
 use crate::config::Config;
-use crate::criteria::Word;
+use crate::config::criteria::Word;
 use crate::feed::{About, Choices, Feed, Outline, Selection, Shown};
 use crate::seed::{Image, Month, Record, Related, Timestamp};
 

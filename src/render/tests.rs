@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::catalog::Catalog;
-use crate::criteria::Criteria;
+use crate::config::criteria::Criteria;
 use crate::feed::{LogicalFeed, outlines};
 use crate::seed::{self, Change, Rules, Timestamp};
 

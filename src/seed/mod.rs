@@ -6,33 +6,31 @@
 
 mod check;
 mod content;
-mod fence;
-mod front_matter;
+mod date;
+mod fault;
+mod fields;
 mod link;
-mod markdown;
 mod media;
-mod nesting;
 mod packed;
 mod record;
-mod time;
-mod unmade;
+mod split;
 
 use std::sync::Arc;
 
 use url::Url;
 
 use crate::config::{Config, SeedSettings};
-use crate::fault::{Fault, Place, Severity};
-use crate::yaml::{Position, Step};
+use crate::syntax::yaml::{Position, Step};
 use check::Check;
-use fence::{Cut, Notation};
+use split::{Cut, Notation};
 
 pub use content::Content;
+pub(crate) use date::seconds;
+pub use date::{Month, Timestamp};
+pub use fault::{Fault, Place, Severity};
 pub use media::{Embed, Source, media_type};
 pub use packed::{Common, Facets, Packed};
 pub use record::{Action, Held, Hidden, Image, Provider, Record, Related, Standing, Topic};
-pub(crate) use time::seconds;
-pub use time::{Month, Timestamp};
 
 /// What reading depends on besides the file.
 #[derive(Debug, Clone)]
@@ -176,25 +174,25 @@ pub fn read(rules: &Rules, path: &Arc<str>, bytes: &[u8]) -> Reading {
         Ok(text) => text,
         Err(reading) => return *reading,
     };
-    let text = &*fence::without_pairs(text);
+    let text = &*split::without_pairs(text);
     let opening = || Some(Place::in_text(text, Position { line: 1, column: 1 }).marking(3));
-    match fence::cut(text, form == Form::Yaml) {
+    match split::cut(text, form == Form::Yaml) {
         Cut::NotASeed => no_seed(path, text),
         Cut::Blank => Reading::Blank,
         Cut::Unclosed(notation) => {
             let reason = "front matter opens here and never closes".to_owned();
             lost(path, opening(), reason, Some(&format!("end it with {}", notation.fence_in_words())))
         }
-        Cut::Whole { matter, .. } if matter.text.len() > front_matter::LARGEST => {
-            let reason = format!("front matter is larger than {} bytes", front_matter::LARGEST);
+        Cut::Whole { matter, .. } if matter.text.len() > fields::LARGEST => {
+            let reason = format!("front matter is larger than {} bytes", fields::LARGEST);
             lost(path, opening(), reason, Some("long text belongs in the body"))
         }
-        Cut::Whole { matter, .. } if front_matter::is_too_deep(matter.text) => {
-            let reason = format!("`[` and `{{` open more than {} deep", front_matter::DEEPEST);
+        Cut::Whole { matter, .. } if fields::is_too_deep(matter.text) => {
+            let reason = format!("`[` and `{{` open more than {} deep", fields::DEEPEST);
             lost(path, opening(), reason, Some("close them, or put such text into the body"))
         }
         Cut::Whole { matter, .. }
-            if matter.notation == Notation::Yaml && front_matter::has_aliases(matter.text) =>
+            if matter.notation == Notation::Yaml && fields::has_aliases(matter.text) =>
         {
             let reason = "anchors and aliases (`&name`, `*name`) are not read".to_owned();
             lost(path, opening(), reason, Some("write the value where it belongs, or in quotes"))
@@ -212,24 +210,24 @@ pub fn read(rules: &Rules, path: &Arc<str>, bytes: &[u8]) -> Reading {
 /// Where a field of a seed stands in it, with what is said there.
 pub fn place_of(rules: &Rules, path: &Arc<str>, bytes: &[u8], field: &str) -> Option<Place> {
     let text = text(rules, path, Form::of(path)?, bytes).ok()?;
-    let Cut::Whole { matter, .. } = fence::cut(text, Form::of(path)? == Form::Yaml) else {
+    let Cut::Whole { matter, .. } = split::cut(text, Form::of(path)? == Form::Yaml) else {
         return None;
     };
     let at = matter.key_at(&[Step::Key(field)])?;
-    let text = front_matter::without_secured(text);
+    let text = fields::without_secured(text);
     Some(Place::in_text(&text, Position { line: at.line + matter.lines_before, ..at }))
 }
 
 /// Whether a text stands in a file, whatever else the file is. What is `secured` does not count.
 pub fn mentions(bytes: &[u8], text: &str) -> bool {
-    let said = front_matter::without_secured(&String::from_utf8_lossy(bytes)).to_lowercase();
+    let said = fields::without_secured(&String::from_utf8_lossy(bytes)).to_lowercase();
     said.contains(&text.to_lowercase())
 }
 
 /// What has no front matter is passed over, unless it lacks no more than its opening line.
 fn no_seed(path: &Arc<str>, text: &str) -> Reading {
-    let Some(notation) = fence::lacks_only_its_fence(text) else { return Reading::NotASeed };
-    let place = Place::in_text(&front_matter::without_secured(text), Position { line: 1, column: 1 });
+    let Some(notation) = split::lacks_only_its_fence(text) else { return Reading::NotASeed };
+    let place = Place::in_text(&fields::without_secured(text), Position { line: 1, column: 1 });
     let reason = format!("front matter begins with {}, the first of the file", notation.fence_in_words());
     let help = format!("write `{}` there, and nothing before it", notation.fence());
     lost(path, Some(place), reason, Some(&help))
@@ -250,7 +248,7 @@ fn text<'a>(rules: &Rules, path: &Arc<str>, form: Form, bytes: &'a [u8]) -> Resu
         || beginning.starts_with(b"{\n")
         || beginning == b"{\r\n";
     if form != Form::Yaml && !utf16 && !may_be_fenced && !bytes.iter().all(u8::is_ascii_whitespace) {
-        let beginning = String::from_utf8_lossy(&bytes[..bytes.len().min(front_matter::LARGEST)]);
+        let beginning = String::from_utf8_lossy(&bytes[..bytes.len().min(fields::LARGEST)]);
         return Err(Box::new(no_seed(path, &beginning)));
     }
     if bytes.len() as u64 > rules.largest {
@@ -275,7 +273,7 @@ fn lost(path: &Arc<str>, place: Option<Place>, reason: String, help: Option<&str
 /// The place of a byte in what need not be text.
 fn byte_place(bytes: &[u8], offset: usize) -> Place {
     let before = String::from_utf8_lossy(&bytes[..offset]);
-    let text = front_matter::without_secured(&String::from_utf8_lossy(bytes));
+    let text = fields::without_secured(&String::from_utf8_lossy(bytes));
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
     Place::in_text(&text, Position { line, column }).marking(1)

@@ -8,10 +8,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
+use super::content::unmade::Unmade;
+use super::date::{Timestamp, seconds};
 use super::record::{Held, Hidden, Record, Standing, Topic};
-use super::time::{Timestamp, seconds};
-use super::unmade::Unmade;
-use crate::slug::slug;
+use crate::text::slug;
 
 /// More bytes than most records take beside their bodies.
 const MUCH_BESIDE_BODY: usize = 512;

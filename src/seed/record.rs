@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::content::Content;
+use super::date::{Timestamp, seconds};
 use super::media::Embed;
-use super::time::{Timestamp, seconds};
 
 /// A seed, read and checked. Every text is free of characters that XML forbids; every address is
 /// absolute, http or https.

@@ -32,7 +32,7 @@ fn seed(path: &str, text: &str) -> (Option<Box<Record>>, Vec<Fault>) {
 }
 
 fn at(text: &str) -> Option<Timestamp> {
-    time::parse(text).map(|dated| dated.at)
+    date::parse(text).map(|dated| dated.at)
 }
 
 #[test]
@@ -339,7 +339,7 @@ fn a_field_costs_no_topics_of_another() {
 
 #[test]
 fn fields_with_a_use_of_their_own_are_those_that_configuration_refuses() {
-    let others = front_matter::KEYS.iter().filter(|key| !["topics", "type", "category"].contains(key));
+    let others = fields::KEYS.iter().filter(|key| !["topics", "type", "category"].contains(key));
     assert!(others.eq(crate::config::FIELDS_IN_USE));
 }
 

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 use hyper::header::HeaderValue;
 use quick_cache::DefaultHashBuilder;
 
+use super::conditional::has_validators;
 use super::fields::{Field, Fields};
-use super::precondition::has_validators;
 use crate::config::Proxies;
 
 /// The other end of a connection: an address, or None for a Unix socket.

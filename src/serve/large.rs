@@ -26,7 +26,7 @@ use tokio::net::TcpStream;
 use tracing::debug;
 
 use crate::edition::Representation;
-use crate::per_core;
+use crate::edition::per_core;
 
 /// Fewest bytes that are sent from a file: it takes a call more, which costs what copying 9 KB does.
 const LARGE: usize = 12 * 1024;

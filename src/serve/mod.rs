@@ -10,13 +10,11 @@ mod keepers;
 mod large;
 mod listener;
 mod makers;
-mod metrics;
 mod negotiate;
-mod operator;
-mod pace;
-mod precondition;
-mod queries;
-mod respond;
+mod timeout;
+mod conditional;
+mod on_demand;
+mod response;
 mod room;
 mod route;
 mod speaker;
@@ -37,25 +35,25 @@ use hyper::{Method, Request, Response, StatusCode, Uri};
 use tokio::task::JoinSet;
 use tracing::warn;
 
-use crate::archive::Address;
-use crate::audience::{Answer, Audience, Day};
-use crate::coding::Coding;
 use crate::config::Config;
+use crate::edition::audience::{Answer, Audience, Day};
+use crate::edition::coding::Coding;
 use crate::edition::{Edition, Representation};
 use crate::publish::Current;
+use crate::publish::archive::Address;
 use crate::render::{Format, document_path, html};
 use crate::seed::Timestamp;
 use crate::status::Status;
 use access_log::AccessLog;
 use admin::Admin;
+use admin::metrics::Others;
 use client::{Limit, Peer};
+use conditional::Outcome;
 use fields::{Field, Fields};
 use keepers::Keepers;
 use large::Files;
 use makers::Makers;
-use metrics::Others;
-use precondition::Outcome;
-use queries::{NotMade, Queries, Wanted};
+use on_demand::{NotMade, Queries, Wanted};
 use room::Room;
 use route::{Route, is_raw, route};
 
@@ -263,7 +261,7 @@ impl Site {
         now: SystemTime,
     ) -> Answering {
         let fields = Fields::of(request.headers());
-        let answer = match respond::refused(&request, &fields) {
+        let answer = match response::refused(&request, &fields) {
             Some(refused) => Ok(self.other(refused)),
             None => self.find(&Ask::of(&request, fields, peer, now)),
         };
@@ -342,7 +340,7 @@ impl Site {
                 let asked = Asked { representation: page, audience: &page.audience, due: None };
                 // It may not be kept, so that nobody asks for it too often.
                 match self.poll(&asked, ask) {
-                    Ok(answer) => respond::in_place_of(&feed.url, feed.media_type, answer),
+                    Ok(answer) => response::in_place_of(&feed.url, feed.media_type, answer),
                     Err(Unmade::Coded(page, coding, _)) => {
                         return Err(Unmade::Page(page, coding, feed.clone()));
                     }
@@ -353,7 +351,7 @@ impl Site {
                 let wanted = Wanted::Query(criteria, format);
                 let url = wanted.url(&edition.config);
                 // Without validators all selections have one store: anyone can spell as many as they like.
-                let store = if precondition::has_validators(&ask.fields) { &url } else { QUERIES };
+                let store = if conditional::has_validators(&ask.fields) { &url } else { QUERIES };
                 let client = ask.client(&edition.config);
                 if let Some(limited) = self.limited((client, store), edition.next_due, &edition.config, ask) {
                     self.queried.count(Answer::Limited, Coding::Identity);
@@ -371,9 +369,9 @@ impl Site {
                 }
                 return Err(Unmade::Wanted(Guard::into_inner(edition), wanted));
             }
-            Route::Moved(to) => self.other(respond::moved(to, edition.config.max_age)),
-            Route::Gone => self.other(respond::gone(ask.uri, edition.config.max_age)),
-            Route::Bad(value) => self.other(respond::bad(&value)),
+            Route::Moved(to) => self.other(response::moved(to, edition.config.max_age)),
+            Route::Gone => self.other(response::gone(ask.uri, edition.config.max_age)),
+            Route::Bad(value) => self.other(response::bad(&value)),
             Route::Nothing => self.nothing(&edition, ask),
         })
     }
@@ -386,18 +384,18 @@ impl Site {
             }
             Unmade::Page(page, coding, feed) => {
                 let answer = self.code(&page, coding, None, ask.now).await;
-                respond::in_place_of(&feed.url, feed.media_type, answer)
+                response::in_place_of(&feed.url, feed.media_type, answer)
             }
             Unmade::Wanted(edition, wanted) => {
                 let Some(edition) = self.with_entries(edition).await else {
-                    return self.other(respond::early());
+                    return self.other(response::early());
                 };
                 if !ask.for_page || wanted.format() == Format::Html {
                     return self.make_wanted(&edition, &wanted, ask).await;
                 }
                 let url = wanted.url(&edition.config);
                 let answer = self.make_wanted(&edition, &wanted.page(), ask).await;
-                respond::in_place_of(&url, wanted.format().media_type(), answer)
+                response::in_place_of(&url, wanted.format().media_type(), answer)
             }
         }
     }
@@ -424,8 +422,8 @@ impl Site {
         let made = match self.queries.get(edition, wanted, ask.now).await {
             Ok(made) => made,
             Err(NotMade::Nothing) => return self.nothing(edition, ask),
-            Err(NotMade::Busy) => return self.other(respond::busy()),
-            Err(NotMade::Failed) => return self.other(respond::broken()),
+            Err(NotMade::Busy) => return self.other(response::busy()),
+            Err(NotMade::Failed) => return self.other(response::broken()),
         };
         let audience = self.audience(edition, wanted);
         let asked = Asked { representation: &made.representation, audience: &audience, due: made.until };
@@ -434,7 +432,7 @@ impl Site {
             Err(Unmade::Coded(representation, coding, due)) => {
                 self.code(&representation, coding, due, ask.now).await
             }
-            Err(Unmade::Page(..) | Unmade::Wanted(..)) => self.other(respond::broken()),
+            Err(Unmade::Page(..) | Unmade::Wanted(..)) => self.other(response::broken()),
         }
     }
 
@@ -442,7 +440,7 @@ impl Site {
     fn nothing(&self, edition: &Edition, ask: &Ask<'_>) -> Response<Full<Bytes>> {
         let page = edition.representations.get(html::MISSING).filter(|_| ask.for_page);
         self.other(
-            page.map_or_else(|| respond::nothing(edition, ask.uri), |page| respond::nothing_page(page)),
+            page.map_or_else(|| response::nothing(edition, ask.uri), |page| response::nothing_page(page)),
         )
     }
 
@@ -462,9 +460,9 @@ impl Site {
         ask: &Ask<'_>,
     ) -> Option<Response<Full<Bytes>>> {
         let store = config.max_age.saturating_mul(config.serving.client_limit?);
-        let fresh = respond::fresh(config.max_age, due, ask.now);
+        let fresh = response::fresh(config.max_age, due, ask.now);
         let taken = self.limit.take((client, address), &ask.fields, (fresh, store), ask.now);
-        taken.err().map(respond::limited)
+        taken.err().map(response::limited)
     }
 
     /// The answer with a representation, unless the client asks for it too often; or in which coding
@@ -493,20 +491,20 @@ impl Site {
     fn poll(&self, asked: &Asked<'_>, ask: &Ask<'_>) -> Result<Response<Full<Bytes>>, Unmade> {
         let (Asked { representation, audience, due }, now) = (*asked, ask.now);
         let Some(coding) = negotiate::coding(&ask.fields) else {
-            return Ok(self.other(respond::unacceptable()));
+            return Ok(self.other(response::unacceptable()));
         };
         let tag = representation.entity_tag(coding);
-        match precondition::evaluate(&ask.fields, tag, representation.last_modified) {
+        match conditional::evaluate(&ask.fields, tag, representation.last_modified) {
             Outcome::NotModified => {
                 audience.count(Answer::NotModified, coding);
                 if !ask.is_head {
                     audience.save(representation.length(coding), coding);
                 }
-                Ok(respond::not_modified(representation, coding, due, now))
+                Ok(response::not_modified(representation, coding, due, now))
             }
             Outcome::Failed => {
                 audience.count(Answer::Failed, coding);
-                Ok(respond::failed())
+                Ok(response::failed())
             }
             Outcome::Proceed => {
                 let asked = audience.count(Answer::Full, coding);
@@ -517,7 +515,7 @@ impl Site {
                 if !ask.is_head && std::ptr::eq(audience, Arc::as_ptr(&representation.audience)) {
                     self.files.offer(representation, body, asked);
                 }
-                Ok(respond::found(representation, coding, body.clone(), due, now))
+                Ok(response::found(representation, coding, body.clone(), due, now))
             }
         }
     }
@@ -542,8 +540,8 @@ impl Site {
             let _ = turn.make(code).await;
         }
         match representation.coded(coding) {
-            Some(body) => respond::found(representation, coding, body.clone(), due, now),
-            None => respond::found(representation, Coding::Identity, representation.body.clone(), due, now),
+            Some(body) => response::found(representation, coding, body.clone(), due, now),
+            None => response::found(representation, Coding::Identity, representation.body.clone(), due, now),
         }
     }
 

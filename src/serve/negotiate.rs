@@ -3,7 +3,7 @@
 use hyper::header::HeaderValue;
 
 use super::fields::{Field, Fields};
-use crate::coding::Coding;
+use crate::edition::coding::Coding;
 
 /// A quality value in thousandths (§12.4.2).
 type Quality = u16;

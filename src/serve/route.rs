@@ -6,11 +6,11 @@ use std::sync::Arc;
 use hyper::Uri;
 use percent_encoding::percent_decode_str;
 
-use crate::archive::Address;
 use crate::config::Config;
-use crate::criteria::{BadValue, Criteria};
+use crate::config::criteria::{BadValue, Criteria};
 use crate::edition::{Edition, Representation};
 use crate::feed::Selection;
+use crate::publish::archive::Address;
 use crate::render::{Format, address, document_at, document_path, encoded};
 
 /// What is at an address.

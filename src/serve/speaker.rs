@@ -33,9 +33,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::client::Peer;
 use super::keepers::Keepers;
 use super::listener::Socket;
-use super::pace::Paced;
 use super::room::Room;
-use super::{Answering, Answers, respond};
+use super::timeout::Paced;
+use super::{Answering, Answers, response};
 
 /// Largest head of a request, in bytes; as much is read ahead of the answers, too.
 const LARGEST_HEAD: usize = 16 * 1024;
@@ -64,7 +64,7 @@ fn is_set_back(now: SystemTime) -> bool {
 /// Sees to it that the date is right of an answer that was asked for at an instant.
 fn date(answer: &mut Response<Full<Bytes>>, now: SystemTime) {
     if is_set_back(now) {
-        answer.headers_mut().insert(DATE, respond::date(now));
+        answer.headers_mut().insert(DATE, response::date(now));
     }
 }
 

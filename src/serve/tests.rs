@@ -319,7 +319,7 @@ async fn what_is_answered_is_counted() {
     let tag = field(&get(&site, PATH, &[aggregator]).await, "etag").to_owned();
     get(&site, PATH, &[("if-none-match", &tag)]).await;
     get(&site, "/nothing", &[]).await;
-    let shown = metrics::exposition(&site);
+    let shown = admin::metrics::exposition(&site);
     for line in [
         "sower_polls_total{feed=\"topics/机\",format=\"atom\",status=\"200\",coding=\"identity\"} 1",
         "sower_polls_total{feed=\"topics/机\",format=\"atom\",status=\"304\",coding=\"identity\"} 1",
@@ -431,7 +431,7 @@ async fn who_looks_at_a_page_is_no_reader_of_the_feed() {
         readerships.map(|(feed, _, readership)| (feed, readership.today)).collect()
     };
     assert_eq!(readers(&site), [("topics/机".to_owned(), 0)]);
-    let shown = metrics::exposition(&site);
+    let shown = admin::metrics::exposition(&site);
     for line in [
         "sower_polls_total{feed=\"topics/机\",format=\"html\",status=\"200\",coding=\"identity\"} 2",
         "sower_polls_total{feed=\"all\",format=\"html\",status=\"200\",coding=\"identity\"} 1",
@@ -470,7 +470,7 @@ async fn what_is_no_request_is_counted() {
         let said = said(&site, bytes).await;
         assert!(said.starts_with(&format!("HTTP/1.1 {status} ")), "{said}");
     }
-    let shown = metrics::exposition(&site);
+    let shown = admin::metrics::exposition(&site);
     for line in ["sower_other_answers_total{status=\"400\"} 2", "sower_other_answers_total{status=\"431\"} 1"]
     {
         assert!(shown.lines().any(|shown| shown == line), "{line} is not in {shown}");

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use sower::args::Settings;
+use sower::config::args::Settings;
 use sower::render::Format;
 
 use crate::cold::{self, read_back};

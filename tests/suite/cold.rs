@@ -6,16 +6,16 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use feed_rs::model::FeedType;
-use sower::archive::Archives;
-use sower::args::Settings;
 use sower::catalog::Catalog;
+use sower::catalog::Touched;
 use sower::config::Config;
-use sower::entries::Touched;
+use sower::config::args::Settings;
+use sower::ingest::scan::Scan;
+use sower::ingest::watch::Hint;
 use sower::publish::Publisher;
+use sower::publish::archive::Archives;
 use sower::render::{self, Format, Publication};
-use sower::scan::Scan;
 use sower::seed::{Rules, Timestamp};
-use sower::watch::Hint;
 
 /// Files or representations, by path.
 pub(crate) type Tree = BTreeMap<String, Vec<u8>>;

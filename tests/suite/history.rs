@@ -13,11 +13,12 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use sower::catalog::Catalog;
-use sower::mirror::{Mirror, Work};
+use sower::ingest::rescan::Rounded;
+use sower::ingest::scan::Scan;
+use sower::ingest::watch::Hint;
 use sower::publish::Publisher;
-use sower::scan::{Rounded, Scan};
+use sower::publish::mirror::{Mirror, Work};
 use sower::seed::{Rules, Timestamp};
-use sower::watch::Hint;
 use walkdir::WalkDir;
 
 use crate::cold::{catalog as cold_catalog, published, tree};

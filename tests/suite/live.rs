@@ -7,9 +7,9 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant, SystemTime};
 
 use chrono::{DateTime, SubsecRound, Utc};
-use sower::args::Settings;
-use sower::coding::Coding;
+use sower::config::args::Settings;
 use sower::edition::Representation;
+use sower::edition::coding::Coding;
 
 use sower::render::Format;
 

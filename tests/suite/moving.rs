@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use sower::args::Settings;
+use sower::catalog::report;
 use sower::config::Config;
-use sower::report;
+use sower::config::args::Settings;
 
 use crate::cold::{self, Tree, read_back};
 

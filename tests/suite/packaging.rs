@@ -10,8 +10,8 @@ use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
-use sower::args::{Args, Settings};
 use sower::config::Config;
+use sower::config::args::{Args, Settings};
 
 use crate::cold::{Tree, files};
 

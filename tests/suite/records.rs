@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_yaml::Value;
-use sower::args::Settings;
+use sower::config::args::Settings;
 use sower::seed::Timestamp;
-use sower::slug::slug;
+use sower::text::slug;
 
 use crate::cold::{self, config, read_back};
 

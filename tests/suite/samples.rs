@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sower::args::Settings;
+use sower::config::args::Settings;
 
 use crate::cold::{self, Tree, config, files};
 

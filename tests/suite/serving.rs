@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sower::args::Settings;
+use sower::config::args::Settings;
 
 use crate::machine::skipped;
 use crate::support::{

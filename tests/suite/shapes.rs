@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
-use sower::args::Settings;
-use sower::report;
+use sower::catalog::report;
+use sower::config::args::Settings;
 
 use crate::cold::{self, Tree, config, files, read_back};
 

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use feed_rs::model::Feed;
-use sower::args::Settings;
 use sower::config::Config;
+use sower::config::args::Settings;
 use sower::daemon::Broken;
 use sower::render::encoded;
 use sower::serve::Doors;

@@ -1,10 +1,10 @@
 //! What has fields of its own: providers, images, related entries, actions.
 
 use super::{Check, some_text};
-use crate::seed::front_matter::{self, Given};
+use crate::seed::fields::{self, Given};
 use crate::seed::link;
 use crate::seed::record::{Action, Image, Provider, Related};
-use crate::yaml::Step;
+use crate::syntax::yaml::Step;
 
 impl Check<'_> {
     /// An address of something that is left out without it.
@@ -21,10 +21,7 @@ impl Check<'_> {
         url
     }
 
-    pub(super) fn provider(
-        &mut self,
-        provider: Option<front_matter::Provider>,
-    ) -> (Option<Provider>, Vec<String>) {
+    pub(super) fn provider(&mut self, provider: Option<fields::Provider>) -> (Option<Provider>, Vec<String>) {
         let Some(provider) = provider else { return (None, Vec::new()) };
         let authors =
             provider.authors.iter().filter_map(|author| some_text(author.name.as_deref()?)).collect();
@@ -47,10 +44,10 @@ impl Check<'_> {
         (name_of(&provider).map(|name| Provider { name, site, image }), authors)
     }
 
-    pub(super) fn images(&mut self, images: Option<Given<Vec<front_matter::Picture>>>) -> Vec<Image> {
+    pub(super) fn images(&mut self, images: Option<Given<Vec<fields::Picture>>>) -> Vec<Image> {
         let given = images.map(|images| images.value).unwrap_or_default();
         let mut images = Vec::with_capacity(given.len());
-        for (index, front_matter::Picture(image)) in given.into_iter().enumerate() {
+        for (index, fields::Picture(image)) in given.into_iter().enumerate() {
             let path = [Step::Key("images"), Step::Index(index)];
             let Some(url) = self.asset(image.url.as_deref(), "image", &path) else { continue };
             let width = self.pixels(image.width.as_deref(), index, "width");
@@ -71,7 +68,7 @@ impl Check<'_> {
         pixels
     }
 
-    pub(super) fn related(&mut self, related: Option<Given<Vec<front_matter::Related>>>) -> Vec<Related> {
+    pub(super) fn related(&mut self, related: Option<Given<Vec<fields::Related>>>) -> Vec<Related> {
         let given = related.map(|related| related.value).unwrap_or_default();
         let mut related = Vec::with_capacity(given.len());
         for (index, item) in given.into_iter().enumerate() {
@@ -94,7 +91,7 @@ impl Check<'_> {
         related
     }
 
-    pub(super) fn actions(&mut self, actions: Option<Given<Vec<front_matter::Action>>>) -> Vec<Action> {
+    pub(super) fn actions(&mut self, actions: Option<Given<Vec<fields::Action>>>) -> Vec<Action> {
         let given = actions.map(|actions| actions.value).unwrap_or_default();
         let mut actions = Vec::with_capacity(given.len());
         for (index, action) in given.into_iter().enumerate() {
@@ -108,7 +105,7 @@ impl Check<'_> {
 }
 
 /// What a provider is called: its name, or else its domain.
-fn name_of(provider: &front_matter::Provider) -> Option<String> {
+fn name_of(provider: &fields::Provider) -> Option<String> {
     let domain = || provider.domain.as_deref().filter(|domain| link::site(domain.trim()).is_some());
     provider.name.as_deref().and_then(some_text).or_else(|| some_text(domain()?))
 }

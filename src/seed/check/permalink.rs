@@ -7,10 +7,10 @@ use url::Url;
 use super::topics::Named;
 use super::{Check, TAG_ESCAPES, stem};
 use crate::config::Piece;
-use crate::fault::Severity;
-use crate::seed::front_matter::{FrontMatter, Given};
-use crate::seed::{link, time};
-use crate::yaml::Step;
+use crate::seed::Severity;
+use crate::seed::fields::{FrontMatter, Given};
+use crate::seed::{date, link};
+use crate::syntax::yaml::Step;
 
 impl Check<'_> {
     /// The address that the configuration has for records without one. None if what it is made of
@@ -61,7 +61,7 @@ impl Check<'_> {
         let stem = &*stem(self.path);
         let day = || {
             let date = fields.published_at.as_ref().map(|given| given.value.trim());
-            date.filter(|date| !date.is_empty()).map_or_else(|| time::day(stem), time::day)
+            date.filter(|date| !date.is_empty()).map_or_else(|| date::day(stem), date::day)
         };
         let slug = fields.whereabouts.slug.as_deref().map(str::trim);
         Some(match piece {
@@ -70,7 +70,7 @@ impl Check<'_> {
             Piece::Month => format!("{:02}", day()?.month()),
             Piece::Day => format!("{:02}", day()?.day()),
             Piece::Stem => escaped(slug.unwrap_or(stem)),
-            Piece::Name => escaped(slug.unwrap_or_else(|| time::without_date(stem))),
+            Piece::Name => escaped(slug.unwrap_or_else(|| date::without_date(stem))),
             Piece::Folder => self.folders().map(escaped).collect::<Vec<_>>().join("/"),
             Piece::Topics(field) => {
                 let names = named.iter().find(|named| named.field == Some(*field));

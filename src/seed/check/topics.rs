@@ -2,11 +2,11 @@
 
 use super::{Check, Lost};
 use crate::config::SeedSettings;
-use crate::seed::front_matter::{FrontMatter, Given};
+use crate::seed::fields::{FrontMatter, Given};
 use crate::seed::record::Topic;
-use crate::slug;
+use crate::syntax::yaml::{Names, Step};
+use crate::text;
 use crate::text::plain;
-use crate::yaml::{Names, Step};
 
 /// Most topics of one seed: each puts the seed into one more feed, and into each of them its name.
 const MOST_TOPICS: usize = 50;
@@ -64,7 +64,7 @@ impl<'a> Check<'a> {
             }
             for (index, name) in names.iter().enumerate().take(left) {
                 let name = plain(name.as_deref().unwrap_or_default());
-                match slug::topic_slug(&name) {
+                match text::topic_slug(&name) {
                     Ok(slug) if topics.iter().any(|topic| *topic.slug == *slug) => {}
                     Ok(slug) => topics.push(Topic { slug: slug.into(), name: name.into() }),
                     Err(_) if field.is_some() && name.is_empty() => {}
@@ -86,7 +86,7 @@ impl<'a> Check<'a> {
             return Err(Lost);
         }
         if let Some(name) = &settings.default_topic {
-            return Ok(vec![Topic { slug: slug::slug(name).into(), name: name.as_str().into() }]);
+            return Ok(vec![Topic { slug: text::slug(name).into(), name: name.as_str().into() }]);
         }
         if named.is_empty() {
             let (reason, help) = missing(settings, self.sign());

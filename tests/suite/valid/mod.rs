@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::path::Path;
 
-use sower::args::Settings;
+use sower::config::args::Settings;
 
 pub(crate) use self::page::headings;
 use self::value::Rule;

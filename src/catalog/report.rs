@@ -1,0 +1,344 @@
+//! What sower tells people: faults the way a compiler shows them, the seeds and their changes in
+//! words.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use serde::Serialize;
+
+use crate::catalog::{Catalog, Census, Duplicates};
+use crate::seed::{Change, Held, Reading};
+use crate::seed::{Fault, Severity};
+use crate::text::{count, printable};
+
+/// Most names of one kind in a list for people.
+const MOST_NAMES: usize = 10;
+
+/// A fault with its line and a marker under the column.
+pub fn fault(fault: &Fault, styled: bool) -> String {
+    let level = match fault.severity {
+        Severity::Fault => Level::ERROR.with_name("fault"),
+        Severity::Warning => Level::WARNING,
+    };
+    let (path, reason) = (printable(&fault.path), printable(&fault.reason));
+    let title = level.primary_title(&*reason);
+    let group: Group<'_> = match &fault.place {
+        Some(place) => {
+            let bytes = |characters: usize| {
+                place.excerpt.char_indices().nth(characters).map_or(place.excerpt.len(), |(index, _)| index)
+            };
+            let marked = bytes(place.marked.start)..bytes(place.marked.end);
+            let snippet = Snippet::source(&*place.excerpt).line_start(place.at.line).path(&*path);
+            title.element(snippet.annotation(AnnotationKind::Primary.span(marked)))
+        }
+        None => title.element(Origin::path(&*path)),
+    };
+    let help = fault.help.as_deref().map(printable);
+    let mut report = vec![group];
+    report.extend(help.as_deref().map(|help| Group::with_title(Level::HELP.secondary_title(help))));
+    let renderer = if styled { Renderer::styled() } else { Renderer::plain() };
+    renderer.render(&report)
+}
+
+/// The seeds in a line: `17 seeds: 14 entries in 8 topics, 2 held (…), 1 duplicate`.
+pub fn census(census: &Census) -> String {
+    let mut line = count(census.seeds, "seed");
+    let _ = write!(line, ": {} in {}", count(census.entries, "entry"), count(census.topics, "topic"));
+    let held: usize = census.held.values().sum();
+    if held > 0 {
+        let _ = write!(line, ", {held} held ({})", held_by_reason(&census.held));
+    }
+    for (number, noun) in
+        [(census.duplicates, "duplicate"), (census.faults, "fault"), (census.warnings, "warning")]
+    {
+        if number > 0 {
+            let _ = write!(line, ", {}", count(number, noun));
+        }
+    }
+    line
+}
+
+fn held_by_reason(held: &BTreeMap<Held, usize>) -> String {
+    let reasons: Vec<_> = held.iter().map(|(reason, number)| format!("{number} {reason}")).collect();
+    reasons.join(", ")
+}
+
+/// What would show records that are held.
+pub fn remedy(held: Held) -> &'static str {
+    match held {
+        Held::Unpublished | Held::Removed => "`--unpublished` shows them, for preview",
+        Held::Scheduled => "each appears by itself when its time has come",
+        Held::Expired => "a later `expiryDateTime` brings them back",
+        Held::Undated => "a `publishedDateTime`, or a date that begins the file name, shows them",
+    }
+}
+
+/// Why nothing is shown although there are seeds; none if something is shown, or nothing is there.
+pub fn nothing_shown(census: &Census) -> Option<String> {
+    if census.entries > 0 || census.seeds == 0 {
+        return None;
+    }
+    let mut text = format!("no entry is shown of {}", count(census.seeds, "seed"));
+    for (&reason, number) in &census.held {
+        let _ = write!(text, "; {number} {reason}: {}", remedy(reason));
+    }
+    if census.faults > 0 {
+        let _ = write!(text, "; {}: `sower check` shows them", count(census.faults, "fault"));
+    }
+    Some(text)
+}
+
+/// Everything that `check` says after the faults.
+pub fn summary(catalog: &Catalog) -> String {
+    let census = catalog.census();
+    let mut text = format!(
+        "{}, {}, {} in {}\n",
+        count(census.seeds, "seed"),
+        count(census.records, "record"),
+        count(census.entries, "entry"),
+        count(census.topics, "topic")
+    );
+    let left_out: Vec<_> = catalog.left_out().collect();
+    if !left_out.is_empty() {
+        let _ = writeln!(text, "left out: {} (see the faults)", count(left_out.len(), "seed"));
+        list(&mut text, &left_out);
+    }
+    let mut held: BTreeMap<Held, Vec<&str>> = BTreeMap::new();
+    for (record, reason) in catalog.held() {
+        held.entry(reason).or_default().push(&record.path);
+    }
+    for (reason, paths) in held {
+        let _ = writeln!(text, "held: {} {reason} ({})", paths.len(), remedy(reason));
+        list(&mut text, &paths);
+    }
+    let duplicates = catalog.duplicates();
+    if !duplicates.is_empty() {
+        let _ = writeln!(text, "duplicates: {}", count(census.duplicates, "seed"));
+        let lines: Vec<_> = duplicates.iter().map(told_duplicates).collect();
+        list(&mut text, &lines);
+    }
+    if census.topics > 0 {
+        let topics: Vec<_> =
+            catalog.entries().topics().map(|(_, name, entries)| format!("{name} ({entries})")).collect();
+        let _ = writeln!(text, "topics: {}", printable(&topics.join(", ")));
+    }
+    let _ = match (census.faults, census.warnings) {
+        (0, 0) => writeln!(text, "no faults"),
+        (faults, warnings) => writeln!(text, "{}, {}", count(faults, "fault"), count(warnings, "warning")),
+    };
+    text
+}
+
+fn told_duplicates(same: &Duplicates) -> String {
+    let told = format!("{} is shown for {}", same.shown, same.others.join(", "));
+    if same.by_name {
+        return format!(
+            "{told}: they have one date and one name; an `id` of its own tells one from the other"
+        );
+    }
+    told
+}
+
+/// What a catalog says of its seeds, for machines.
+#[derive(Debug, Serialize)]
+pub struct Seeds<'a> {
+    summary: Census,
+    faults: Vec<FaultAt<'a>>,
+    held: Vec<HeldSeed<'a>>,
+    duplicates: Vec<Duplicates>,
+    topics: Vec<TopicCount<'a>>,
+    left_out: Vec<&'a Arc<str>>,
+}
+
+#[derive(Debug, Serialize)]
+struct FaultAt<'a> {
+    severity: Severity,
+    path: &'a str,
+    line: Option<usize>,
+    column: Option<usize>,
+    reason: &'a str,
+    help: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct HeldSeed<'a> {
+    path: &'a str,
+    reason: Held,
+    until: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct TopicCount<'a> {
+    slug: &'a Arc<str>,
+    name: &'a str,
+    entries: usize,
+}
+
+impl<'a> Seeds<'a> {
+    /// All that a catalog says.
+    pub fn of(catalog: &'a Catalog) -> Self {
+        let held = catalog.held().map(|(record, reason)| HeldSeed {
+            path: &record.path,
+            reason,
+            until: record.published.filter(|_| reason == Held::Scheduled).map(|at| at.to_rfc3339()),
+        });
+        let topics =
+            catalog.entries().topics().map(|(slug, name, entries)| TopicCount { slug, name, entries });
+        Self {
+            summary: catalog.census(),
+            faults: catalog.faults().map(FaultAt::of).collect(),
+            held: held.collect(),
+            duplicates: catalog.duplicates(),
+            topics: topics.collect(),
+            left_out: catalog.left_out().collect(),
+        }
+    }
+}
+
+impl<'a> FaultAt<'a> {
+    fn of(fault: &'a Fault) -> Self {
+        Self {
+            severity: fault.severity,
+            path: &fault.path,
+            line: fault.place.as_ref().map(|place| place.at.line),
+            column: fault.place.as_ref().map(|place| place.at.column),
+            reason: &fault.reason,
+            help: fault.help.as_deref(),
+        }
+    }
+}
+
+/// The files that are named like seeds and are none; empty if there are no such files.
+pub fn passed_over(paths: &[Arc<str>]) -> String {
+    let mut text = String::new();
+    if !paths.is_empty() {
+        let _ = writeln!(text, "passed over: {} without front matter", count(paths.len(), "file"));
+        list(&mut text, paths);
+    }
+    text
+}
+
+fn list(text: &mut String, names: &[impl AsRef<str>]) {
+    for name in names.iter().take(MOST_NAMES) {
+        let _ = writeln!(text, "  {}", printable(name.as_ref()));
+    }
+    if names.len() > MOST_NAMES {
+        let _ = writeln!(text, "  … and {} more (`--format json` lists all)", names.len() - MOST_NAMES);
+    }
+}
+
+/// What became of a seed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    New,
+    Changed,
+    NoSeed,
+    Gone,
+}
+
+impl Fate {
+    /// None if there was no seed and is none.
+    fn of(change: &Change, known: bool) -> Option<Self> {
+        match change {
+            Change::Gone if known => Some(Self::Gone),
+            Change::Read(Reading::NotASeed) if known => Some(Self::NoSeed),
+            Change::Read(_) if known => Some(Self::Changed),
+            Change::Read(Reading::Seed { .. }) => Some(Self::New),
+            Change::Gone | Change::Read(_) => None,
+        }
+    }
+}
+
+/// What changed, in a few words; none if no seed did. Told before the catalog takes it in.
+pub fn changes(catalog: &Catalog, changes: &[(Arc<str>, Change)]) -> Option<String> {
+    let fates: Vec<_> = changes
+        .iter()
+        .filter_map(|(path, change)| Some((path, Fate::of(change, catalog.has(path))?)))
+        .collect();
+    if let [(path, fate)] = fates.as_slice() {
+        let path = printable(path);
+        return Some(match fate {
+            Fate::New => format!("{path} is new"),
+            Fate::Changed => format!("{path} changed"),
+            Fate::NoSeed => format!("{path} is no seed any more, since it has no front matter"),
+            Fate::Gone => format!("{path} is gone"),
+        });
+    }
+    let number = |wanted| fates.iter().filter(|(_, fate)| *fate == wanted).count();
+    let (new, changed) = (number(Fate::New), number(Fate::Changed));
+    let gone = number(Fate::Gone) + number(Fate::NoSeed);
+    let told = [
+        (new, count(new, "new seed")),
+        (changed, format!("{} changed", count(changed, "seed"))),
+        (gone, format!("{} gone", count(gone, "seed"))),
+    ];
+    let told: Vec<_> = told.into_iter().filter(|(number, _)| *number > 0).map(|(_, told)| told).collect();
+    (!told.is_empty()).then(|| told.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::Place;
+    use crate::syntax::yaml::Position;
+
+    #[test]
+    fn faults_look_like_a_compilers() {
+        let place = Place::in_text("---\ntitle: A\nquality: 高い\n---\n", Position { line: 3, column: 10 });
+        let mut told = Fault {
+            severity: Severity::Fault,
+            path: "news/a.md".into(),
+            place: Some(place),
+            reason: "`quality` is left out: it is not a number".to_owned(),
+            help: Some("write a number".to_owned()),
+        };
+        let expected = "\
+fault: `quality` is left out: it is not a number
+ --> news/a.md:3:10
+  |
+3 | quality: 高い
+  |          ^^^^
+  |
+help: write a number";
+        assert_eq!(fault(&told, false), expected);
+        told.place = None;
+        assert!(fault(&told, false).contains("--> news/a.md\n"), "{}", fault(&told, false));
+    }
+
+    #[test]
+    fn changes_are_told_in_a_few_words() {
+        let seed = || Change::Read(Reading::Seed { record: None, faults: Vec::new() });
+        let at = |path: &str, change| (Arc::<str>::from(path), change);
+        let mut catalog = Catalog::new(false, Arc::default());
+        catalog.apply([at("known.md", seed()), at("old.md", seed())], crate::seed::Timestamp::UNIX_EPOCH);
+        for (given, expected) in [
+            (vec![], None),
+            (vec![at("README.md", Change::Read(Reading::NotASeed))], None),
+            (vec![at("a.md", seed())], Some("a.md is new")),
+            (vec![at("known.md", seed())], Some("known.md changed")),
+            (vec![at("known.md", Change::Gone)], Some("known.md is gone")),
+            (
+                vec![at("known.md", Change::Read(Reading::NotASeed))],
+                Some("known.md is no seed any more, since it has no front matter"),
+            ),
+            (vec![at("a.md", seed()), at("b.md", seed())], Some("2 new seeds")),
+            (
+                vec![at("a.md", seed()), at("old.md", Change::Gone), at("known.md", seed())],
+                Some("1 new seed, 1 seed changed, 1 seed gone"),
+            ),
+        ] {
+            assert_eq!(changes(&catalog, &given).as_deref(), expected);
+        }
+    }
+
+    #[test]
+    fn long_lists_are_cut_short() {
+        let paths: Vec<Arc<str>> = (0..12).map(|number| format!("{number}.md").into()).collect();
+        let told = passed_over(&paths);
+        assert!(told.starts_with("passed over: 12 files without front matter\n  0.md\n"), "{told}");
+        assert!(told.ends_with("  9.md\n  … and 2 more (`--format json` lists all)\n"), "{told}");
+        assert_eq!(passed_over(&[]), "");
+    }
+}
