@@ -1,5 +1,4 @@
-//! What was read of the seeds, remembered over restarts, so that nothing is read twice; and what was published
-//! of it, as whoever published it wrote it down.
+//! What was read of the seeds, remembered over restarts, so that nothing is read twice.
 //!
 //! It is one file: it is written as a whole, what is in it is of one instant, and whatever is wrong with it,
 //! the seeds are all that is needed to make another. A database would pay for what is not asked of it.
@@ -24,7 +23,7 @@ use crate::seed::Fault;
 use crate::seed::{Change, Common, Facets, Packed, Reading, Rules, Timestamp};
 
 /// How the file begins. The last byte is one more for each way of writing it.
-const MAGIC: &[u8; 8] = b"sower\0\0\x08";
+const MAGIC: &[u8; 8] = b"sower\0\0\x09";
 /// Seeds in a part of the file, each of which is read and written by one core.
 const PART: usize = 1024;
 /// How the name of a file ends until it has all its bytes.
@@ -36,9 +35,6 @@ const ABANDONED: Duration = Duration::from_secs(60 * 60);
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Contents {
     parts: Vec<Part>,
-    last_edition: Piece,
-    /// The bytes of its documents, one after the other.
-    documents: Piece,
 }
 
 /// A part of the file: what is known of some files of the seed directory, and of those of them that are seeds
@@ -237,13 +233,6 @@ impl Untaken {
         Self { store: Some(store), paths }
     }
 
-    /// What was served last, and the bytes of its documents, as [`Memory::with_last_edition`] was given them.
-    pub fn last_edition(&self) -> Option<(Vec<u8>, impl FnOnce() -> Option<Bytes>)> {
-        let store = self.store.as_ref()?;
-        let edition = store.piece(&store.contents.last_edition)?;
-        Some((edition, || store.piece(&store.contents.documents).map(Bytes::from)))
-    }
-
     /// Takes every seed into a catalog that is empty, reading only those that are not remembered as they are.
     ///
     /// # Errors
@@ -259,22 +248,6 @@ impl Untaken {
         // What nearly never is much is looked for while the rest is taken in.
         let look = || scan.look(&Hint::everywhere());
         let (changes, remembered) = rayon::join(look, || self.fill(catalog, now));
-        complete(remembered, changes, scan, catalog, now)
-    }
-
-    /// The same after a first look, which found these changes.
-    ///
-    /// # Errors
-    ///
-    /// The same.
-    pub fn take_in(
-        self,
-        changes: Result<Changes, ScanError>,
-        scan: &mut Scan,
-        catalog: &mut Catalog,
-        now: Timestamp,
-    ) -> Result<Taken, ScanError> {
-        let remembered = self.fill(catalog, now);
         complete(remembered, changes, scan, catalog, now)
     }
 
@@ -323,8 +296,6 @@ fn complete(
 #[derive(Debug)]
 pub struct Memory {
     files: Vec<(Arc<str>, Known, Option<Held>)>,
-    last_edition: Vec<u8>,
-    documents: Vec<Bytes>,
 }
 
 /// A record and the faults of its seed.
@@ -337,17 +308,7 @@ impl Memory {
     pub fn of(scan: &Scan, catalog: &Catalog) -> Self {
         let known = scan.remembered().filter(|(path, _)| !catalog.is_outdated(path));
         let files = known.map(|(path, known)| (path.clone(), known.clone(), catalog.held_of(path))).collect();
-        Self { files, last_edition: Vec::new(), documents: Vec::new() }
-    }
-
-    /// Whether nothing is left out that a scan knows.
-    pub fn is_complete(&self, scan: &Scan) -> bool {
-        self.files.len() == scan.files()
-    }
-
-    /// The same with what is served of it, written down, and the bytes of its documents.
-    pub fn with_last_edition(self, last_edition: Vec<u8>, documents: Vec<Bytes>) -> Self {
-        Self { last_edition, documents, ..self }
+        Self { files }
     }
 
     /// Writes it.
@@ -382,8 +343,6 @@ impl Memory {
                 contents.parts.push(Part { files, seeds, texts });
             }
         }
-        contents.last_edition = out.write(&[&self.last_edition])?;
-        contents.documents = out.write(&self.documents)?;
         let contents = postcard::to_stdvec(&contents).map_err(io::Error::other)?;
         let mut out = out.out;
         out.write_all(&contents)?;
@@ -491,17 +450,12 @@ mod tests {
             std::thread::sleep(Duration::from_millis(50));
             scan.look(&Hint::everywhere()).unwrap();
         }
-        let documents = [&b"one"[..], b"", b"two"].map(Bytes::from_static).to_vec();
-        let memory = Memory::of(&scan, &catalog);
-        assert!(memory.is_complete(&scan));
-        memory.with_last_edition(b"edition".to_vec(), documents).write(&store, &rules).unwrap();
+        Memory::of(&scan, &catalog).write(&store, &rules).unwrap();
 
         let (mut scan, mut again) =
             (Scan::new(root, None, rules.clone()), Catalog::new(false, Arc::default()));
         let now = "2025-01-01T00:00:00Z".parse().unwrap();
         let untaken = Untaken::recall(&mut scan, Some(&store));
-        let (edition, documents) = untaken.last_edition().unwrap();
-        assert_eq!((&*edition, documents()), (&b"edition"[..], Some(Bytes::from_static(b"onetwo"))));
         let taken = untaken.read_all(&mut scan, &mut again, now).unwrap();
         assert_eq!((taken.remembered, taken.read), (2, 0));
         assert!(again.records().eq(catalog.records()) && again.faults().eq(catalog.faults()));

@@ -9,7 +9,6 @@ use tracing::info;
 use crate::cache::Memory;
 use crate::catalog::Catalog;
 use crate::ingest::scan::Scan;
-use crate::publish::Publisher;
 
 /// Files that are read before what was read is remembered again.
 const MOST_UNREMEMBERED: usize = 10_000;
@@ -25,20 +24,18 @@ pub struct Remembering {
     cache: Option<PathBuf>,
     /// What is writing it down, and whether that could be done.
     writing: Option<JoinHandle<bool>>,
-    /// The number of the edition with which the seeds were remembered.
-    edition: Option<u64>,
     /// Since when there is much to remember.
     much_since: Option<Instant>,
 }
 
 impl Remembering {
-    /// Begins after a start, which read much. The file has this edition already, if the start found one in it.
-    pub fn begin(cache: Option<PathBuf>, edition: Option<u64>) -> Self {
-        Self { cache, writing: None, edition, much_since: Some(Instant::now()) }
+    /// Begins after a start, which read much.
+    pub fn begin(cache: Option<PathBuf>) -> Self {
+        Self { cache, writing: None, much_since: Some(Instant::now()) }
     }
 
     /// Remembers what was read if that is much, when it has been quiet for long enough or has not been for long.
-    pub fn follow(&mut self, quiet: Duration, scan: &mut Scan, catalog: &Catalog, publisher: &Publisher) {
+    pub fn follow(&mut self, quiet: Duration, scan: &mut Scan, catalog: &Catalog) {
         if scan.unremembered() > MOST_UNREMEMBERED {
             self.much_since.get_or_insert_with(Instant::now);
         }
@@ -48,34 +45,26 @@ impl Remembering {
         let is_free = self.writing.as_ref().is_none_or(JoinHandle::is_finished);
         if is_time && is_free {
             self.much_since = None;
-            self.remember(scan, catalog, publisher);
+            self.remember(scan, catalog);
         }
     }
 
     /// Remembers what was read since, however little, and waits until it is written.
-    pub fn end(mut self, scan: &mut Scan, catalog: &Catalog, publisher: &Publisher) {
-        self.remember(scan, catalog, publisher);
+    pub fn end(mut self, scan: &mut Scan, catalog: &Catalog) {
+        self.remember(scan, catalog);
         if let Some(writing) = self.writing {
             let _ = writing.join();
         }
     }
 
-    fn remember(&mut self, scan: &mut Scan, catalog: &Catalog, publisher: &Publisher) {
+    fn remember(&mut self, scan: &mut Scan, catalog: &Catalog) {
         let Some(cache) = self.cache.clone() else { return };
         let failed = self.writing.take().is_some_and(|writing| !writing.join().unwrap_or(false));
-        let edition = publisher.current().load().number;
-        if scan.unremembered() == 0 && self.edition == Some(edition) && !failed {
+        if scan.unremembered() == 0 && !failed {
             return;
         }
         scan.note_remembered();
-        self.edition = Some(edition);
         let memory = Memory::of(scan, catalog);
-        // What is left out of it may be gone when it is read, and nobody would know.
-        let last_edition = memory.is_complete(scan).then(|| publisher.last_edition(catalog)).flatten();
-        let memory = match last_edition {
-            Some((edition, documents)) => memory.with_last_edition(edition, documents),
-            None => memory,
-        };
         let rules = scan.rules().clone();
         self.writing = Some(std::thread::spawn(move || {
             let written = memory.write(&cache, &rules);

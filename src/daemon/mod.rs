@@ -21,7 +21,6 @@ use crate::catalog::Touched;
 use crate::catalog::report;
 use crate::config::Config;
 use crate::daemon::systemd::{self as service, Watchdog};
-use crate::ingest::progress;
 use crate::ingest::rescan::{Round, Rounded};
 use crate::ingest::scan::{Scan, ScanError};
 use crate::ingest::watch::{Hint, Watch};
@@ -129,8 +128,6 @@ struct Daemon {
     remembering: Remembering,
     /// When something changed last.
     busy: Instant,
-    /// What is remembered of the seeds, if the edition that is served was there without it.
-    untaken: Option<Untaken>,
 }
 
 /// Reads every seed again, by other rules. One that is broken keeps the record that a catalog before
@@ -197,55 +194,28 @@ fn note_look(status: &Status, watch: &Watch, failed: Option<&ScanError>, at_all:
     watch.look_again();
 }
 
-/// What was read first, and the watch over it.
+/// The first scan of the seed directory, and the watch over it.
 struct First {
     watch: Watch,
     scan: Scan,
     catalog: Catalog,
-    found: Found,
-}
-
-/// What the first look at the seed directory found.
-enum Found {
-    /// Seeds, which were read: what that took, or why nothing was read but what is remembered.
-    Seeds(Result<Taken, ScanError>),
-    /// That nothing changed since an edition was published, which is served at once. What is remembered of the
-    /// seeds is still to be taken in.
-    NoChange { publisher: Box<Publisher>, untaken: Untaken },
+    /// The number of files read and remembered, or the error that left nothing but the remembered records.
+    read: Result<Taken, ScanError>,
 }
 
 impl First {
-    /// The watch begins before anything is looked at, so that nothing is missed between the two. Fails if the
-    /// directory cannot be read and nothing is remembered of it.
+    /// Starts the watch before the scan, so that no change between the two is missed. Fails if the
+    /// directory cannot be read and no record is remembered.
     fn read(config: &Arc<Config>, cache: Option<&Path>) -> Result<Self, ScanError> {
         let mut scan = scan(config);
         let root = scan.root().to_owned();
-        let recall = || {
-            let untaken = Untaken::recall(&mut scan, cache);
-            let resumed =
-                untaken.last_edition().and_then(|edition| Publisher::resume(config, edition, Utc::now()));
-            (untaken, resumed)
-        };
-        // Of many seeds, each takes as long as the other.
-        let (watch, (untaken, resumed)) = rayon::join(|| Watch::new(&root, config.watch), recall);
         let mut catalog = Catalog::new(config.unpublished, config.topics.clone());
-        let taken = match resumed {
-            Some(publisher) => {
-                let shown = progress::show(scan.progress());
-                let changes = scan.look(&Hint::everywhere());
-                drop(shown);
-                let is_same = changes.as_ref().is_ok_and(Vec::is_empty) && scan.doubt().is_none();
-                if is_same && !publisher.current().load().is_over(Utc::now()) {
-                    let found = Found::NoChange { publisher: publisher.into(), untaken };
-                    return Ok(Self { watch, scan, catalog, found });
-                }
-                untaken.take_in(changes, &mut scan, &mut catalog, Utc::now())
-            }
-            None => untaken.read_all(&mut scan, &mut catalog, Utc::now()),
-        };
-        match taken {
+        // In a large directory, both take long.
+        let (watch, remembered) =
+            rayon::join(|| Watch::new(&root, config.watch), || Untaken::recall(&mut scan, cache));
+        match remembered.read_all(&mut scan, &mut catalog, Utc::now()) {
             Err(failed @ ScanError::Unreadable { .. }) if catalog.records().next().is_none() => Err(failed),
-            taken => Ok(Self { watch, scan, catalog, found: Found::Seeds(taken) }),
+            read => Ok(Self { watch, scan, catalog, read }),
         }
     }
 }
@@ -276,36 +246,21 @@ impl Daemon {
                 Err(RecvTimeoutError::Disconnected) => std::thread::sleep(LONGEST_WAIT),
             }
         };
-        let First { watch, scan, catalog, found } = first;
+        let First { watch, scan, catalog, read } = first;
         let status = Arc::new(Status::new(catalog));
-        let mirroring = Mirroring::begin(status.clone());
-        let (publisher, untaken, taken) = match found {
-            Found::Seeds(taken) => (Publisher::new(config.clone()), None, Some(taken)),
-            Found::NoChange { publisher, untaken } => (*publisher, Some(untaken), None),
-        };
-        let remembered = untaken.is_some().then(|| publisher.current().load().number);
-        let remembering = Remembering::begin(cache, remembered);
         let mut daemon = Self {
             watch,
             scan,
             round: None,
+            mirroring: Mirroring::begin(status.clone()),
             status,
-            publisher,
-            mirroring,
+            publisher: Publisher::new(config),
             configs,
             watchdog,
-            remembering,
+            remembering: Remembering::begin(cache),
             busy: Instant::now(),
-            untaken,
         };
-        match taken {
-            Some(taken) => daemon.publish_first(taken, began),
-            None => {
-                note_look(&daemon.status, &daemon.watch, daemon.scan.doubt(), true);
-                let took = began.elapsed().as_millis();
-                info!("nothing has changed since what was published last, which is served after {took} ms");
-            }
-        }
+        daemon.publish_first(read, began);
         daemon
     }
 
@@ -316,64 +271,16 @@ impl Daemon {
             Err(failed) => (Taken::default(), Some(failed)),
         };
         note_look(&self.status, &self.watch, failed.as_ref().or(self.scan.doubt()), true);
-        self.publish_read(&taken, began);
-    }
-
-    /// Publishes the catalog after a start.
-    fn publish_read(&mut self, taken: &Taken, began: Instant) {
-        tell_read(&self.scan, &self.status.catalog(), taken, began);
+        tell_read(&self.scan, &self.status.catalog(), &taken, began);
         self.tell_where(&self.publisher.current().load().config);
-        let before = self.publisher.current().load_full();
-        let is_known = before.number > 0 && taken.read == 0 && !before.is_over(Utc::now());
         let published = self.publish(&Touched::default());
-        if is_known && published.changed + published.removed > 0 {
-            warn!("what was served at first is not what is made of the seeds; report that");
-        }
         self.conclude(published);
-    }
-
-    /// Takes in what is remembered of seeds, and publishes it: the edition that is served, with its entries.
-    /// Whether the watch goes on.
-    fn take_in(&mut self, untaken: Untaken) -> bool {
-        let began = Instant::now();
-        let config = self.publisher.current().load().config.clone();
-        let mut catalog = Catalog::new(config.unpublished, config.topics.clone());
-        let mut taken = untaken.take_in(Ok(Vec::new()), &mut self.scan, &mut catalog, Utc::now());
-        // Only if it is damaged, and the seeds cannot be read in its place: what is served is all that there
-        // is then, and stays as it is.
-        while let Err(failed) = &taken {
-            note_look(&self.status, &self.watch, Some(failed), true);
-            if self.watch.next(LONGEST_WAIT).is_none() {
-                return false;
-            }
-            self.watchdog.alive();
-            if let Some(config) = self.configs.try_iter().last() {
-                self.reconfigure(config);
-                if self.publisher.current().load().has_entries {
-                    return true;
-                }
-            }
-            taken = Untaken::default().read_all(&mut self.scan, &mut catalog, Utc::now());
-        }
-        let taken = taken.unwrap_or_default();
-        if taken.read > 0 {
-            warn!("what is remembered of the seeds cannot be trusted: all of them were read anew");
-        }
-        self.status.change(|empty| *empty = catalog);
-        self.publish_read(&taken, began);
-        true
     }
 
     /// Follows the seed directory and the clock until the watch is stopped.
     fn keep_up(mut self) {
-        if let Some(untaken) = self.untaken.take()
-            && !self.take_in(untaken)
-        {
-            return;
-        }
-        self.busy = Instant::now();
         while self.follow() {}
-        self.remembering.end(&mut self.scan, &self.status.catalog(), &self.publisher);
+        self.remembering.end(&mut self.scan, &self.status.catalog());
     }
 
     /// Waits for a change, and publishes it. Whether there may be another.
@@ -393,7 +300,7 @@ impl Daemon {
         }
         self.go_on();
         let quiet = if self.round.is_none() { self.busy.elapsed() } else { Duration::ZERO };
-        self.remembering.follow(quiet, &mut self.scan, &self.status.catalog(), &self.publisher);
+        self.remembering.follow(quiet, &mut self.scan, &self.status.catalog());
         if REST.contains(&quiet) {
             give_back();
         }

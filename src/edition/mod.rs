@@ -182,8 +182,6 @@ pub struct Edition {
     pub next_due: Option<Timestamp>,
     /// What archive documents are made of, and queries in addresses pick from.
     pub entries: Entries,
-    /// Whether the entries are there already: the last edition of another process comes without.
-    pub has_entries: bool,
     /// One more each time the entries may be others.
     pub generation: u64,
     /// Since when the entries are what they are.
@@ -202,15 +200,9 @@ impl Edition {
             departed: OrdMap::new(),
             next_due: None,
             entries: Entries::default(),
-            has_entries: true,
             generation: 0,
             since: SystemTime::UNIX_EPOCH,
         }
-    }
-
-    /// Whether another edition is due by an instant although no seed has changed.
-    pub fn is_over(&self, now: Timestamp) -> bool {
-        self.next_due.is_some_and(|due| due <= now)
     }
 
     /// A hash that changes with what is served at any address, that of an archive document too: equal for equal

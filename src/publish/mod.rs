@@ -1,7 +1,6 @@
 //! Publishing: the next edition, of which only what changed is rendered, and the swap.
 
 pub mod archive;
-mod last_edition;
 pub mod mirror;
 pub mod mirror_worker;
 
@@ -12,7 +11,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use rayon::prelude::*;
@@ -46,8 +44,6 @@ pub struct Publisher {
     /// How much a selection has, by its name.
     tallies: BTreeMap<Arc<str>, Tally>,
     unpacked: Unpacked,
-    /// Whether a feed could not be written since: what is served then is not what is made of the seeds.
-    failed: bool,
     /// Whether anything was published. Before, everything may have changed.
     begun: bool,
 }
@@ -136,35 +132,8 @@ impl Publisher {
             abouts: BTreeMap::new(),
             tallies: BTreeMap::new(),
             unpacked: Unpacked::new(),
-            failed: false,
             begun: false,
         }
-    }
-
-    /// A publisher that goes on from what [`Self::last_edition`] of another process wrote down, if that is what
-    /// it would publish of the same seeds.
-    pub fn resume(
-        config: &Arc<Config>,
-        (written, documents): (Vec<u8>, impl FnOnce() -> Option<Bytes>),
-        now: Timestamp,
-    ) -> Option<Self> {
-        let publisher = Self::new(config.clone());
-        let topics = publisher.topics.iter().filter(|slug| has_feed(config, slug)).collect();
-        let edition = last_edition::read(&written, documents, config, &publisher.publication, &topics, now)?;
-        publisher.current.store(Arc::new(edition));
-        Some(publisher)
-    }
-
-    /// What is served, written down for the next process, and the bytes of its documents. None if that is not
-    /// just what is made of the seeds, or too much.
-    pub fn last_edition(&self, catalog: &Catalog) -> Option<(Vec<u8>, Vec<Bytes>)> {
-        if !self.begun || self.failed {
-            return None;
-        }
-        let (entries, edition) = (catalog.entries(), self.current.load());
-        let feeds = self.topics.iter().filter(|slug| has_feed(&self.config, slug));
-        let bare = feeds.filter(|slug| entries.count(Some(slug)) == 0).cloned().collect();
-        last_edition::write(&edition, bare, catalog.latest())
     }
 
     /// The edition that is served, now and later.
@@ -208,7 +177,6 @@ impl Publisher {
         let mut work = Work { everything: first, ..Work::default() };
         if first || !touched.is_empty() {
             next.entries = entries.clone();
-            next.has_entries = true;
             next.generation += 1;
             next.since = now.max(before.since + Duration::from_secs(1));
         }
@@ -256,7 +224,6 @@ impl Publisher {
             }
         }
 
-        self.failed |= !failed.is_empty();
         // Without a change the number stays, though the time at which the next is due may not.
         if before.number == 0 || changed + removed > 0 || !touched.is_empty() {
             (next.number, next.published) = (next.number + 1, now);
@@ -337,9 +304,7 @@ impl Publisher {
         let (path, body, max_age) = (Arc::<str>::from(path), body?, self.config.max_age);
         let old = before.representations.get(&path);
         let same = old.filter(|old| old.body == body);
-        // The bytes of an edition that another process wrote are one piece of memory, and go as a whole.
-        let is_own = before.has_entries;
-        if is_own && same.is_some_and(|old| old.max_age == max_age && old.url == url) {
+        if same.is_some_and(|old| old.max_age == max_age && old.url == url) {
             return Ok(None);
         }
         let last_modified = same.map_or_else(
@@ -469,27 +434,6 @@ mod tests {
 
     fn at(second: u64) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + second)
-    }
-
-    #[test]
-    fn what_was_served_is_gone_on_with_from_the_latest_instant_that_made_it() {
-        let mut run = Run::new(None);
-        run.publish("a.md", Some("one"), 0);
-        let at = |date: &str| date.parse::<Timestamp>().unwrap();
-        // A clock that is set back takes nothing away.
-        run.catalog.apply([], at("2020-01-01T00:00:00Z"));
-        let resumed = |now| {
-            let (written, documents) = run.publisher.last_edition(&run.catalog).unwrap();
-            let documents = || Some(Bytes::from(documents.concat()));
-            Publisher::resume(&run.publisher.config, (written, documents), now)
-        };
-        assert!(resumed(at("2020-01-02T00:00:00Z")).is_none());
-        let mut resumed = resumed(at("2025-01-01T00:00:01Z")).unwrap();
-        let (was, is) = (run.publisher.current().load_full(), resumed.current().load_full());
-        assert!(!is.has_entries && is.documents_hash == was.documents_hash);
-        let published = resumed.publish(&run.catalog, &Touched::default(), SystemTime::now());
-        assert_eq!((published.edition, published.changed, published.removed), (1, 0, 0));
-        assert_eq!(published.hash, was.hash());
     }
 
     #[test]

@@ -117,13 +117,6 @@ impl Format {
     }
 }
 
-/// A media type, if it is one of those that anything published has.
-pub fn media_type(name: &str) -> Option<&'static str> {
-    let files = html::FILES.map(|(_, media_type, _)| media_type);
-    let formats = Format::ALL.map(Format::media_type);
-    formats.into_iter().chain(files).chain([opml::MEDIA_TYPE]).find(|known| *known == name)
-}
-
 /// Room for a document of a feed, about as much as it takes: one that grows is moved again and again.
 fn room(feed: &Feed) -> Vec<u8> {
     const BESIDE_CONTENT: usize = 1024;

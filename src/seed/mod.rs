@@ -25,7 +25,6 @@ use check::Check;
 use split::{Cut, Notation};
 
 pub use content::Content;
-pub(crate) use date::seconds;
 pub use date::{Month, Timestamp};
 pub use fault::{Fault, Place, Severity};
 pub use media::{Embed, Source, media_type};

@@ -61,10 +61,6 @@ pub use listener::Listener;
 
 /// How long requests in flight may take to finish once serving stops.
 const DRAIN: Duration = Duration::from_secs(10);
-/// How long a reader waits for the entries of an edition that has none yet.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// How often is looked whether they are there.
-const A_MOMENT: Duration = Duration::from_millis(50);
 /// Most connections to the admin listener.
 const MOST_ADMINS: usize = 100;
 /// How many representations are coded at once: serving goes on beside it.
@@ -387,9 +383,6 @@ impl Site {
                 response::in_place_of(&feed.url, feed.media_type, answer)
             }
             Unmade::Wanted(edition, wanted) => {
-                let Some(edition) = self.with_entries(edition).await else {
-                    return self.other(response::early());
-                };
                 if !ask.for_page || wanted.format() == Format::Html {
                     return self.make_wanted(&edition, &wanted, ask).await;
                 }
@@ -398,19 +391,6 @@ impl Site {
                 response::in_place_of(&url, wanted.format().media_type(), answer)
             }
         }
-    }
-
-    /// An edition, or one that has entries if that has none: right after the start, and not for long.
-    async fn with_entries(&self, mut edition: Arc<Edition>) -> Option<Arc<Edition>> {
-        let patience = tokio::time::Instant::now() + PATIENCE;
-        while !edition.has_entries {
-            if patience < tokio::time::Instant::now() {
-                return None;
-            }
-            tokio::time::sleep(A_MOMENT).await;
-            edition = self.current.load_full();
-        }
-        Some(edition)
     }
 
     async fn make_wanted(

@@ -291,11 +291,6 @@ pub(super) fn busy() -> Response<Full<Bytes>> {
     not_now("Too many selections are asked for; try again\n")
 }
 
-/// The answer right after a start, when what it would be made of is not there yet.
-pub(super) fn early() -> Response<Full<Bytes>> {
-    not_now("The seeds are still being read; try again\n")
-}
-
 fn not_now(text: &str) -> Response<Full<Bytes>> {
     let again = [(RETRY_AFTER, HeaderValue::from_static("10"))];
     explain(StatusCode::SERVICE_UNAVAILABLE, again, text.to_owned())

@@ -260,22 +260,6 @@ async fn requests_that_may_hide_another_are_refused() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn selections_wait_for_the_entries_of_an_edition_that_has_none_yet() {
-    let site = site(Edition { has_entries: false, ..edition() });
-    let asked = |path| get(&site, path, &[]);
-    assert_eq!(asked(PATH).await.status(), StatusCode::OK, "what is there waits for nothing");
-    for path in ["/all.atom?min_quality=-1", "/all/2024-01.atom"] {
-        assert_eq!(asked(path).await.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
-    }
-    let later = async {
-        tokio::time::sleep(A_MOMENT * 3).await;
-        site.current.store(Arc::new(edition()));
-    };
-    let (selection, ()) = tokio::join!(asked("/all.atom?min_quality=-1"), later);
-    assert_eq!(selection.status(), StatusCode::OK);
-}
-
 #[tokio::test]
 async fn what_needs_no_waiting_holds_on_to_no_request() {
     let site = site(edition());

@@ -58,8 +58,7 @@ impl Admin {
         if let Some(refused) = response::refused(request, &Fields::of(request.headers())) {
             return refused;
         }
-        // Of an edition that was there before the seeds were read, nobody knows more than what it shows.
-        let site = self.site.get().filter(|site| site.current.load().has_entries);
+        let site = self.site.get();
         let (status, media_type, text) = match (request.uri().path(), site) {
             ("/healthz", _) => (StatusCode::OK, TEXT, "ok\n".to_owned()),
             (_, None) => {
