@@ -15,7 +15,7 @@ use divan::{Bencher, black_box, counter::BytesCount};
 use sower::catalog::Catalog;
 use sower::config::Config;
 use sower::config::args::Settings;
-use sower::edition::coding::Coding;
+use sower::edition::Coding;
 use sower::feed::LogicalFeed;
 use sower::publish::Publisher;
 use sower::render::{Format, Publication};

@@ -14,7 +14,6 @@ pub mod edition;
 pub mod ingest;
 pub mod cache;
 pub mod publish;
-pub mod status;
 pub mod serve;
 pub mod daemon;
 pub mod cmd;

@@ -1,15 +1,15 @@
 //! What sower tells people: faults the way a compiler shows them, the seeds and their changes in
 //! words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::catalog::{Catalog, Census, Duplicates};
-use crate::seed::{Change, Held, Reading};
+use crate::seed::{Change, Held, Reading, Timestamp};
 use crate::seed::{Fault, Severity};
 use crate::text::{count, printable};
 
@@ -141,19 +141,81 @@ fn told_duplicates(same: &Duplicates) -> String {
     told
 }
 
-/// What a catalog says of its seeds, for machines.
-#[derive(Debug, Serialize)]
-pub struct Seeds<'a> {
-    summary: Census,
-    faults: Vec<FaultAt<'a>>,
-    held: Vec<HeldSeed<'a>>,
-    duplicates: Vec<Duplicates>,
-    topics: Vec<TopicCount<'a>>,
-    left_out: Vec<&'a Arc<str>>,
+/// The state of all seeds, as an immutable snapshot of a catalog. Its JSON is part of `check --format json` and of
+/// `/status.json`.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct SeedsReport {
+    /// The seeds in numbers.
+    pub summary: Census,
+    /// Every fault and warning, by path and place.
+    #[serde(serialize_with = "flat_faults")]
+    pub faults: Vec<Fault>,
+    /// Every record that is held.
+    pub held: Vec<HeldRecord>,
+    /// Every entry that is made of several records.
+    pub duplicates: Vec<Duplicates>,
+    /// The topics with an entry.
+    pub topics: Vec<TopicCount>,
+    /// The seeds that a fault cost their record.
+    pub left_out: Vec<Arc<str>>,
+    /// The broken seeds whose last good record is served.
+    #[serde(skip)]
+    pub outdated: BTreeSet<Arc<str>>,
 }
 
-#[derive(Debug, Serialize)]
-struct FaultAt<'a> {
+/// A record that is held.
+#[derive(Debug, Clone, Serialize)]
+pub struct HeldRecord {
+    /// The path of its seed.
+    pub path: Arc<str>,
+    /// The reason.
+    pub reason: Held,
+    /// The time at which a scheduled record appears.
+    #[serde(serialize_with = "rfc3339")]
+    pub until: Option<Timestamp>,
+    /// The time at which an expired record was withdrawn.
+    #[serde(skip)]
+    pub expired: Option<Timestamp>,
+}
+
+/// A topic and the number of its entries.
+#[derive(Debug, Clone, Serialize)]
+pub struct TopicCount {
+    slug: Arc<str>,
+    name: Arc<str>,
+    entries: usize,
+}
+
+impl SeedsReport {
+    /// Takes a snapshot of a catalog.
+    pub fn new(catalog: &Catalog) -> Self {
+        let held = catalog.held().map(|(record, reason)| HeldRecord {
+            path: record.path.clone(),
+            reason,
+            until: record.published.filter(|_| reason == Held::Scheduled),
+            expired: record.expires.filter(|_| reason == Held::Expired),
+        });
+        let topics = catalog.entries().topics().map(|(slug, name, entries)| TopicCount {
+            slug: slug.clone(),
+            name: name.into(),
+            entries,
+        });
+        let faults: Vec<_> = catalog.faults().cloned().collect();
+        let outdated = faults.iter().map(|fault| &fault.path).filter(|path| catalog.is_outdated(path));
+        Self {
+            summary: catalog.census(),
+            held: held.collect(),
+            duplicates: catalog.duplicates(),
+            topics: topics.collect(),
+            left_out: catalog.left_out().cloned().collect(),
+            outdated: outdated.cloned().collect(),
+            faults,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct FlatFault<'a> {
     severity: Severity,
     path: &'a str,
     line: Option<usize>,
@@ -162,52 +224,20 @@ struct FaultAt<'a> {
     help: Option<&'a str>,
 }
 
-#[derive(Debug, Serialize)]
-struct HeldSeed<'a> {
-    path: &'a str,
-    reason: Held,
-    until: Option<String>,
+fn flat_faults<S: Serializer>(faults: &[Fault], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(faults.iter().map(|fault| FlatFault {
+        severity: fault.severity,
+        path: &fault.path,
+        line: fault.place.as_ref().map(|place| place.at.line),
+        column: fault.place.as_ref().map(|place| place.at.column),
+        reason: &fault.reason,
+        help: fault.help.as_deref(),
+    }))
 }
 
-#[derive(Debug, Serialize)]
-struct TopicCount<'a> {
-    slug: &'a Arc<str>,
-    name: &'a str,
-    entries: usize,
-}
-
-impl<'a> Seeds<'a> {
-    /// All that a catalog says.
-    pub fn of(catalog: &'a Catalog) -> Self {
-        let held = catalog.held().map(|(record, reason)| HeldSeed {
-            path: &record.path,
-            reason,
-            until: record.published.filter(|_| reason == Held::Scheduled).map(|at| at.to_rfc3339()),
-        });
-        let topics =
-            catalog.entries().topics().map(|(slug, name, entries)| TopicCount { slug, name, entries });
-        Self {
-            summary: catalog.census(),
-            faults: catalog.faults().map(FaultAt::of).collect(),
-            held: held.collect(),
-            duplicates: catalog.duplicates(),
-            topics: topics.collect(),
-            left_out: catalog.left_out().collect(),
-        }
-    }
-}
-
-impl<'a> FaultAt<'a> {
-    fn of(fault: &'a Fault) -> Self {
-        Self {
-            severity: fault.severity,
-            path: &fault.path,
-            line: fault.place.as_ref().map(|place| place.at.line),
-            column: fault.place.as_ref().map(|place| place.at.column),
-            reason: &fault.reason,
-            help: fault.help.as_deref(),
-        }
-    }
+#[expect(clippy::ref_option, reason = "serde passes a reference to the field")]
+fn rfc3339<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    at.map(|at| at.to_rfc3339()).serialize(serializer)
 }
 
 /// The files that are named like seeds and are none; empty if there are no such files.
@@ -312,7 +342,7 @@ help: write a number";
         let seed = || Change::Read(Reading::Seed { record: None, faults: Vec::new() });
         let at = |path: &str, change| (Arc::<str>::from(path), change);
         let mut catalog = Catalog::new(false, Arc::default());
-        catalog.apply([at("known.md", seed()), at("old.md", seed())], crate::seed::Timestamp::UNIX_EPOCH);
+        catalog.apply([at("known.md", seed()), at("old.md", seed())], Timestamp::UNIX_EPOCH);
         for (given, expected) in [
             (vec![], None),
             (vec![at("README.md", Change::Read(Reading::NotASeed))], None),

@@ -18,7 +18,7 @@ use crate::daemon;
 use crate::daemon::sandbox::{Confinement, confine};
 use crate::daemon::systemd as service;
 use crate::ingest::restart_hint;
-use crate::serve::{Doors, Listener};
+use crate::serve::{Listener, Listeners};
 
 /// Files that are open beside those of connections to the public: connections of the operator, what threads wait
 /// with, seeds and folders that are read on each core, feeds that are written, and those that are sent from files.
@@ -33,14 +33,14 @@ pub(super) fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     let confinement = confine(&config, cache.as_deref());
     info!("{confinement}");
     runtime()?.block_on(async {
-        let doors = open(&config).await?;
-        let listening = doors.public.iter().map(Listener::address).collect::<Result<Vec<_>, _>>()?;
+        let listeners = open(&config).await?;
+        let listening = listeners.public.iter().map(Listener::address).collect::<Result<Vec<_>, _>>()?;
         let first = First { config: config.clone(), listening: listening.clone(), confinement };
         let (reread, configs) = reread_on_signal(settings, first)?;
         let (stop, again) = (stop_signal(1)?, stop_signal(2)?);
         let mut config = config.listening_on(listening);
         config.serving.max_connections = room(config.serving.max_connections);
-        let running = daemon::run(config, doors, cache, configs, async {
+        let running = daemon::run(config, listeners, cache, configs, async {
             info!("{}: finishing the requests in flight", stop.await);
         });
         tokio::select! {
@@ -87,7 +87,7 @@ fn without_huge_pages() {
 }
 
 /// Listens where the configuration says, or where a service manager does already.
-async fn open(config: &Config) -> anyhow::Result<Doors> {
+async fn open(config: &Config) -> anyhow::Result<Listeners> {
     let mut public = Listener::inherited().context("a socket of the service manager cannot be served on")?;
     if public.is_empty() {
         for address in &config.serving.listen {
@@ -116,7 +116,7 @@ async fn open(config: &Config) -> anyhow::Result<Doors> {
             }
         },
     };
-    Ok(Doors { public, admin })
+    Ok(Listeners { public, admin })
 }
 
 /// Room for how many connections there is, of those that are wanted: seeds are read and feeds written

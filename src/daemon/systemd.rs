@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sd_notify::{NotifyState, notify};
+use sd_notify::{NotifyState, notify as send};
 use tracing::debug;
 
 /// The first edition is served, or a new configuration has been taken up.
@@ -23,7 +23,7 @@ pub fn stopping() {
 }
 
 fn tell(state: &[NotifyState<'_>]) {
-    if let Err(error) = notify(state) {
+    if let Err(error) = send(state) {
         debug!("the service manager cannot be told: {error}");
     }
 }
@@ -37,13 +37,13 @@ pub struct Watchdog {
 
 impl Watchdog {
     /// A watchdog as the service manager asked for it, if it did.
-    pub fn asked_for() -> Self {
+    pub fn from_environment() -> Self {
         // It recommends twice in the time after which it loses patience.
         Self { every: sd_notify::watchdog_enabled().map(|patience| patience / 2), told: Instant::now() }
     }
 
     /// The daemon is alive.
-    pub fn alive(&mut self) {
+    pub fn notify(&mut self) {
         if self.every.is_some_and(|every| self.told.elapsed() >= every) {
             self.told = Instant::now();
             tell(&[NotifyState::Watchdog]);

@@ -574,7 +574,7 @@ mod tests {
         };
         let mut edition = Edition::empty(Arc::new(Config::sample("")));
         for (path, body) in feeds {
-            edition.put(&(*path).into(), representation(body));
+            edition.insert(&(*path).into(), representation(body));
         }
         edition
     }

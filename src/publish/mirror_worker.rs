@@ -1,169 +1,183 @@
-//! Keeping the mirror in step, on a thread of its own: no reader waits for a disk.
+//! The worker that keeps the mirror in step, on a thread of its own: no reader waits for a disk.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use prometheus_client::metrics::histogram::Histogram;
 use tracing::{error, info};
 
+use super::mirror::{Mirror, Work};
 use crate::edition::Edition;
-use crate::publish::mirror::{Mirror, Work};
-use crate::status::Status;
 
-/// How soon a mirror that failed is tried again; each time that it fails again, after twice as long.
-const AGAIN: Duration = Duration::from_secs(1);
-/// How often every file is looked at: somebody else may have changed one.
-const LOOK_THROUGH: Duration = Duration::from_secs(60);
-/// How long archive documents are still written once serving stops. The next process writes the rest.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The pause after the first failure; it doubles with each further one, up to [`CHECK_INTERVAL`].
+const RETRY: Duration = Duration::from_secs(1);
+/// The interval at which every file is checked, since somebody else may have changed one.
+const CHECK_INTERVAL: Duration = Duration::from_secs(60);
+/// The time that archive documents are still written after the shutdown. The next process writes the rest.
+const SHUTDOWN: Duration = Duration::from_secs(5);
 
-/// What keeps the mirror in step.
+/// The worker that keeps the mirror in step with the editions.
 #[derive(Debug)]
-pub struct Mirroring {
-    next: Arc<Next>,
-    status: Arc<Status>,
+pub struct MirrorWorker {
+    shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// The edition to follow next: one at most, however long a disk hangs.
+/// The state of the mirror.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct MirrorState {
+    /// The reason why the mirror cannot be written.
+    pub problem: Option<String>,
+    /// The time since which the mirror is behind the edition that is served.
+    pub behind_since: Option<Instant>,
+}
+
+/// A view of the state of the mirror.
+#[derive(Debug, Clone, Default)]
+pub struct MirrorMonitor(Arc<Shared>);
+
+impl MirrorMonitor {
+    /// Returns the state of the mirror.
+    pub fn state(&self) -> MirrorState {
+        self.0.lock().state.clone()
+    }
+}
+
 #[derive(Debug, Default)]
-struct Next {
-    slot: Mutex<Slot>,
+struct Shared {
+    queue: Mutex<Queue>,
     changed: Condvar,
 }
 
+/// The next edition: one at most, however long a disk hangs.
 #[derive(Debug, Default)]
-struct Slot {
-    /// With what is new since the one that was taken last.
-    edition: Option<(Arc<Edition>, Work)>,
-    /// Whether there will be no other.
-    ended: bool,
+struct Queue {
+    /// The edition, and what it changed since the one that the worker took last.
+    next: Option<(Arc<Edition>, Work)>,
+    /// Set when no other edition will follow.
+    is_closed: bool,
+    state: MirrorState,
 }
 
-impl Next {
-    fn lock(&self) -> MutexGuard<'_, Slot> {
-        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, edition: Arc<Edition>, mut work: Work) {
-        let mut slot = self.lock();
-        if let Some((_, before)) = slot.edition.take() {
-            work.extend(before);
-        }
-        slot.edition = Some((edition, work));
-        self.changed.notify_all();
-    }
-
-    fn end(&self) {
-        self.lock().ended = true;
-        self.changed.notify_all();
-    }
-
-    /// Waits until there is an edition, or no other to come, or for so long.
-    fn wait(&self, patience: Duration) -> MutexGuard<'_, Slot> {
-        let nothing = |slot: &mut Slot| slot.edition.is_none() && !slot.ended;
-        let waited = self.changed.wait_timeout_while(self.lock(), patience, nothing);
+    /// Waits for an edition or the end of the queue, at most for `timeout`.
+    fn wait(&self, timeout: Duration) -> MutexGuard<'_, Queue> {
+        let is_idle = |queue: &mut Queue| queue.next.is_none() && !queue.is_closed;
+        let waited = self.changed.wait_timeout_while(self.lock(), timeout, is_idle);
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 }
 
-impl Mirroring {
-    /// Begins, with nothing to do yet. What becomes of it is told to `status`.
-    pub fn begin(status: Arc<Status>) -> Self {
-        let next = Arc::<Next>::default();
-        let keeper = Keeper { next: next.clone(), status: status.clone(), mirror: None };
-        let thread = std::thread::spawn(move || keeper.keep());
-        Self { next, status, thread: Some(thread) }
+impl MirrorWorker {
+    /// Starts the worker. It observes in `durations` how long each update takes, in seconds.
+    pub fn start(durations: Histogram) -> Self {
+        let shared = Arc::<Shared>::default();
+        let worker = Worker { shared: shared.clone(), mirror: None, durations };
+        Self { shared, thread: Some(std::thread::spawn(move || worker.run())) }
     }
 
-    /// Has the files follow an edition, of which this is new since the last.
-    pub fn follow(&self, edition: Arc<Edition>, work: Work) {
-        // Both at once, so that nobody finds the mirror in step in between.
-        let mut condition = self.status.condition();
-        self.next.put(edition, work);
-        condition.behind.get_or_insert_with(Instant::now);
+    /// Returns a view of the state of the mirror.
+    pub fn monitor(&self) -> MirrorMonitor {
+        MirrorMonitor(self.shared.clone())
+    }
+
+    /// Makes the mirror follow an edition, given what it changed since the one before.
+    pub fn follow(&self, edition: Arc<Edition>, mut work: Work) {
+        let mut queue = self.shared.lock();
+        if let Some((_, before)) = queue.next.take() {
+            work.extend(before);
+        }
+        queue.next = Some((edition, work));
+        queue.state.behind_since.get_or_insert_with(Instant::now);
+        self.shared.changed.notify_all();
     }
 }
 
-impl Drop for Mirroring {
-    /// Waits until the files have what was published last.
+impl Drop for MirrorWorker {
+    /// Waits until the mirror has followed the last edition.
     fn drop(&mut self) {
-        self.next.end();
+        self.shared.lock().is_closed = true;
+        self.shared.changed.notify_all();
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
-            error!("keeping the feeds directory in step broke down, which is a fault of sower's own");
+            error!("the mirror worker panicked; this is a bug in sower");
         }
     }
 }
 
-struct Keeper {
-    next: Arc<Next>,
-    status: Arc<Status>,
+struct Worker {
+    shared: Arc<Shared>,
     mirror: Option<Mirror>,
+    durations: Histogram,
 }
 
-impl Keeper {
-    fn keep(mut self) {
-        // One thread, since the others answer readers; where there can be no more threads, theirs.
+impl Worker {
+    fn run(mut self) {
+        // One thread, since the others answer readers. If the system refuses one, those render the archives.
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().ok();
-        let Some((mut edition, mut work)) = self.next.wait(Duration::MAX).edition.take() else { return };
-        let mut patience = AGAIN;
+        let Some((mut edition, mut work)) = self.shared.wait(Duration::MAX).next.take() else { return };
+        let mut retry = RETRY;
         loop {
             let began = Instant::now();
             let mut update = || self.update(&edition, &mut work);
-            let failed = match &pool {
+            let is_done = match &pool {
                 Some(pool) => pool.install(update),
                 None => update(),
             };
-            self.status.phases.mirror.observe(began.elapsed().as_secs_f64());
-            if !failed {
-                patience = AGAIN;
+            self.durations.observe(began.elapsed().as_secs_f64());
+            if is_done {
+                retry = RETRY;
             }
-            let wait = if failed { patience } else { LOOK_THROUGH };
-            let mut slot = self.next.wait(wait);
-            match slot.edition.take() {
+            let timeout = if is_done { CHECK_INTERVAL } else { retry };
+            let mut queue = self.shared.wait(timeout);
+            match queue.next.take() {
                 Some((later, more)) => {
                     work.extend(more);
                     edition = later;
                 }
-                None if slot.ended => return,
+                None if queue.is_closed => return,
                 None => {
-                    work.everything |= wait == LOOK_THROUGH;
-                    patience = (patience * 2).min(LOOK_THROUGH);
+                    work.everything |= timeout == CHECK_INTERVAL;
+                    retry = (retry * 2).min(CHECK_INTERVAL);
                 }
             }
         }
     }
 
-    /// Brings the files in step as far as it can be done now. Whether something failed.
+    /// Brings the files in step as far as possible. Returns `false` if something failed.
     fn update(&mut self, edition: &Edition, work: &mut Work) -> bool {
         let root: Option<&PathBuf> = edition.config.feeds.as_ref();
         if self.mirror.as_ref().map(Mirror::root) != root.map(PathBuf::as_path) {
             self.mirror = root.cloned().map(Mirror::new);
         }
         let began = Instant::now();
-        let interrupted = || {
-            let slot = self.next.lock();
-            slot.edition.is_some() || (slot.ended && began.elapsed() > PATIENCE)
+        let is_interrupted = || {
+            let queue = self.shared.lock();
+            queue.next.is_some() || (queue.is_closed && began.elapsed() > SHUTDOWN)
         };
         let updated = match &mut self.mirror {
-            Some(mirror) => mirror.update(edition, work, &interrupted).map(drop),
+            Some(mirror) => mirror.update(edition, work, &is_interrupted).map(drop),
             None => {
                 *work = Work::default();
                 Ok(())
             }
         };
-        let trouble = updated.err().map(|failed| failed.to_string());
-        let mut condition = self.status.condition();
-        match &trouble {
-            None if condition.mirror.is_some() => info!("the feeds directory is in step again"),
-            Some(failed) if trouble != condition.mirror => error!("{failed}"),
+        let problem = updated.err().map(|error| error.to_string());
+        let mut queue = self.shared.lock();
+        match &problem {
+            None if queue.state.problem.is_some() => info!("the feeds directory is in step again"),
+            Some(error) if problem != queue.state.problem => error!("{error}"),
             _ => {}
         }
-        if *work == Work::default() && self.next.lock().edition.is_none() {
-            condition.behind = None;
+        if *work == Work::default() && queue.next.is_none() {
+            queue.state.behind_since = None;
         }
-        condition.mirror = trouble;
-        condition.mirror.is_some()
+        queue.state.problem = problem;
+        queue.state.problem.is_none()
     }
 }

@@ -198,7 +198,7 @@ impl Publisher {
         let kept: BTreeSet<String> = rendered.iter().map(|rendered| rendered.path.clone()).collect();
         let represented = rendered.into_par_iter().map(|rendered| self.represent(rendered, &before, now));
         for represented in represented.collect::<Vec<_>>() {
-            let (path, mut representation, is_new) = match represented {
+            let (path, representation, is_new) = match represented {
                 Ok(Some(represented)) => represented,
                 Ok(None) => continue,
                 Err(error) => {
@@ -207,20 +207,13 @@ impl Publisher {
                 }
             };
             changed += usize::from(is_new);
-            // It was there before, and went.
-            if let Some(audience) = next.departed.remove(&path) {
-                representation.audience = audience;
-            }
             work.paths.insert(path.clone());
-            next.put(&path, Arc::new(representation));
+            next.insert(&path, Arc::new(representation));
         }
         let mut removed = 0;
         if first {
             for path in before.representations.keys().filter(|path| !kept.contains(&***path)) {
-                if let Some(gone) = next.take(path) {
-                    next.departed.insert(path.clone(), gone.audience.clone());
-                    removed += 1;
-                }
+                removed += usize::from(next.remove(path));
             }
         }
 
@@ -317,9 +310,6 @@ impl Publisher {
             representation.policy = Some(self.publication.policy.clone());
         }
         representation.page = page;
-        if let Some(old) = old {
-            representation.audience = old.audience.clone();
-        }
         Ok(Some((path, representation, is_new)))
     }
 
@@ -531,7 +521,7 @@ mod tests {
             let mut run = Run::configured(&format!("entries: 1\narchives: {archives}"), None);
             run.publish("a.md", Some("one"), 0);
             run.publish("b.md", Some("one"), 1);
-            let feed = run.publisher.current().load().get("/topics/one.atom").unwrap().body.clone();
+            let feed = run.publisher.current().load().representations["topics/one.atom"].body.clone();
             let leads_back = String::from_utf8_lossy(&feed).contains("prev-archive");
             let is_there = run.archive("topics/one/2024-01.atom").is_some();
             assert_eq!((leads_back, is_there), (expected, expected), "{archives}");
@@ -577,23 +567,6 @@ mod tests {
         assert_eq!(hash(&one), hash(&other));
         one.publish("b.md", None, 2);
         assert_eq!(hash(&one), first);
-    }
-
-    #[test]
-    fn who_polls_an_address_is_known_once_wherever_it_went() {
-        let mut run = Run::configured("selections: [{name: s}]", None);
-        run.publish("a.md", Some("one"), 0);
-        let path = "selections/s.atom";
-        let audience = run.publisher.current().load().representations[path].audience.clone();
-        for (second, selections) in [(1, "[]"), (2, "[{name: s}]"), (3, "[]")] {
-            let config = Arc::new(Config::sample(&format!("selections: {selections}")));
-            run.publisher = Publisher::after(run.publisher.current(), config);
-            run.publisher.publish(&run.catalog, &Touched::default(), at(second));
-            let edition = run.publisher.current().load_full();
-            let there = edition.representations.get(path).map(|it| &it.audience);
-            let known: Vec<_> = there.into_iter().chain(edition.departed.get(path)).collect();
-            assert!(known.len() == 1 && Arc::ptr_eq(known[0], &audience), "{second}: {known:?}");
-        }
     }
 
     #[test]

@@ -1,12 +1,12 @@
-//! The access log: a line for each answer, on standard output.
+//! The access log: one line for each response, on standard output.
 //!
-//! Lines are handed to a thread that writes them, so that whoever reads them slowly, or not at
-//! all, holds up no answer: what does not fit in the queue is counted and left out.
+//! A thread writes the lines, so that a slow reader of standard output delays no response. Lines that do not fit into
+//! its queue are dropped and counted.
 
 use std::io::{BufWriter, Write};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, SystemTime};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -15,131 +15,111 @@ use hyper::body::Body;
 use hyper::header::{CONTENT_ENCODING, HeaderName, REFERER, USER_AGENT};
 use hyper::{Method, Request, Response, StatusCode, Version};
 use serde::{Serialize, Serializer};
-use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tokio::sync::oneshot;
 use tracing::warn;
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 
-use super::client::Peer;
+use super::client::Client;
 use crate::config::AccessLog as Form;
 
-/// Most lines that wait to be written.
+/// The most lines that wait to be written.
 const QUEUE: usize = 8192;
-/// Most characters of what a client sends that a line has of each field.
+/// The most characters of a field that are logged.
 const LONGEST: usize = 1024;
-/// How long the lines that wait may take to be written once serving stops.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The access log.
 pub(super) struct AccessLog {
     form: Form,
-    queue: Sender<Message>,
-    left_out: AtomicU64,
-}
-
-enum Message {
-    Line(String),
-    /// Asks to be told that everything before has been written.
-    Flush(oneshot::Sender<()>),
+    lines: NonBlocking,
+    /// The number of dropped lines after which the next warning is due.
+    next_warning: AtomicUsize,
 }
 
 impl AccessLog {
-    pub(super) fn new(form: Form) -> Self {
-        let (queue, messages) = channel(QUEUE);
-        std::thread::spawn(move || write(messages, std::io::stdout()));
-        Self { form, queue, left_out: AtomicU64::new(0) }
+    /// Starts the thread that writes. Dropping the guard writes the lines that wait, as far as standard output is read.
+    pub(super) fn new(form: Form) -> (Self, WorkerGuard) {
+        let out = BufWriter::new(WarnOnce { out: std::io::stdout(), has_failed: false });
+        let (lines, guard) =
+            NonBlockingBuilder::default().lossy(true).buffered_lines_limit(QUEUE).finish(out);
+        (Self { form, lines, next_warning: AtomicUsize::new(1) }, guard)
     }
 
-    /// Waits until what was logged has been written, as far as anybody reads it.
-    pub(super) async fn finish(&self) {
-        let (written, all) = oneshot::channel();
-        let finish = async {
-            if self.queue.send(Message::Flush(written)).await.is_ok() {
-                let _ = all.await;
-            }
-        };
-        if tokio::time::timeout(PATIENCE, finish).await.is_err() {
-            warn!("the last lines of the access log were not read in time, and are lost");
-        }
-    }
-
-    /// Logs an answer to a client.
-    pub(super) fn log<B>(
+    /// Logs a response.
+    pub(super) fn record(
         &self,
-        client: Peer,
-        request: &Request<B>,
-        answer: &Response<Full<Bytes>>,
+        client: Client,
+        request: &Request<()>,
+        response: &Response<Full<Bytes>>,
         now: SystemTime,
     ) {
-        self.send(&Line::of(client, request, answer, now));
+        self.write(&LogLine::new(client, request, response, now));
     }
 
-    /// Logs what a client was told that sent something else than a request.
-    pub(super) fn log_unread(&self, client: Peer, status: StatusCode, now: SystemTime) {
-        self.send(&Line::unread(client, status, now));
+    /// Logs the status that answered bytes which are not a request.
+    pub(super) fn record_invalid_request(&self, client: Client, status: StatusCode, now: SystemTime) {
+        self.write(&LogLine::of_invalid_request(client, status, now));
     }
 
-    fn send(&self, line: &Line<'_>) {
+    fn write(&self, line: &LogLine<'_>) {
         let line = match self.form {
             Form::Common => line.common(),
             Form::Json => line.json(),
         };
-        let Err(failed) = self.queue.try_send(Message::Line(line)) else { return };
-        let before = self.left_out.fetch_add(1, Relaxed);
-        match failed {
-            TrySendError::Full(_) if before.is_multiple_of(QUEUE as u64) => {
-                warn!("the access log is read too slowly: {} lines were left out so far", before + 1);
-            }
-            TrySendError::Closed(_) if before.is_multiple_of(QUEUE as u64) => {
-                warn!("standard output cannot be written: there is no access log any more");
-            }
-            _ => {}
+        // Never fails: a line that does not fit is counted.
+        let _ = self.lines.clone().write_all(line.as_bytes());
+        let dropped = self.lines.error_counter().dropped_lines();
+        let due = self.next_warning.load(Relaxed);
+        if dropped >= due
+            && self.next_warning.compare_exchange(due, dropped + QUEUE, Relaxed, Relaxed).is_ok()
+        {
+            warn!(
+                "standard output is read too slowly: {dropped} lines of the access log were dropped so far"
+            );
         }
     }
 }
 
-/// Writes what comes, until nobody can log any more or nobody can read.
-fn write(mut queue: Receiver<Message>, out: impl Write) {
-    let mut out = BufWriter::new(out);
-    while let Some(message) = queue.blocking_recv() {
-        let mut asked = None;
-        let written = match message {
-            Message::Line(line) => out.write_all(line.as_bytes()),
-            Message::Flush(flushed) => {
-                asked = Some(flushed);
-                Ok(())
-            }
-        };
-        let written = if queue.is_empty() || asked.is_some() { written.and(out.flush()) } else { written };
-        if written.is_err() {
-            return;
+/// A writer that logs its first failure.
+struct WarnOnce<W> {
+    out: W,
+    has_failed: bool,
+}
+
+impl<W: Write> Write for WarnOnce<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.out.write(bytes);
+        if let Err(error) = &written
+            && !std::mem::replace(&mut self.has_failed, true)
+        {
+            warn!("cannot write the access log to standard output: {error}");
         }
-        if let Some(flushed) = asked {
-            let _ = flushed.send(());
-        }
+        written
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.out.flush()
     }
 }
 
-fn length<B>(request: &Request<B>, answer: &Response<Full<Bytes>>) -> u64 {
-    if request.method() == Method::HEAD { 0 } else { answer.body().size_hint().lower() }
+fn body_length(request: &Request<()>, response: &Response<Full<Bytes>>) -> u64 {
+    if request.method() == Method::HEAD { 0 } else { response.body().size_hint().lower() }
 }
 
-fn field<'a, B>(request: &'a Request<B>, name: &HeaderName) -> Option<&'a str> {
-    request.headers().get(name)?.to_str().ok().map(beginning)
+fn field<'a>(request: &'a Request<()>, name: &HeaderName) -> Option<&'a str> {
+    request.headers().get(name)?.to_str().ok().map(truncated)
 }
 
-fn target<B>(request: &Request<B>) -> &str {
-    request.uri().path_and_query().map_or("*", |target| beginning(target.as_str()))
+fn target(request: &Request<()>) -> &str {
+    request.uri().path_and_query().map_or("*", |target| truncated(target.as_str()))
 }
 
-/// As much of a text as a line has room for: lines wait in memory when nobody reads them.
-fn beginning(text: &str) -> &str {
+/// Truncates a text to the most that a line has of it, since lines wait in memory.
+fn truncated(text: &str) -> &str {
     text.char_indices().nth(LONGEST).map_or(text, |(end, _)| &text[..end])
 }
 
-/// What a line says. Of what was no request, nothing is known.
+/// The fields of a line. Those of an invalid request are unknown.
 #[derive(Serialize)]
-struct Line<'a> {
+struct LogLine<'a> {
     #[serde(serialize_with = "milliseconds")]
     time: DateTime<Utc>,
     client: Option<IpAddr>,
@@ -154,26 +134,26 @@ struct Line<'a> {
     user_agent: Option<&'a str>,
 }
 
-impl<'a> Line<'a> {
-    fn of<B>(
-        client: Peer,
-        request: &'a Request<B>,
-        answer: &'a Response<Full<Bytes>>,
+impl<'a> LogLine<'a> {
+    fn new(
+        client: Client,
+        request: &'a Request<()>,
+        response: &'a Response<Full<Bytes>>,
         now: SystemTime,
     ) -> Self {
         Self {
             method: Some(request.method().as_str()),
             target: Some(target(request)),
             version: Some(request.version()),
-            bytes: length(request, answer),
-            coding: answer.headers().get(CONTENT_ENCODING).and_then(|coding| coding.to_str().ok()),
+            bytes: body_length(request, response),
+            coding: response.headers().get(CONTENT_ENCODING).and_then(|coding| coding.to_str().ok()),
             referrer: field(request, &REFERER),
             user_agent: field(request, &USER_AGENT),
-            ..Self::unread(client, answer.status(), now)
+            ..Self::of_invalid_request(client, response.status(), now)
         }
     }
 
-    fn unread(client: Peer, status: StatusCode, now: SystemTime) -> Self {
+    fn of_invalid_request(client: Client, status: StatusCode, now: SystemTime) -> Self {
         Self {
             time: now.into(),
             client,
@@ -188,8 +168,8 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// The combined form of the Common Log Format. Quotes and what is no visible ASCII are escaped, so
-    /// that a line is a line whatever a client sends.
+    /// Formats the line in the combined form of the Common Log Format. Quotes and all but visible ASCII are escaped,
+    /// so that no client can forge a line.
     fn common(&self) -> String {
         let client = self.client.map_or_else(|| "unix:".to_owned(), |client| client.to_string());
         let request = match (self.method, self.target, self.version) {
@@ -238,28 +218,28 @@ mod tests {
         request.header("referer", "https://a.example/").body(()).unwrap()
     }
 
-    fn answer() -> Response<Full<Bytes>> {
-        let answer = Response::builder().status(200).header("content-encoding", "gzip");
-        answer.body(Full::new(Bytes::from_static(b"12345"))).unwrap()
+    fn response() -> Response<Full<Bytes>> {
+        let response = Response::builder().status(200).header("content-encoding", "gzip");
+        response.body(Full::new(Bytes::from_static(b"12345"))).unwrap()
     }
 
     #[test]
-    fn lines_are_lines_whatever_a_client_sends() {
+    fn client_cannot_forge_a_line() {
         let now: DateTime<Utc> = "2026-01-02T03:04:05Z".parse().unwrap();
         let client = Some("192.0.2.1".parse().unwrap());
         assert_eq!(
-            Line::of(client, &request(), &answer(), now.into()).common(),
+            LogLine::new(client, &request(), &response(), now.into()).common(),
             "192.0.2.1 - - [02/Jan/2026:03:04:05 +0000] \"GET /all.atom?q=%22 HTTP/1.1\" 200 5 \
              \"https://a.example/\" \"a \\\"reader\\\"\\t\\\\\"\n"
         );
-        let line = Line::of(None, &request(), &answer(), now.into()).json();
+        let line = LogLine::new(None, &request(), &response(), now.into()).json();
         let read: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(read["user_agent"], "a \"reader\"\t\\");
         assert_eq!((&read["coding"], &read["bytes"]), (&"gzip".into(), &5.into()));
         assert_eq!(line.matches('\n').count(), 1);
-        let unread = Line::unread(client, StatusCode::BAD_REQUEST, now.into());
-        assert_eq!(unread.common(), "192.0.2.1 - - [02/Jan/2026:03:04:05 +0000] \"-\" 400 0 \"-\" \"-\"\n");
-        let read: serde_json::Value = serde_json::from_str(&unread.json()).unwrap();
+        let invalid = LogLine::of_invalid_request(client, StatusCode::BAD_REQUEST, now.into());
+        assert_eq!(invalid.common(), "192.0.2.1 - - [02/Jan/2026:03:04:05 +0000] \"-\" 400 0 \"-\" \"-\"\n");
+        let read: serde_json::Value = serde_json::from_str(&invalid.json()).unwrap();
         assert_eq!((&read["time"], &read["status"]), (&"2026-01-02T03:04:05.000Z".into(), &400.into()));
         assert!(read["method"].is_null() && read["target"].is_null());
     }

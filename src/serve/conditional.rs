@@ -1,74 +1,65 @@
-//! Preconditions: RFC 9110 §13. What they decide are outcomes, not errors.
+//! Preconditions (RFC 9110 §13). What they decide are outcomes, not errors.
 
 use std::time::SystemTime;
 
-use hyper::header::HeaderValue;
+use hyper::HeaderMap;
+use hyper::header::{HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
 
-use super::fields::{Field, Fields};
-
-/// What the preconditions of a GET or HEAD decide.
+/// The outcome of the preconditions of a GET or HEAD request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// Answer as if there were none.
+    /// The response is the same as without preconditions.
     Proceed,
     /// 304: the client has these bytes.
     NotModified,
-    /// 412: what the client wants is not what is here.
+    /// 412: the client asks for another version.
     Failed,
 }
 
-/// Evaluates the preconditions of a GET or HEAD for a representation that exists, in the order of
-/// §13.2.2. A field that is not valid counts as absent (§13.1.3, §13.1.4).
-pub(super) fn evaluate(fields: &Fields<'_>, entity_tag: &HeaderValue, last_modified: SystemTime) -> Outcome {
+/// Evaluates the preconditions of a GET or HEAD request for a representation, in the order of §13.2.2. An invalid
+/// field counts as absent (§13.1.3, §13.1.4).
+pub(super) fn evaluate(headers: &HeaderMap, entity_tag: &str, last_modified: SystemTime) -> Outcome {
     let entity_tag = entity_tag.as_bytes();
-    if fields.has(Field::IfMatch) {
-        if !any_tag(fields, Field::IfMatch, |tag| strong(tag) && tag == entity_tag) {
+    if headers.contains_key(IF_MATCH) {
+        if !any_tag(headers, &IF_MATCH, |tag| is_strong(tag) && tag == entity_tag) {
             return Outcome::Failed;
         }
-    } else if date(fields, Field::IfUnmodifiedSince).is_some_and(|date| last_modified > date) {
+    } else if date(headers, &IF_UNMODIFIED_SINCE).is_some_and(|date| last_modified > date) {
         return Outcome::Failed;
     }
-    let not_modified = if fields.has(Field::IfNoneMatch) {
-        any_tag(fields, Field::IfNoneMatch, |tag| is_same(opaque(tag), entity_tag))
+    let not_modified = if headers.contains_key(IF_NONE_MATCH) {
+        any_tag(headers, &IF_NONE_MATCH, |tag| matches_weakly(tag, entity_tag))
     } else {
-        date(fields, Field::IfModifiedSince).is_some_and(|date| last_modified <= date)
+        date(headers, &IF_MODIFIED_SINCE).is_some_and(|date| last_modified <= date)
     };
     if not_modified { Outcome::NotModified } else { Outcome::Proceed }
 }
 
-/// Whether a client says what it has.
-pub(super) fn has_validators(fields: &Fields<'_>) -> bool {
-    fields.has(Field::IfNoneMatch) || fields.has(Field::IfModifiedSince)
+/// Returns `true` if the client sends a validator of a response that it has.
+pub(super) fn has_validators(headers: &HeaderMap) -> bool {
+    headers.contains_key(IF_NONE_MATCH) || headers.contains_key(IF_MODIFIED_SINCE)
 }
 
-/// §8.8.3.2: strong comparison needs both tags to be strong. Ours always are.
-fn strong(tag: &[u8]) -> bool {
+/// Returns `true` if strong comparison (§8.8.3.2) may match the tag. Our own tags are always strong.
+fn is_strong(tag: &[u8]) -> bool {
     !tag.starts_with(b"W/")
 }
 
-fn opaque(tag: &[u8]) -> &[u8] {
-    tag.strip_prefix(b"W/").unwrap_or(tag)
+/// Compares weakly. A proxy that compresses appends `-gzip` to the tag, and not every one removes it again.
+fn matches_weakly(tag: &[u8], entity_tag: &[u8]) -> bool {
+    let tag = tag.strip_prefix(b"W/").unwrap_or(tag);
+    let without_suffix = || Some((tag.strip_suffix(b"-gzip\"")?, entity_tag.strip_suffix(b"\"")?));
+    tag == entity_tag || without_suffix().is_some_and(|(tag, ours)| tag == ours)
 }
 
-/// Whether a tag is that of the same bytes: ours, or what a proxy that coded them made of it. Those
-/// add `-gzip` and take it off again only sometimes.
-fn is_same(tag: &[u8], entity_tag: &[u8]) -> bool {
-    let suffixed = || Some((tag.strip_suffix(b"-gzip\"")?, entity_tag.strip_suffix(b"\"")?));
-    tag == entity_tag || suffixed().is_some_and(|(tag, ours)| tag == ours)
+/// Returns `true` if any line of a field is `*` or lists a tag that matches.
+fn any_tag(headers: &HeaderMap, name: &HeaderName, matches: impl Fn(&[u8]) -> bool) -> bool {
+    let mut lines = headers.get_all(name).iter().map(|line| line.as_bytes().trim_ascii());
+    lines.any(|line| line == b"*" || tags(line).any(&matches))
 }
 
-/// Whether `*` or a tag of the list that fits stands in any line of a field.
-fn any_tag(fields: &Fields<'_>, field: Field, fits: impl Fn(&[u8]) -> bool) -> bool {
-    // Nearly every poll has one tag, the right one: what fits as a whole is no list.
-    if fields.get(field).is_some_and(|line| fits(line.as_bytes())) {
-        return true;
-    }
-    let mut lines = fields.lines(field).map(|line| line.as_bytes().trim_ascii());
-    lines.any(|line| line == b"*" || tags(line).any(&fits))
-}
-
-/// The entity tags of a list, with their quotes, up to the first thing that is none (§8.8.3).
-/// A comma may stand within a tag, and bytes that are no ASCII.
+/// Iterates over the entity tags of a list, with their quotes, up to the first invalid one. A tag may contain commas
+/// and bytes that are not ASCII (§8.8.3).
 fn tags(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = line;
     std::iter::from_fn(move || {
@@ -83,15 +74,17 @@ fn tags(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-fn date(fields: &Fields<'_>, field: Field) -> Option<SystemTime> {
-    httpdate::parse_http_date(fields.only(field)?.to_str().ok()?.trim()).ok()
+/// Returns the date in the only line of a field.
+fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
+    let mut lines = headers.get_all(name).iter();
+    let line = lines.next().filter(|_| lines.next().is_none())?;
+    httpdate::parse_http_date(line.to_str().ok()?.trim()).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hyper::HeaderMap;
-    use hyper::header::HeaderName;
+    use hyper::header::HeaderValue;
     use proptest::prelude::*;
     use std::time::Duration;
 
@@ -106,15 +99,11 @@ mod tests {
             );
         }
         // Sun, 06 Nov 1994 08:49:37 GMT
-        evaluate(
-            &Fields::of(&headers),
-            &HeaderValue::from_static(TAG),
-            SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777),
-        )
+        evaluate(&headers, TAG, SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777))
     }
 
     #[test]
-    fn preconditions() {
+    fn preconditions_are_evaluated_in_order() {
         use Outcome::{Failed, NotModified, Proceed};
         let (same, before, after) = (
             "Sun, 06 Nov 1994 08:49:37 GMT",
@@ -165,7 +154,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_list_with_the_tag_matches(
+        fn list_with_the_tag_matches(
             before in proptest::collection::vec("[!#-~]{0,8}", 0..4),
             after in proptest::collection::vec("[!#-~]{0,8}", 0..4),
             weak in any::<bool>(),
@@ -177,7 +166,7 @@ mod tests {
         }
 
         #[test]
-        fn nonsense_never_panics(line in "[ -~\t\u{80}-\u{ff}]{0,40}|[W/\"*, a]{0,10}") {
+        fn invalid_field_never_panics(line in "[ -~\t\u{80}-\u{ff}]{0,40}|[W/\"*, a]{0,10}") {
             let _ = outcome(&[("if-none-match", &line), ("if-modified-since", &line)]);
             let _ = outcome(&[("if-match", &line), ("if-unmodified-since", &line)]);
         }

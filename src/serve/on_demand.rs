@@ -1,225 +1,236 @@
-//! Selections that addresses spell, and archive documents: made when they are asked for, and kept for
-//! a while.
+//! Documents rendered on demand: archive documents, and selections that an address spells.
 //!
-//! Anyone may ask for anything, so what is kept is bounded by its weight, and how much is made at
-//! once by a number.
+//! Clients may ask for any number of them, so the cache is bounded by weight, and the number that is rendered at once
+//! by [`Workers`].
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use chrono::Utc;
-use http::HeaderValue;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use tracing::error;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::makers::Makers;
+use super::response::Heads;
+use super::workers::Workers;
 use crate::config::Config;
 use crate::config::criteria::Criteria;
-use crate::edition::coding::Coding;
-use crate::edition::{Edition, Representation};
+use crate::edition::{Coding, Edition, Representation};
 use crate::feed::{Feed, LogicalFeed, Selection};
 use crate::publish::archive::{Address, Archives};
 use crate::publish::mirror;
 use crate::render::{self, Format, Publication, RenderError};
 use crate::seed::Timestamp;
 
-/// Most bytes that are kept.
+/// The most bytes that are cached.
 const CAPACITY: u64 = 32 << 20;
-/// What one thing that is kept costs beside its bytes, if all cores have answered with it.
-const OVERHEAD: u64 = 12 << 10;
-/// Most addresses of which it is remembered when their bytes changed.
+/// The estimated bytes of a cached document beside its body.
+const OVERHEAD: u64 = 4 << 10;
+/// The most addresses whose last change is remembered.
 const MOST_REMEMBERED: usize = 4096;
-/// How much is made at once: serving goes on beside it.
+/// The number of documents that are rendered at once, so that serving goes on.
 const AT_ONCE: usize = 2;
-/// How long somebody waits for a turn.
+/// The longest time that a client waits for a document.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The `max-age` of an archive document that no new entry is expected in: a reader that follows a feed back through
+/// its archives need not ask for them again (RFC 5005 §4).
+const ARCHIVE_MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// What is made when it is asked for.
-pub(super) struct Queries {
-    shelf: Arc<Shelf>,
-    makers: Makers,
-}
-
-/// What was made.
-struct Shelf {
-    kept: Cache<Key, Made, Weight>,
-    /// Since when the bytes of what was asked for, by its hash, are what they are, by the entity tag.
-    changed: Cache<(u128, Format), (HeaderValue, SystemTime)>,
-}
-
-/// How long an archive document may be kept to which no new entry is expected: those who follow a
-/// feed back through its archives need not ask for them again (RFC 5005 §4).
-const SETTLED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-
-/// The generation of the entries, the canonical query or the path, the format.
-type Key = (u64, Arc<str>, Format);
-
-/// What can be made.
+/// A document that is rendered on demand.
 #[derive(Debug, Clone)]
-pub(super) enum Wanted {
-    /// What criteria pick.
-    Query(Box<Criteria>, Format),
+pub(super) enum OnDemand {
+    /// The selection of these criteria.
+    Selection(Box<Criteria>, Format),
     /// An archive document.
     Archive(Address),
 }
 
-impl Wanted {
-    /// How it is written.
+impl OnDemand {
     pub(super) fn format(&self) -> Format {
         match self {
-            Self::Query(_, format) | Self::Archive(Address { format, .. }) => *format,
+            Self::Selection(_, format) | Self::Archive(Address { format, .. }) => *format,
         }
     }
 
-    /// The page about the same.
+    /// Returns the page about the same entries.
     pub(super) fn page(&self) -> Self {
         match self.clone() {
-            Self::Query(criteria, _) => Self::Query(criteria, Format::Html),
+            Self::Selection(criteria, _) => Self::Selection(criteria, Format::Html),
             Self::Archive(address) => Self::Archive(Address { format: Format::Html, ..address }),
         }
     }
 
-    /// Its address.
+    /// Returns its address.
     pub(super) fn url(&self, config: &Config) -> String {
-        let address = |archive, selection, format| {
-            render::address(&config.url, &render::document_path(selection, archive, format))
+        let url = |selection, month, format| {
+            render::address(&config.url, &render::document_path(selection, month, format))
         };
         match self {
-            Self::Query(criteria, format) => {
-                format!("{}?{}", address(None, &Selection::All, *format), criteria.query())
+            Self::Selection(criteria, format) => {
+                format!("{}?{}", url(&Selection::All, None, *format), criteria.query())
             }
-            Self::Archive(Address { selection, month, format }) => address(Some(*month), selection, *format),
+            Self::Archive(Address { selection, month, format }) => url(selection, Some(*month), *format),
         }
     }
 
-    fn key(&self, edition: &Edition) -> Key {
-        match self {
-            Self::Query(criteria, format) => (edition.generation, criteria.query().into(), *format),
+    fn key(&self, edition: &Edition) -> CacheKey {
+        let name = match self {
+            Self::Selection(criteria, _) => criteria.query(),
+            // A query has no slash that is not encoded.
             Self::Archive(Address { selection, month, format }) => {
-                // No query has a slash that is not encoded.
-                let path = render::document_path(selection, Some(*month), *format);
-                (edition.generation, format!("/{path}").into(), *format)
+                format!("/{}", render::document_path(selection, Some(*month), *format))
             }
-        }
+        };
+        CacheKey { generation: edition.generation, name: name.into(), format: self.format() }
     }
 }
 
+/// The generation of the entries makes sure that no document of an earlier edition is found.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct CacheKey {
+    generation: u64,
+    /// The canonical query, or the path.
+    name: Arc<str>,
+    format: Format,
+}
+
+/// A rendered document.
 #[derive(Debug, Clone)]
-pub(super) struct Made {
+pub(super) struct Rendered {
     pub(super) representation: Arc<Representation>,
-    /// When it changes by itself.
+    pub(super) heads: Arc<Heads>,
+    /// The time at which it changes by itself.
     pub(super) until: Option<Timestamp>,
+}
+
+impl Rendered {
+    fn is_over(&self, now: SystemTime) -> bool {
+        self.until.is_some_and(|until| SystemTime::from(until) <= now)
+    }
 }
 
 #[derive(Clone)]
 struct Weight;
 
-impl Weighter<Key, Made> for Weight {
-    fn weight(&self, (_, query, _): &Key, made: &Made) -> u64 {
-        // With the coded forms that may be asked for.
-        (made.representation.body.len() / 2 * 3 + query.len()) as u64 + OVERHEAD
+impl Weighter<CacheKey, Rendered> for Weight {
+    fn weight(&self, key: &CacheKey, rendered: &Rendered) -> u64 {
+        // With the encoded forms that may be asked for.
+        (rendered.representation.body.len() / 2 * 3 + key.name.len()) as u64 + OVERHEAD
     }
 }
 
-/// Why something was not made.
+/// Reasons for having no document.
 #[derive(Debug)]
-pub(super) enum NotMade {
-    /// There is no such document.
-    Nothing,
-    /// Too much is being made already.
+pub(super) enum NotRendered {
+    /// The edition has no such document.
+    NotFound,
+    /// Too many documents are being rendered.
     Busy,
-    /// It cannot be written.
+    /// Rendering failed. The error is logged.
     Failed,
 }
 
-impl Queries {
+/// The documents that were rendered on demand.
+pub(super) struct OnDemandCache {
+    documents: Arc<Documents>,
+    workers: Workers,
+}
+
+struct Documents {
+    cache: Cache<CacheKey, Rendered, Weight>,
+    /// By a hash of the name: the last entity tag of a document, and since when it is the same.
+    modified: Cache<(u128, Format), (String, SystemTime)>,
+}
+
+impl OnDemandCache {
     pub(super) fn new() -> Self {
-        #[expect(clippy::expect_used, reason = "the options that the builder needs are all given")]
+        #[expect(clippy::expect_used, reason = "every required option is given")]
         let options = OptionsBuilder::new()
-            // Each shard has its part of the weight, and what is heavier than that is not kept.
+            // Each shard has its part of the capacity, and would drop any document that is heavier.
             .shards(1)
             .estimated_items_capacity(1024)
             .weight_capacity(CAPACITY)
             .build()
             .expect("the options are complete");
-        let kept =
+        let cache =
             Cache::with_options(options, Weight, DefaultHashBuilder::default(), DefaultLifecycle::default());
-        let shelf = Arc::new(Shelf { kept, changed: Cache::new(MOST_REMEMBERED) });
-        Self { shelf, makers: Makers::new(AT_ONCE) }
+        let documents = Arc::new(Documents { cache, modified: Cache::new(MOST_REMEMBERED) });
+        Self { documents, workers: Workers::new(AT_ONCE) }
     }
 
-    /// What is wanted, made of an edition's entries.
+    /// Returns a document made of an edition's entries. It is rendered once for all clients that wait for it.
     pub(super) async fn get(
         &self,
         edition: &Arc<Edition>,
-        wanted: &Wanted,
+        document: &OnDemand,
         now: SystemTime,
-    ) -> Result<Made, NotMade> {
-        let (key, kept) = (wanted.key(edition), &self.shelf.kept);
-        if kept.get(&key).is_some_and(|made| made.is_over(now)) {
-            kept.remove(&key);
+    ) -> Result<Rendered, NotRendered> {
+        let (key, cache) = (document.key(edition), &self.documents.cache);
+        if cache.get(&key).is_some_and(|rendered| rendered.is_over(now)) {
+            cache.remove(&key);
         }
-        let make = self.make(key.clone(), edition.clone(), wanted.clone(), now);
-        // Whoever waits for what another makes waits no longer than for a turn of its own.
-        let made = tokio::time::timeout(PATIENCE, kept.get_or_insert_async(&key, make)).await;
-        made.unwrap_or(Err(NotMade::Busy))
+        let render = self.render(key.clone(), edition.clone(), document.clone(), now);
+        let rendered = tokio::time::timeout(PATIENCE, cache.get_or_insert_async(&key, render)).await;
+        rendered.unwrap_or(Err(NotRendered::Busy))
     }
 
-    async fn make(
+    async fn render(
         &self,
-        key: Key,
+        key: CacheKey,
         edition: Arc<Edition>,
-        wanted: Wanted,
+        document: OnDemand,
         now: SystemTime,
-    ) -> Result<Made, NotMade> {
-        let shelf = self.shelf.clone();
-        let made = self.makers.turn().await.make(move || {
-            let made = match &wanted {
-                Wanted::Query(criteria, format) => query(&edition, criteria, *format, now).map(Some),
-                Wanted::Archive(address) => archive(&edition, address),
+    ) -> Result<Rendered, NotRendered> {
+        let documents = self.documents.clone();
+        let rendered = self.workers.acquire().await.run(move || {
+            let rendered = match &document {
+                OnDemand::Selection(criteria, format) => {
+                    selection(&edition, criteria, *format, now).map(Some)
+                }
+                OnDemand::Archive(address) => archive(&edition, address),
             };
-            // Whether anybody still waits for it or not: who asks again should find it.
-            made.map(|made| made.map(|(made, until)| shelf.keep(key, made, until)))
+            // Cached here, since the client may have stopped waiting: its next request finds the document.
+            Ok(rendered?.map(|(representation, until)| documents.insert(key, representation, until)))
         });
-        match made.await {
-            Ok(Ok(Some(made))) => Ok(made),
-            Ok(Ok(None)) => Err(NotMade::Nothing),
-            Ok(Err(failed)) => {
-                error!("{failed}");
-                Err(NotMade::Failed)
+        match rendered.await {
+            Ok(Ok(Some(rendered))) => Ok(rendered),
+            Ok(Ok(None)) => Err(NotRendered::NotFound),
+            Ok(Err::<_, RenderError>(error)) => {
+                error!("{error}");
+                Err(NotRendered::Failed)
             }
-            Err(broken) => {
-                error!("a document cannot be made: {broken}");
-                Err(NotMade::Failed)
+            Err(panicked) => {
+                error!("cannot render a document: {panicked}");
+                Err(NotRendered::Failed)
             }
         }
     }
 }
 
-impl Shelf {
-    /// Keeps what was made, modified when bytes like these were made first: most changes are of no
-    /// entry that it has.
-    fn keep(&self, key: Key, representation: Representation, until: Option<Timestamp>) -> Made {
-        let about = (xxh3_128(key.1.as_bytes()), key.2);
-        let entity_tag = representation.entity_tag(Coding::Identity).clone();
-        let modified = match self.changed.get(&about) {
+impl Documents {
+    /// Caches a document. If its bytes are those of the document before at its address, so is its Last-Modified: most
+    /// changes concern none of its entries.
+    fn insert(&self, key: CacheKey, representation: Representation, until: Option<Timestamp>) -> Rendered {
+        let address = (xxh3_128(key.name.as_bytes()), key.format);
+        let entity_tag = representation.entity_tag(Coding::Identity).to_owned();
+        let last_modified = match self.modified.get(&address) {
             Some((before, since)) if before == entity_tag => since,
-            // Nobody who asks by date may be told that nothing changed, though a file in the mirror says
-            // when the same bytes were there once before.
+            // Other bytes need a later date, even if the mirror has an earlier one for the same bytes long ago.
             Some((_, since)) => representation.last_modified.max(since + Duration::from_secs(1)),
             None => representation.last_modified,
         };
-        self.changed.insert(about, (entity_tag, modified));
-        let made = Made { representation: Arc::new(representation.modified(modified)), until };
-        self.kept.insert(key, made.clone());
-        made
+        self.modified.insert(address, (entity_tag, last_modified));
+        let representation = Arc::new(representation.with_last_modified(last_modified));
+        let heads = Arc::new(Heads::new(&representation));
+        let rendered = Rendered { representation, heads, until };
+        self.cache.insert(key, rendered.clone());
+        rendered
     }
 }
 
-/// What criteria pick, in one format, and until when.
-fn query(
+/// Renders a selection, and returns it with the time at which it changes by itself.
+fn selection(
     edition: &Edition,
     criteria: &Criteria,
     format: Format,
@@ -229,62 +240,54 @@ fn query(
     let publication = Publication::new(config);
     let logical = LogicalFeed::query(config, entries, criteria, chrono::DateTime::<Utc>::from(now));
     let feed = logical.subscription();
-    let until = logical.due();
-    // What time alone changes may have been something else in the second before this one, and in
-    // this one too: nobody who asks by date is told that nothing changed.
+    // A selection by age may have changed within this second and the one before, so only a date after both is safe
+    // for If-Modified-Since.
     let last_modified =
         if criteria.age.is_some() { now.max(*since) + Duration::from_secs(1) } else { *since };
     let body = format.render(&feed, &publication)?;
-    let url = publication.document_url(&feed, format);
-    let representation = Representation::new(body, format.media_type(), url, last_modified, config.max_age);
-    let representation = of_format(representation, &feed, format, &publication);
-    let until = until.into_iter().chain(edition.next_due).min();
-    Ok((representation, until))
+    let until = logical.due().into_iter().chain(edition.next_due).min();
+    Ok((representation(body, &feed, format, &publication, last_modified, config.max_age), until))
 }
 
-/// The archive document at an address, and until when it is that; none if there is none.
+/// Renders an archive document, and returns it with the time at which it changes by itself; None if the edition has no
+/// such document.
 fn archive(
     edition: &Edition,
     address: &Address,
 ) -> Result<Option<(Representation, Option<Timestamp>)>, RenderError> {
     let Address { selection, month, format } = address;
-    let document = Archives::of(edition, selection).and_then(|archives| archives.document(*month));
-    let Some(feed) = document else { return Ok(None) };
+    let feed = Archives::of(edition, selection).and_then(|archives| archives.document(*month));
+    let Some(feed) = feed else { return Ok(None) };
     let (config, publication) = (&edition.config, Publication::new(&edition.config));
     let body = format.render(&feed, &publication)?;
     let path = render::document_path(selection, Some(*month), *format);
     let mirrored = config.feeds.as_deref().and_then(|feeds| mirror::last_modified(feeds, &path, &body));
     let last_modified = mirrored.unwrap_or(edition.since);
-    // No new entry is expected in a month after which another has come. A page lists the others.
-    let settled = feed.next_archive.is_some() && *format != Format::Html;
-    let max_age = if settled { SETTLED.max(config.max_age) } else { config.max_age };
-    let url = publication.document_url(&feed, *format);
-    let representation = Representation::new(body, format.media_type(), url, last_modified, max_age);
-    let representation = of_format(representation, &feed, *format, &publication);
-    // What becomes due is of no settled month, or expires there.
-    let due = edition.next_due.filter(|_| !settled);
+    // New entries are expected in the latest month alone. A page links to the other months, so it changes with them.
+    let is_settled = feed.next_archive.is_some() && *format != Format::Html;
+    let max_age = if is_settled { ARCHIVE_MAX_AGE.max(config.max_age) } else { config.max_age };
+    // A scheduled record appears in no settled month, but an entry of one may expire.
+    let due = edition.next_due.filter(|_| !is_settled);
     let until = feed.expiry().into_iter().chain(due).min();
-    Ok(Some((representation, until)))
+    Ok(Some((representation(body, &feed, *format, &publication, last_modified, max_age), until)))
 }
 
-/// With what its format adds: browsers that go to a feed are shown a page.
-fn of_format(
-    mut representation: Representation,
+fn representation(
+    body: Vec<u8>,
     feed: &Feed,
     format: Format,
     publication: &Publication,
+    last_modified: SystemTime,
+    max_age: Duration,
 ) -> Representation {
-    let page = render::document_path(&feed.selection, feed.archive, Format::Html);
-    let is_page = format == Format::Html;
-    representation.page = (!is_page).then_some(page);
-    representation.policy = is_page.then(|| publication.policy.clone());
-    representation
-}
-
-impl Made {
-    fn is_over(&self, now: SystemTime) -> bool {
-        self.until.is_some_and(|until| SystemTime::from(until) <= now)
+    let url = publication.document_url(feed, format);
+    let mut representation = Representation::new(body, format.media_type(), url, last_modified, max_age);
+    if format == Format::Html {
+        representation.policy = Some(publication.policy.clone());
+    } else {
+        representation.page = Some(render::document_path(&feed.selection, feed.archive, Format::Html));
     }
+    representation
 }
 
 #[cfg(test)]
@@ -314,67 +317,67 @@ mod tests {
     }
 
     fn at(second: u64) -> SystemTime {
-        // From when the entries were published.
+        // Since the entries were published.
         SystemTime::UNIX_EPOCH + Duration::from_secs(1_704_067_200 + second)
     }
 
-    fn wanted(query: &str, format: Format) -> Wanted {
-        Wanted::Query(Box::new(Criteria::from_query(query, 50).unwrap().unwrap()), format)
+    fn document(query: &str, format: Format) -> OnDemand {
+        OnDemand::Selection(Box::new(Criteria::from_query(query, 50).unwrap().unwrap()), format)
     }
 
     #[tokio::test]
-    async fn whatever_is_asked_for_what_is_kept_is_bounded() {
-        let (queries, edition) = (Queries::new(), edition());
+    async fn cache_is_bounded_whatever_clients_ask_for() {
+        let (cache, edition) = (OnDemandCache::new(), edition());
         for number in 0..600_u32 {
-            let wanted = wanted(&format!("min_quality=-{number}"), Format::Atom);
-            let made = queries.get(&edition, &wanted, at(0)).await.unwrap();
-            assert!(made.representation.body.len() > 80_000);
+            let document = document(&format!("min_quality=-{number}"), Format::Atom);
+            let rendered = cache.get(&edition, &document, at(0)).await.unwrap();
+            assert!(rendered.representation.body.len() > 80_000);
         }
-        assert!(queries.shelf.kept.weight() <= CAPACITY && !queries.shelf.kept.is_empty());
+        assert!(cache.documents.cache.weight() <= CAPACITY && !cache.documents.cache.is_empty());
     }
 
     #[tokio::test]
-    async fn what_is_kept_is_asked_for_by_generation_and_until_it_is_over() {
-        let (queries, mut edition) = (Queries::new(), edition());
-        let young = wanted("age=1h", Format::Rss);
-        let first = queries.get(&edition, &young, at(3599)).await.unwrap();
-        let again = queries.get(&edition, &young, at(3599)).await.unwrap();
+    async fn cached_document_is_used_until_the_entries_or_time_change_it() {
+        let (cache, mut edition) = (OnDemandCache::new(), edition());
+        let young = document("age=1h", Format::Rss);
+        let first = cache.get(&edition, &young, at(3599)).await.unwrap();
+        let again = cache.get(&edition, &young, at(3599)).await.unwrap();
         assert!(Arc::ptr_eq(&first.representation, &again.representation));
         assert_eq!(first.until.map(SystemTime::from), Some(at(3600)));
-        let over = queries.get(&edition, &young, at(3600)).await.unwrap();
+        let over = cache.get(&edition, &young, at(3600)).await.unwrap();
         assert!(over.until.is_none() && over.representation.body.len() < first.representation.body.len());
         Arc::make_mut(&mut edition).generation += 1;
         Arc::make_mut(&mut edition).since = at(7200);
-        let same = queries.get(&edition, &young, at(7200)).await.unwrap();
+        let same = cache.get(&edition, &young, at(7200)).await.unwrap();
         assert_eq!(same.representation.last_modified, over.representation.last_modified);
         Arc::make_mut(&mut edition).generation += 1;
         Arc::make_mut(&mut edition).entries = Entries::default();
-        let all = wanted("min_quality=0", Format::Rss);
-        let next = queries.get(&edition, &all, at(0)).await.unwrap();
+        let all = document("min_quality=0", Format::Rss);
+        let next = cache.get(&edition, &all, at(0)).await.unwrap();
         assert!(next.representation.body.len() < first.representation.body.len());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_waits_for_too_long() {
-        let (queries, edition) = (Queries::new(), edition());
-        let _turns = queries.makers.turns.acquire_many(2).await.unwrap();
-        let (limited, began) = (wanted("limit=1", Format::Atom), tokio::time::Instant::now());
-        let asked = || queries.get(&edition, &limited, at(0));
-        let answers = tokio::join!(asked(), asked(), asked());
-        assert!(matches!(answers, (Err(NotMade::Busy), Err(NotMade::Busy), Err(NotMade::Busy))));
+    async fn client_waits_a_bounded_time_for_a_worker() {
+        let (cache, edition) = (OnDemandCache::new(), edition());
+        let _all = (cache.workers.acquire().await, cache.workers.acquire().await);
+        let (limited, began) = (document("limit=1", Format::Atom), tokio::time::Instant::now());
+        let get = || cache.get(&edition, &limited, at(0));
+        let results = tokio::join!(get(), get(), get());
+        assert!(matches!(results, (Err(NotRendered::Busy), Err(NotRendered::Busy), Err(NotRendered::Busy))));
         assert_eq!(began.elapsed(), PATIENCE);
     }
 
     #[tokio::test]
-    async fn what_was_begun_is_there_for_whoever_asks_again() {
-        let (queries, edition) = (Queries::new(), edition());
-        let wanted = wanted("limit=1", Format::Atom);
+    async fn abandoned_rendering_is_cached_for_the_next_client() {
+        let (cache, edition) = (OnDemandCache::new(), edition());
+        let document = document("limit=1", Format::Atom);
         tokio::select! {
             biased;
-            _ = queries.get(&edition, &wanted, at(0)) => panic!("it takes a thread of its own"),
+            _ = cache.get(&edition, &document, at(0)) => panic!("rendering takes a thread of its own"),
             () = std::future::ready(()) => {}
         }
-        let _ended = queries.makers.turns.acquire_many(2).await.unwrap();
-        assert!(queries.shelf.kept.get(&wanted.key(&edition)).is_some());
+        let _ended = (cache.workers.acquire().await, cache.workers.acquire().await);
+        assert!(cache.documents.cache.get(&document.key(&edition)).is_some());
     }
 }

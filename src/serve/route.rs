@@ -1,4 +1,4 @@
-//! From an address to what is there: a pure function of the edition.
+//! Routing: from an address to a representation, as a pure function of the edition.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hyper::Uri;
 use percent_encoding::percent_decode_str;
 
+use super::on_demand::OnDemand;
 use crate::config::Config;
 use crate::config::criteria::{BadValue, Criteria};
 use crate::edition::{Edition, Representation};
@@ -13,84 +14,95 @@ use crate::feed::Selection;
 use crate::publish::archive::Address;
 use crate::render::{Format, address, document_at, document_path, encoded};
 
-/// What is at an address.
+/// The resource at an address.
 #[derive(Debug)]
 pub(super) enum Route<'a> {
-    /// What is published there.
-    Found(&'a Arc<Representation>),
-    /// A feed, of which a browser that goes to its address is shown the page.
-    Page { page: &'a Arc<Representation>, feed: &'a Arc<Representation> },
-    /// An archive document, if the feed has one of that month.
-    Archive(Address),
-    /// A selection that the address spells, in its canonical spelling.
-    Query(Box<Criteria>, Format),
-    /// Another address for the same, for good.
+    /// A representation of the edition, and its path.
+    Found(Published<'a>),
+    /// The page about a feed, for a browser that navigates to the feed's address.
+    Page {
+        page: Published<'a>,
+        feed: &'a Representation,
+    },
+    /// A selection in its canonical spelling, or an archive document that the feed may have.
+    OnDemand(OnDemand),
+    /// Another address for the same resource, permanently.
     Moved(String),
-    /// The feeds of a topic that is retired.
+    /// A feed of a retired topic.
     Gone,
-    /// A selection that cannot be meant.
-    Bad(BadValue),
-    /// Nothing.
-    Nothing,
+    /// A selection with an invalid value.
+    BadRequest(BadValue),
+    NotFound,
 }
 
-/// What is at an address, for a browser that goes there to see a page or for anybody else. The parts
-/// of its query that are no criteria mean nothing, but that `raw` shows browsers the feed itself.
+/// A representation of an edition, and its path.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Published<'a> {
+    pub(super) path: &'a Arc<str>,
+    pub(super) representation: &'a Arc<Representation>,
+}
+
+/// Routes an address. `for_page` is set for a browser that navigates. Parameters of the query that are not criteria are
+/// ignored.
 pub(super) fn route<'a>(edition: &'a Edition, uri: &Uri, for_page: bool) -> Route<'a> {
     let config = &edition.config;
     let path = match uri.path() {
         plain if !plain.contains('%') => Cow::Borrowed(plain),
         path => match percent_decode_str(path).decode_utf8() {
             Ok(path) => path,
-            Err(_) => return Route::Nothing,
+            Err(_) => return Route::NotFound,
         },
     };
     if let Some(query) = uri.query()
         && let Some(format) = all_format(&path)
     {
         match Criteria::from_query(query, config.entries) {
-            Ok(Some(criteria)) => return spelled(criteria, query, format, config),
+            Ok(Some(criteria)) => return selection(criteria, query, format, config),
             Ok(None) => {}
-            Err(bad) => return Route::Bad(bad),
+            Err(bad) => return Route::BadRequest(bad),
         }
     }
-    match edition.get(&path) {
-        Some(found) if path.ends_with(Format::Html.ending()) => return Route::Moved(found.url.clone()),
-        Some(found) => {
-            let page = found.page.as_ref().filter(|_| for_page);
-            return match page.and_then(|page| edition.representations.get(&**page)) {
-                Some(page) => Route::Page { page, feed: found },
-                None => Route::Found(found),
-            };
+    if let Some(found) = published(edition, &path) {
+        let feed = found.representation;
+        if path.ends_with(Format::Html.ending()) {
+            return Route::Moved(feed.url.clone());
         }
-        None => {}
+        let page =
+            feed.page.as_ref().filter(|_| for_page).and_then(|page| published(edition, &format!("/{page}")));
+        return page.map_or(Route::Found(found), |page| Route::Page { page, feed });
     }
     let bare = path.strip_suffix('/').unwrap_or(&path);
     let page = format!("{bare}{}", Format::Html.ending());
-    match edition.get(&page) {
+    match published(edition, &page) {
         Some(page) if path == bare || path == "/" => Route::Found(page),
-        Some(page) => Route::Moved(page.url.clone()),
+        Some(page) => Route::Moved(page.representation.url.clone()),
         None => topic(config, bare).unwrap_or_else(|| archive(config, &path, &page)),
     }
 }
 
-/// The format of the feed of everything at a path: its page is at `/all`.
+/// Returns the representation at a decoded path with its leading slash.
+fn published<'a>(edition: &'a Edition, path: &str) -> Option<Published<'a>> {
+    let (path, representation) = edition.representations.get_key_value(path.strip_prefix('/')?)?;
+    Some(Published { path, representation })
+}
+
+/// Returns the format of the feed of everything at a path. Its page is at `/all`.
 fn all_format(path: &str) -> Option<Format> {
     let ending = path.strip_prefix('/')?.strip_prefix(Selection::ALL)?;
     let is_page = |format| format == Format::Html && ending.is_empty();
     Format::ALL.into_iter().find(|&format| is_page(format) || format.ending() == ending)
 }
 
-/// The archive document at a path, or the page in the folder at that path.
+/// Routes an archive document, or the page of one.
 fn archive(config: &Config, path: &str, page: &str) -> Route<'static> {
     let at = |path: &str| path.strip_prefix('/').and_then(Address::at);
     match at(path).filter(|address| address.format != Format::Html) {
-        Some(address) => Route::Archive(address),
+        Some(address) => Route::OnDemand(OnDemand::Archive(address)),
         None => match at(page) {
-            Some(address) if !path.ends_with('/') => Route::Archive(address),
-            // With the name of its file, or with a slash that only static hosts need.
+            Some(address) if !path.ends_with('/') => Route::OnDemand(OnDemand::Archive(address)),
+            // With the file name or the trailing slash that static hosts need.
             folder => {
-                folder.or_else(|| at(path)).map_or(Route::Nothing, |Address { selection, month, format }| {
+                folder.or_else(|| at(path)).map_or(Route::NotFound, |Address { selection, month, format }| {
                     Route::Moved(address(&config.url, &document_path(&selection, Some(month), format)))
                 })
             }
@@ -98,17 +110,18 @@ fn archive(config: &Config, path: &str, page: &str) -> Route<'static> {
     }
 }
 
-/// Whether the feed itself is wanted, whoever asks.
+/// Returns `true` if a query asks for the feed itself, in a browser too.
 pub(super) fn is_raw(query: &str) -> bool {
     let mut parameters = query.split('&');
     parameters.any(|parameter| parameter.split('=').next() == Some("raw"))
 }
 
-fn spelled(mut criteria: Criteria, query: &str, format: Format, config: &Config) -> Route<'static> {
+/// Routes a selection: to the document, or to the canonical spelling.
+fn selection(mut criteria: Criteria, query: &str, format: Format, config: &Config) -> Route<'static> {
     criteria.rename_topics(|slug| config.topics.now(slug));
     let canonical = criteria.query();
     if !canonical.is_empty() && canonical == query.strip_suffix("&raw").unwrap_or(query) {
-        return Route::Query(Box::new(criteria), format);
+        return Route::OnDemand(OnDemand::Selection(Box::new(criteria), format));
     }
     let all = address(&config.url, &document_path(&Selection::All, None, format));
     Route::Moved(match (canonical.is_empty(), is_raw(query)) {
@@ -119,7 +132,7 @@ fn spelled(mut criteria: Criteria, query: &str, format: Format, config: &Config)
     })
 }
 
-/// What became of a topic that has no feed at its slug.
+/// Routes the addresses of a topic that has moved or is retired.
 fn topic<'a>(config: &Config, path: &str) -> Option<Route<'a>> {
     let below = path.strip_prefix("/topics/")?;
     let (slug, rest) = below.split_at(below.find(['.', '/']).unwrap_or(below.len()));
@@ -129,7 +142,7 @@ fn topic<'a>(config: &Config, path: &str) -> Option<Route<'a>> {
     config.topics.is_retired(slug).then_some(Route::Gone)
 }
 
-/// Whether this follows the slug in an address of a topic: `.atom`, `/2024-03.atom`, `/2024-03`, or
+/// Returns `true` if this may follow the slug in the address of a topic: `.atom`, `/2024-03.atom`, `/2024-03`, or
 /// nothing.
 fn is_below_topic(rest: &str) -> bool {
     let known = |ending: &str| matches!(document_at(&format!("topics/t{rest}{ending}")), Some((Selection::Topic(slug), ..)) if *slug == *"t");

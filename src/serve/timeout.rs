@@ -1,212 +1,118 @@
-//! Deadlines of a connection. A client that sends nothing, sends a head a byte at a time, or does
-//! not read what it asked for, would hold its connection for ever.
+//! Timeouts of a connection. Without them a client that sends nothing, sends a head byte by byte, or does not read
+//! its response would hold its connection for ever.
 
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::room::Room;
+use super::connection_limit::ConnectionLimit;
 
-/// A connection looks at its clock this often, and only while it waits: deadlines are counted in
-/// ticks, so that a request that needs no waiting costs none.
-pub(super) const TICK: Duration = Duration::from_secs(5);
-/// How long a connection may be silent between two requests.
-const IDLE: u8 = 15;
-/// How long sending the head of a request may take from its first byte, the answer included.
-const HEAD: u8 = 4;
-/// How long a client may take to read anything more of an answer; all of it, in a crowd.
-const STALLED: u8 = 6;
+/// The time between two requests of a connection; near the connection limit, the shorter one.
+const IDLE: Duration = Duration::from_secs(75);
+const IDLE_NEAR_LIMIT: Duration = Duration::from_secs(10);
+/// The time from the first byte of a request to the end of its head; near the connection limit, the shorter one.
+const HEAD: Duration = Duration::from_secs(20);
+const HEAD_NEAR_LIMIT: Duration = Duration::from_secs(10);
+/// The time in which a client must read some more of a response; near the connection limit, all of it.
+const WRITE: Duration = Duration::from_secs(30);
+/// The longest time between two checks: a connection that began to wait may come near the limit meanwhile.
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What a connection waits for.
+/// The event that a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Waiting {
-    /// For the first byte of a request.
+    /// The first byte of a request.
     Idle,
-    /// For the rest of a request, or for its answer.
+    /// The rest of a request.
     Head,
-    /// For the client to read.
-    Stalled,
+    /// The client reading its response.
+    Write,
 }
 
-/// A stream that ends when its client takes too long.
-pub(super) struct Paced<S> {
+/// A stream that fails with [`io::ErrorKind::TimedOut`] when its client takes too long.
+pub(super) struct TimeoutStream<S> {
     stream: S,
-    /// What was read of it already, and is read again.
-    ahead: Bytes,
     waiting: Waiting,
-    /// Whether the last read found nothing, and has the task be woken when that changes.
-    drained: bool,
-    /// What [`Paced::is_settled`] tells.
-    settled: bool,
-    ticks: u8,
-    tick: Pin<Box<Sleep>>,
-    /// Whether the tick wakes the connection's task, which stays the same.
-    ticking: bool,
-    room: Arc<Room>,
+    /// The first poll that had to wait; None if there was none since `waiting` was set. A request that never waits
+    /// never reads the clock.
+    since: Option<Instant>,
+    check: Pin<Box<Sleep>>,
+    connections: Arc<ConnectionLimit>,
 }
 
-impl<S> Paced<S> {
-    pub(super) fn new(stream: S, room: Arc<Room>) -> Self {
-        Self {
-            stream,
-            ahead: Bytes::new(),
-            waiting: Waiting::Idle,
-            drained: false,
-            settled: true,
-            ticks: 0,
-            tick: Box::pin(sleep(TICK)),
-            ticking: false,
-            room,
+impl<S> TimeoutStream<S> {
+    pub(super) fn new(stream: S, connections: Arc<ConnectionLimit>) -> Self {
+        let check = Box::pin(sleep(CHECK_INTERVAL));
+        Self { stream, waiting: Waiting::Idle, since: None, check, connections }
+    }
+
+    fn wait_for(&mut self, waiting: Waiting) {
+        (self.waiting, self.since) = (waiting, None);
+    }
+
+    fn timeout(&self) -> Duration {
+        match (self.waiting, self.connections.is_near()) {
+            (Waiting::Idle, false) => IDLE,
+            (Waiting::Idle, true) => IDLE_NEAR_LIMIT,
+            (Waiting::Head, false) => HEAD,
+            (Waiting::Head, true) => HEAD_NEAR_LIMIT,
+            (Waiting::Write, _) => WRITE,
         }
     }
 
-    pub(super) fn into_parts(self) -> (S, Arc<Room>) {
-        (self.stream, self.room)
-    }
-
-    /// Whether nothing was read since something was written, and all of that was.
-    pub(super) fn is_idle(&self) -> bool {
-        self.waiting == Waiting::Idle
-    }
-
-    /// Whether a read since the last look found nothing, and nothing was read after it: only then is the task woken
-    /// when something comes.
-    pub(super) fn is_drained(&self) -> bool {
-        self.drained
-    }
-
-    /// Looks from now on whether a read finds nothing.
-    pub(super) fn look(&mut self) {
-        self.drained = false;
-    }
-
-    /// Whether nothing is left of what was read once it is answered: what was read last, after something was written,
-    /// ends one head, and ends there; or nothing was read.
-    pub(super) fn is_settled(&self) -> bool {
-        self.settled
-    }
-
-    /// Forgets what was read: whoever reads from now on has nothing of it.
-    pub(super) fn settle(&mut self) {
-        self.settled = true;
-    }
-
-    /// Has the beginning of a request read again, before what comes. Empty lines before it mean nothing (RFC 9112
-    /// §2.2).
-    pub(super) fn put_back(&mut self, mut ahead: Bytes) {
-        debug_assert!(self.ahead.is_empty(), "all was read that had come");
-        while let Some(empty) = [&b"\r\n"[..], b"\n"].iter().find(|line| ahead.starts_with(line)) {
-            ahead.advance(empty.len());
-        }
-        // Even of no bytes it would hold on to all that they were read into.
-        self.ahead = if ahead.is_empty() { Bytes::new() } else { ahead };
-    }
-
-    /// Whether something is read again.
-    pub(super) fn has_ahead(&self) -> bool {
-        !self.ahead.is_empty()
-    }
-
-    fn turn_to(&mut self, waiting: Waiting) {
-        (self.waiting, self.ticks) = (waiting, 0);
-    }
-
-    /// Waits on, unless that has taken too long.
-    pub(super) fn wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        if self.ticking && !self.tick.is_elapsed() {
-            return Poll::Pending;
-        }
+    /// Polls for the end of the timeout.
+    fn poll_timeout(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         loop {
-            self.ticking = true;
-            // Whoever asked for much at once has spent what one task may do, and would be given no deadline.
-            ready!(pin!(unconstrained(self.tick.as_mut())).poll(cx));
-            self.ticks += 1;
-            let limit = match self.waiting {
-                // The first tick may come right after an answer.
-                Waiting::Idle if self.room.is_crowded() => 2,
-                Waiting::Head if self.room.is_crowded() => HEAD / 2,
-                Waiting::Idle => IDLE,
-                Waiting::Head => HEAD,
-                Waiting::Stalled => STALLED,
-            };
-            if self.ticks >= limit {
+            let now = Instant::now();
+            let deadline = *self.since.get_or_insert(now) + self.timeout();
+            if deadline <= now {
                 return Poll::Ready(io::ErrorKind::TimedOut.into());
             }
-            self.tick.as_mut().reset(Instant::now() + TICK);
+            ready!(self.check.as_mut().poll(cx));
+            self.check.as_mut().reset(deadline.min(now + CHECK_INTERVAL));
         }
     }
 
-    fn wrote<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn after_write<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            // In a crowd it is the whole answer that has to be read in time, not the next bytes.
-            if self.waiting != Waiting::Stalled || !self.room.is_crowded() {
-                self.turn_to(Waiting::Idle);
+            if self.waiting != Waiting::Write || !self.connections.is_near() {
+                self.wait_for(Waiting::Idle);
             }
             return written;
         }
-        if self.waiting != Waiting::Stalled {
-            self.turn_to(Waiting::Stalled);
+        if self.waiting != Waiting::Write {
+            self.wait_for(Waiting::Write);
         }
-        self.wait(cx).map(Err)
+        self.poll_timeout(cx).map(Err)
     }
 }
 
-/// Whether this is one head, or the rest of one, and nothing else: an empty line ends it, and there is none before (RFC
-/// 9112 §2.1; §2.2 lets lines end with LF alone, and empty ones come first). It begins with a line, so that what was
-/// read before cannot have been waiting for the end of an empty one.
-fn is_one_head(read: &[u8]) -> bool {
-    let Some(lines) = read.strip_suffix(b"\r\n\r\n") else { return false };
-    let begins_line = |at: usize| !matches!(lines.get(at), None | Some(b'\r' | b'\n'));
-    begins_line(0) && memchr::memchr_iter(b'\n', lines).all(|end| begins_line(end + 1))
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for TimeoutStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let read = if self.ahead.is_empty() {
-            Pin::new(&mut self.stream).poll_read(cx, buf)
-        } else {
-            let length = self.ahead.len().min(buf.remaining());
-            buf.put_slice(&self.ahead[..length]);
-            self.ahead.advance(length);
-            if self.ahead.is_empty() {
-                self.ahead = Bytes::new();
-            }
-            Poll::Ready(Ok(()))
-        };
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         if read.is_pending() {
-            let waited = self.wait(cx).map(Err);
-            self.drained = waited.is_pending();
-            return waited;
+            return self.poll_timeout(cx).map(Err);
         }
-        self.drained = false;
-        let bytes = &buf.filled()[before..];
-        // The end begins nothing.
-        if !bytes.is_empty() {
-            self.settled = self.is_idle() && is_one_head(bytes);
-            if self.waiting != Waiting::Head {
-                self.turn_to(Waiting::Head);
-            }
+        if self.waiting != Waiting::Head {
+            self.wait_for(Waiting::Head);
         }
         read
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for TimeoutStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.wrote(cx, written)
+        self.after_write(cx, written)
     }
 
     fn poll_write_vectored(
@@ -214,18 +120,18 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        // Of one slice, which every 304 is, the system has less to do.
-        let written = match slices {
-            [slice] => Pin::new(&mut self.stream).poll_write(cx, slice),
-            _ => Pin::new(&mut self.stream).poll_write_vectored(cx, slices),
-        };
-        self.wrote(cx, written)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.after_write(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // hyper flushes when all is written.
-        if self.waiting == Waiting::Stalled {
-            self.turn_to(Waiting::Idle);
+        // hyper flushes when the whole response is written.
+        if self.waiting == Waiting::Write {
+            self.wait_for(Waiting::Idle);
         }
         Pin::new(&mut self.stream).poll_flush(cx)
     }
@@ -238,147 +144,128 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    use crate::serve::connection_limit::Permit;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
-    /// How long a connection lasts whose client does this, in ticks.
-    async fn ticks<F: Future<Output = ()> + Send + 'static>(
-        crowded: bool,
+    async fn near_limit() -> (Arc<ConnectionLimit>, Vec<Permit>) {
+        let limit = Arc::new(ConnectionLimit::new(10));
+        let mut permits = Vec::new();
+        for _ in 0..10 {
+            permits.push(limit.acquire().await);
+        }
+        (limit, permits)
+    }
+
+    /// Returns after how long a connection times out that answers each read with 200 bytes, or with none.
+    async fn lasts<F: Future<Output = ()> + Send + 'static>(
+        near: bool,
         answers: bool,
-        client: impl FnOnce(tokio::io::DuplexStream) -> F,
-    ) -> u64 {
-        let room = Arc::new(Room::new(10));
-        let _taken = if crowded { room.take_all() } else { Vec::new() };
-        let (near, far) = duplex(64);
+        client: impl FnOnce(DuplexStream) -> F,
+    ) -> Duration {
+        let (limit, _permits) =
+            if near { near_limit().await } else { (Arc::new(ConnectionLimit::new(10)), Vec::new()) };
+        let (server, far) = duplex(64);
         let began = Instant::now();
         let client = tokio::spawn(client(far));
-        let mut paced = Paced::new(near, room);
+        let mut stream = TimeoutStream::new(server, limit);
         let mut buffer = [0; 16];
-        let ended = loop {
-            match paced.read(&mut buffer).await {
-                Ok(0) => break None,
+        let error = loop {
+            match stream.read(&mut buffer).await {
+                Ok(0) => panic!("the client ended the connection"),
                 Ok(_) if answers => {
-                    if let Err(error) = paced.write_all(&[b'x'; 200]).await {
-                        break Some(error);
+                    if let Err(error) = stream.write_all(&[b'x'; 200]).await {
+                        break error;
                     }
                 }
                 Ok(_) => {}
-                Err(error) => break Some(error),
+                Err(error) => break error,
             }
         };
-        assert_eq!(ended.unwrap().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         client.abort();
-        began.elapsed().as_secs() / TICK.as_secs()
+        began.elapsed()
     }
 
-    async fn silent(stream: tokio::io::DuplexStream) {
+    async fn sends_nothing(stream: DuplexStream) {
         std::future::pending::<()>().await;
         drop(stream);
     }
 
-    async fn dripping(mut stream: tokio::io::DuplexStream) {
+    async fn sends_byte_by_byte(mut stream: DuplexStream) {
         loop {
             let _ = stream.write_all(b"x").await;
-            sleep(TICK / 3).await;
+            sleep(Duration::from_secs(2)).await;
         }
     }
 
-    /// Asks, and reads a byte of the answer whenever the patience is about to end.
-    async fn draining(mut stream: tokio::io::DuplexStream) {
+    async fn reads_byte_by_byte(mut stream: DuplexStream) {
         let _ = stream.write_all(b"x").await;
         loop {
-            sleep(TICK).await;
+            sleep(Duration::from_secs(5)).await;
             let _ = stream.read_u8().await;
         }
     }
 
-    #[test]
-    fn one_head_is_told_from_more_and_from_less() {
-        for (read, expected) in [
-            ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", true),
-            ("GET / HTTP/1.1\r\n\r\n", true),
-            ("GET / HTTP/1.1\nHost: a\r\n\r\n", true),
-            ("/1.1\r\nHost: a\r\n\r\n", true),
-            ("\nGET / HTTP/1.1\r\n\r\n", false),
-            ("GET / HTTP/1.1\r\nHost: a\r\n", false),
-            ("GET / HTTP/1.1\r\nHost: a\n\n", false),
-            ("GET / HTTP/1.1\r\n\r\n\r\n", false),
-            ("GET / HTTP/1.1\r\n\r\n\r\n\r\n", false),
-            ("GET / HTTP/1.1\n\nGET / HTTP/1.1\r\n\r\n", false),
-            ("GET / HTTP/1.1\r\n\nGET / HTTP/1.1\r\n\r\n", false),
-            ("GET / HTTP/1.1\n\r\nGET / HTTP/1.1\r\n\r\n", false),
-            ("GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n", false),
-            ("GET / HTTP/1.1\r\nContent-Length: 4\r\n\r\n\r\n\r\n", false),
-            ("\r\nGET / HTTP/1.1\r\n\r\n", false),
-            ("\r\n\r\n", false),
-            ("", false),
-        ] {
-            assert_eq!(is_one_head(read.as_bytes()), expected, "{read:?}");
-        }
+    #[tokio::test(start_paused = true)]
+    async fn slow_client_is_disconnected() {
+        // The runtime's timer counts whole milliseconds.
+        let about = |timeout: Duration| timeout..timeout + Duration::from_millis(10);
+        assert!(about(IDLE).contains(&lasts(false, true, sends_nothing).await));
+        assert!(about(IDLE_NEAR_LIMIT).contains(&lasts(true, true, sends_nothing).await));
+        assert!(about(HEAD).contains(&lasts(false, false, sends_byte_by_byte).await));
+        assert!(about(HEAD_NEAR_LIMIT).contains(&lasts(true, false, sends_byte_by_byte).await));
+        assert!(about(WRITE).contains(&lasts(false, true, sends_byte_by_byte).await));
+        assert!(about(WRITE).contains(&lasts(true, true, reads_byte_by_byte).await));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn idle_connection_ends_early_when_the_limit_comes_near() {
+        let limit = Arc::new(ConnectionLimit::new(1));
+        let (server, _far) = duplex(64);
+        let mut stream = TimeoutStream::new(server, limit.clone());
+        let began = Instant::now();
+        let fill = async {
+            sleep(Duration::from_secs(42)).await;
+            limit.acquire().await
+        };
+        let (read, _permit) = tokio::join!(stream.read_u8(), fill);
+        assert_eq!(read.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert!((42..=42 + CHECK_INTERVAL.as_secs()).contains(&began.elapsed().as_secs()));
     }
 
     #[tokio::test]
-    async fn what_was_read_too_early_is_read_again_without_empty_lines() {
-        for (ahead, expected) in [
-            ("", ""),
-            ("\r\n", ""),
-            ("\n\r\n\n", ""),
-            ("\r", "\r"),
-            ("\r\n\r", "\r"),
-            ("\r\nGET", "GET"),
-            ("GET\r\n", "GET\r\n"),
-        ] {
-            let (near, _far) = duplex(64);
-            let mut paced = Paced::new(near, Arc::new(Room::new(10)));
-            paced.put_back(Bytes::from_static(ahead.as_bytes()));
-            assert_eq!(paced.has_ahead(), !expected.is_empty(), "{ahead:?}");
-            let mut read = vec![0; expected.len()];
-            paced.read_exact(&mut read).await.unwrap();
-            assert_eq!(read, expected.as_bytes());
-        }
-    }
-
-    #[tokio::test]
-    async fn who_has_read_all_at_last_rests_in_a_crowd_too() {
-        let room = Arc::new(Room::new(10));
-        let _taken = room.take_all();
-        let (near, mut far) = duplex(8);
-        let mut paced = Paced::new(near, room);
+    async fn connection_is_idle_once_its_response_was_read_near_the_limit_too() {
+        let (limit, _permits) = near_limit().await;
+        let (server, mut far) = duplex(8);
+        let mut stream = TimeoutStream::new(server, limit);
         let write = async {
-            paced.write_all(&[b'x'; 32]).await?;
-            paced.flush().await
+            stream.write_all(&[b'x'; 32]).await?;
+            stream.flush().await
         };
         let (written, read) = tokio::join!(write, async { far.read_exact(&mut [0; 32]).await });
-        assert!(written.is_ok() && read.is_ok() && paced.is_idle());
+        assert!(written.is_ok() && read.is_ok());
+        assert_eq!(stream.waiting, Waiting::Idle);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_takes_too_long_is_left() {
-        assert_eq!(ticks(false, true, silent).await, u64::from(IDLE));
-        assert_eq!(ticks(true, true, silent).await, 2);
-        assert_eq!(ticks(false, false, dripping).await, u64::from(HEAD));
-        assert_eq!(ticks(false, true, dripping).await, u64::from(STALLED));
-        assert_eq!(ticks(true, true, draining).await, u64::from(STALLED));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_asks_now_and_then_and_reads_slowly_is_not() {
-        let (near, mut far) = duplex(64);
+    async fn slow_client_within_the_timeouts_is_served() {
+        let (server, mut far) = duplex(64);
         let client = tokio::spawn(async move {
             for _ in 0..20 {
-                sleep(TICK * (u32::from(IDLE) - 2)).await;
+                sleep(IDLE * 4 / 5).await;
                 far.write_all(b"x").await.unwrap();
-                // The last 64 bytes wait in the stream, and for them nobody waits.
+                // The last 64 bytes are in the pipe already.
                 for left in (0..200).rev() {
-                    sleep(if left < 64 { Duration::ZERO } else { TICK }).await;
+                    sleep(if left < 64 { Duration::ZERO } else { Duration::from_secs(5) }).await;
                     far.read_u8().await.unwrap();
                 }
             }
         });
-        let mut paced = Paced::new(near, Arc::new(Room::new(10)));
-        while paced.read_u8().await.is_ok() {
-            paced.write_all(&[b'x'; 200]).await.unwrap();
+        let mut stream = TimeoutStream::new(server, Arc::new(ConnectionLimit::new(10)));
+        while stream.read_u8().await.is_ok() {
+            stream.write_all(&[b'x'; 200]).await.unwrap();
         }
-        drop(paced);
+        drop(stream);
         client.await.unwrap();
     }
 }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use chrono::{DateTime, SubsecRound, Utc};
 use sower::config::args::Settings;
+use sower::edition::Coding;
 use sower::edition::Representation;
-use sower::edition::coding::Coding;
 
 use sower::render::Format;
 
@@ -404,7 +404,7 @@ fn no_reader_ever_sees_half_an_edition() {
 fn tag_of(body: &[u8]) -> String {
     let representation =
         Representation::new(body.to_vec(), "", String::new(), SystemTime::now(), Duration::ZERO);
-    representation.entity_tag(Coding::Identity).to_str().unwrap().to_owned()
+    representation.entity_tag(Coding::Identity).to_owned()
 }
 
 /// The next whole second that is more than `seconds` away.

@@ -16,9 +16,9 @@ use chrono::Utc;
 use feed_rs::model::Feed;
 use sower::config::Config;
 use sower::config::args::Settings;
-use sower::daemon::Broken;
+use sower::daemon::Panicked;
 use sower::render::encoded;
-use sower::serve::Doors;
+use sower::serve::Listeners;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
@@ -238,7 +238,7 @@ pub(crate) struct Daemon {
     address: SocketAddr,
     configs: Sender<Config>,
     stop: Option<oneshot::Sender<()>>,
-    running: Option<JoinHandle<Result<(), Broken>>>,
+    running: Option<JoinHandle<Result<(), Panicked>>>,
 }
 
 impl Daemon {
@@ -253,7 +253,7 @@ impl Daemon {
             let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                let doors = Doors { public: vec![listener.into()], admin: None };
+                let doors = Listeners { public: vec![listener.into()], admin: None };
                 sower::run(config, doors, None, configs, async { drop(stopped.await) }).await
             })
         });

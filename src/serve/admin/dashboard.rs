@@ -1,4 +1,4 @@
-//! The page for operators: how the daemon is, in HTML.
+//! The dashboard: a page about the state of the daemon.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -11,103 +11,100 @@ use minijinja::value::Serde;
 use minijinja::{Environment, Error};
 use serde::Serialize;
 
-use super::super::{Site, admin};
-use super::metrics::Sum;
-use crate::catalog::report;
-use crate::catalog::{Catalog, Census};
+use super::health::{Health, MOST_RELOADS, Reload};
+use super::status::{ResponseTotals, View, feed_usage};
+use crate::catalog::Census;
+use crate::catalog::report::{self, SeedsReport};
 use crate::config::Watching;
 use crate::edition::Edition;
+use crate::publish::mirror_worker::MirrorState;
 use crate::render::{Publication, address, html};
-use crate::seed::{Fault, Severity};
-use crate::seed::{Held, Timestamp};
-use crate::status::{Condition, MOST_RELOADS, Reload};
+use crate::seed::{Fault, Held, Severity, Timestamp};
 use crate::text::printable;
 
-/// The path of what it looks like.
+/// The path of the style sheet.
 pub(super) const STYLE: &str = "/operator.css";
-/// The path of what keeps it up to date.
+/// The path of the script, which keeps the page up to date.
 pub(super) const SCRIPT: &str = "/operator.js";
-/// That script.
-pub(super) const SCRIPT_TEXT: &str = include_str!("pages/operator.js");
-/// What it may do (Content Security Policy).
+pub(super) const SCRIPT_TEXT: &str = include_str!("pages/dashboard.js");
+/// The Content Security Policy of the page.
 pub(super) const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
     img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Most faults that it shows.
+/// The most faults that are shown.
 const MOST_FAULTS: usize = 50;
-/// Most seeds of each reason that it shows to be held.
+/// The most held seeds that are shown for each reason.
 const MOST_HELD: usize = 20;
-/// Most feeds whose subscribers it shows.
+/// The most feeds whose subscribers are shown.
 const MOST_FEEDS: usize = 50;
-/// Most reloads of its first table; others are in one that opens.
+/// The most reloads in the first table; the others are in one that opens.
 const MOST_ROWS: usize = 8;
 
 static TEMPLATES: LazyLock<Result<Environment<'static>, Error>> = LazyLock::new(|| {
     let mut templates = html::templates()?;
     templates.add_filter("number", |number: u64| HumanCount(number).to_string());
-    templates.add_template("operator.html", include_str!("pages/operator.html"))?;
+    templates.add_template("dashboard.html", include_str!("pages/dashboard.html"))?;
     Ok(templates)
 });
 
 #[derive(Serialize)]
-struct Page<'a> {
+struct Dashboard<'a> {
     title: &'a str,
-    /// Where readers find the publication.
+    /// The public address of the publication.
     url: &'a str,
     version: &'static str,
     now: String,
-    /// What keeps the daemon from being ready.
-    troubles: Vec<String>,
-    /// What does not, and is not as it should be.
+    /// The problems that keep the daemon from being ready.
+    problems: Vec<String>,
+    /// Other conditions that the operator should know.
     warnings: Vec<String>,
-    serving: Serving,
-    seeds: Seeds,
-    requests: Requests,
+    serving: ServingSection,
+    seeds: SeedsSection,
+    requests: RequestsSection,
     chart: Chart,
-    /// The newest first.
-    reloads: Vec<Row>,
-    later: Vec<Row>,
-    feeds: Vec<Feed>,
+    /// The newest reloads first.
+    reloads: Vec<ReloadRow>,
+    older_reloads: Vec<ReloadRow>,
+    feeds: Vec<FeedRow>,
     more_feeds: usize,
 }
 
-/// What is served, and how it follows the seeds.
+/// The edition that is served, and the way it follows the seeds.
 #[derive(Serialize)]
-struct Serving {
+struct ServingSection {
     edition: u64,
     hash: String,
     published: String,
-    look: u64,
-    looks: u64,
-    looked: Option<String>,
+    served_scan: u64,
+    scans: u64,
+    scanned: Option<String>,
     due: Option<String>,
     watching: &'static str,
     mirror: &'static str,
 }
 
-/// What a catalog says of its seeds.
 #[derive(Serialize)]
-struct Seeds {
+struct SeedsSection {
     census: Census,
-    faults: Vec<FaultyLine>,
+    faults: Vec<FaultItem>,
     more_faults: usize,
-    held: Vec<HeldFor>,
+    held: Vec<HeldGroup>,
 }
 
 #[derive(Serialize)]
-struct FaultyLine {
+struct FaultItem {
     severity: Severity,
     place: String,
     reason: String,
     help: Option<String>,
-    line: Option<Line>,
-    /// Whether the seed's last good record is shown.
-    outdated: bool,
+    line: Option<MarkedLine>,
+    /// Set if the last good record of the seed is served.
+    is_outdated: bool,
 }
 
-/// A line of a seed, and the part of it that is meant.
+/// A line of a seed, split around the part that a fault is about.
 #[derive(Serialize)]
-struct Line {
+struct MarkedLine {
     number: usize,
     before: String,
     marked: String,
@@ -116,36 +113,35 @@ struct Line {
 
 /// The records that are held for one reason.
 #[derive(Serialize)]
-struct HeldFor {
+struct HeldGroup {
     reason: Held,
     remedy: &'static str,
     count: usize,
-    seeds: Vec<HeldSeed>,
+    seeds: Vec<HeldItem>,
     more: usize,
 }
 
 #[derive(Serialize)]
-struct HeldSeed {
+struct HeldItem {
     path: String,
-    /// Until when, or since when.
+    /// The time until which a scheduled record is held, or since which an expired one is.
     at: Option<String>,
 }
 
-/// What was answered to the public.
+/// The responses to the public.
 #[derive(Serialize)]
-struct Requests {
+struct RequestsSection {
     count: u64,
     since: String,
-    a_second: String,
+    per_second: String,
     not_modified: String,
     saved: String,
     connections: usize,
     most_connections: usize,
 }
 
-/// A reload.
 #[derive(Serialize)]
-struct Row {
+struct ReloadRow {
     at: String,
     what: String,
     changed: usize,
@@ -153,10 +149,10 @@ struct Row {
     took: String,
 }
 
-/// How long reloads took, oldest first, on a logarithmic scale.
+/// The durations of reloads, oldest first, on a logarithmic scale.
 #[derive(Debug, Default, PartialEq, Serialize)]
 struct Chart {
-    /// From above.
+    /// The labels of the lines, from the top.
     scale: Vec<String>,
     bars: Vec<Bar>,
 }
@@ -166,130 +162,125 @@ struct Bar {
     x: usize,
     y: u32,
     height: u32,
-    told: String,
+    title: String,
 }
 
-/// Who reads a feed.
+/// The subscribers of a feed.
 #[derive(Serialize)]
-struct Feed {
+struct FeedRow {
     path: String,
     url: String,
     subscribers: u64,
-    /// Those of them whom aggregators report.
+    /// The subscribers that aggregators report.
     reported: u64,
 }
 
-/// The page, as of now.
-pub(super) fn page(site: &Site) -> String {
-    let (edition, now) = (site.current.load(), SystemTime::now());
-    let (condition, reloads) = (site.status.condition().clone(), site.status.reloads());
-    // In a statement of its own: whoever changes the catalog waits for no longer than this takes.
-    let seeds = Seeds::of(&site.status.catalog());
+/// Renders the dashboard.
+pub(super) fn page(view: &View) -> String {
+    let (edition, now) = (view.site.current.load(), SystemTime::now());
+    let (health, mirror) = view.monitor.health();
     let config = &edition.config;
-    let mut rows: Vec<_> = reloads.iter().rev().map(Row::of).collect();
-    let later = rows.split_off(rows.len().min(MOST_ROWS));
-    let (feeds, more_feeds) = feeds(&edition, site.day(now).number);
-    write(&Page {
+    let mut reloads: Vec<_> = health.reloads.iter().rev().map(ReloadRow::new).collect();
+    let older_reloads = reloads.split_off(reloads.len().min(MOST_ROWS));
+    let (feeds, more_feeds) = feeds(view, &edition, now);
+    render(&Dashboard {
         title: &config.title,
         url: config.url.as_str(),
         version: env!("CARGO_PKG_VERSION"),
         now: time(now),
-        troubles: condition.troubles(),
-        warnings: warnings(&condition, &seeds.census, &edition),
-        serving: Serving::of(&edition, &condition),
-        seeds,
-        requests: Requests::of(site, &edition, now),
-        chart: Chart::of(&reloads),
-        reloads: rows,
-        later,
+        problems: health.problems(&mirror),
+        warnings: warnings(&health, &edition),
+        serving: ServingSection::new(&edition, &health, &mirror),
+        seeds: SeedsSection::new(&health.seeds),
+        requests: RequestsSection::new(view, &edition, now),
+        chart: Chart::new(&health.reloads),
+        reloads,
+        older_reloads,
         feeds,
         more_feeds,
     })
 }
 
-/// What it looks like: as pages for readers do, and more.
-pub(super) fn style(site: &Site) -> String {
-    format!("{}\n{}", Publication::new(&site.current.load().config).style, include_str!("pages/operator.css"))
+/// Returns the style sheet: that of the public pages, and more.
+pub(super) fn style(view: &View) -> String {
+    let publication = Publication::new(&view.site.current.load().config);
+    format!("{}\n{}", publication.style, include_str!("pages/dashboard.css"))
 }
 
-fn write(page: &Page<'_>) -> String {
+fn render(dashboard: &Dashboard<'_>) -> String {
     let templates = TEMPLATES.as_ref().ok();
-    let written = templates.and_then(|all| all.get_template("operator.html").ok()?.render(Serde(page)).ok());
-    // A template that is wrong is all that could fail, and it is always the same.
-    written.unwrap_or_default()
+    let template = templates.and_then(|all| all.get_template("dashboard.html").ok());
+    // Only a wrong template could fail, and the templates never change.
+    template.and_then(|template| template.render(Serde(dashboard)).ok()).unwrap_or_default()
 }
 
 fn time(at: impl Into<Timestamp>) -> String {
     at.into().to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-/// What is not as it should be, though everything is served.
-fn warnings(condition: &Condition, census: &Census, edition: &Edition) -> Vec<String> {
-    let deaf = "No events of the seed directory are heard. It is read through instead, and changes are \
-                served a little later."
-        .to_owned();
-    let preview =
-        "Unpublished and removed records are shown: this is a preview, not for the public.".to_owned();
-    let nothing = report::nothing_shown(census);
-    let warnings = [condition.deaf.then_some(deaf), edition.config.unpublished.then_some(preview), nothing];
+fn warnings(health: &Health, edition: &Edition) -> Vec<String> {
+    let unwatched = "The system reports no events of the seed directory. It is scanned instead, and changes are \
+                     served a little later.";
+    let preview = "Unpublished and removed records are shown: this is a preview, not for the public.";
+    let warnings = [
+        health.is_unwatched.then(|| unwatched.to_owned()),
+        edition.config.unpublished.then(|| preview.to_owned()),
+        report::nothing_shown(&health.seeds.summary),
+    ];
     warnings.into_iter().flatten().collect()
 }
 
-impl Serving {
-    fn of(edition: &Edition, condition: &Condition) -> Self {
+impl ServingSection {
+    fn new(edition: &Edition, health: &Health, mirror: &MirrorState) -> Self {
         Self {
             edition: edition.number,
             hash: format!("{:032x}", edition.hash()),
             published: time(edition.published),
-            look: condition.served,
-            looks: condition.looks,
-            looked: condition.looked.map(|(at, _)| time(at)),
+            served_scan: health.served_scan,
+            scans: health.scans,
+            scanned: health.scanned.map(|(at, _)| time(at)),
             due: edition.next_due.map(time),
-            watching: match (edition.config.watch, condition.deaf) {
-                (Watching::Poll, _) => "reading them through, as is configured",
-                (_, true) => "reading them through, since no events are heard",
+            watching: match (edition.config.watch, health.is_unwatched) {
+                (Watching::Poll, _) => "scans, as configured",
+                (_, true) => "scans, since the system reports no events",
                 (_, false) => "events",
             },
-            mirror: match (&edition.config.feeds, condition) {
+            mirror: match (&edition.config.feeds, mirror) {
                 (None, _) => "off",
-                (_, Condition { mirror: Some(_), .. }) => "cannot be written",
-                (_, Condition { behind: Some(_), .. }) => "being written",
+                (_, MirrorState { problem: Some(_), .. }) => "cannot be written",
+                (_, MirrorState { behind_since: Some(_), .. }) => "being written",
                 _ => "in step",
             },
         }
     }
 }
 
-impl Seeds {
-    fn of(catalog: &Catalog) -> Self {
-        let census = catalog.census();
-        let of = |severity| catalog.faults().filter(move |fault| fault.severity == severity);
+impl SeedsSection {
+    fn new(seeds: &SeedsReport) -> Self {
+        let of = |severity| seeds.faults.iter().filter(move |fault| fault.severity == severity);
         let faults = of(Severity::Fault).chain(of(Severity::Warning)).take(MOST_FAULTS);
-        let faults: Vec<_> =
-            faults.map(|fault| FaultyLine::of(fault, catalog.is_outdated(&fault.path))).collect();
-        let mut held: BTreeMap<Held, Vec<HeldSeed>> = BTreeMap::new();
-        for (record, reason) in catalog.held() {
-            let seeds = held.entry(reason).or_default();
-            if seeds.len() < MOST_HELD {
-                let at = match reason {
-                    Held::Scheduled => record.published,
-                    Held::Expired => record.expires,
-                    Held::Unpublished | Held::Removed | Held::Undated => None,
-                };
-                seeds.push(HeldSeed { path: printable(&record.path).into_owned(), at: at.map(time) });
+        let faults = faults.map(|fault| FaultItem::new(fault, seeds.outdated.contains(&fault.path)));
+        let faults: Vec<_> = faults.collect();
+        let mut held: BTreeMap<Held, Vec<HeldItem>> = BTreeMap::new();
+        for record in &seeds.held {
+            let items = held.entry(record.reason).or_default();
+            if items.len() < MOST_HELD {
+                let at = record.until.or(record.expired).map(time);
+                items.push(HeldItem { path: printable(&record.path).into_owned(), at });
             }
         }
+        let census = seeds.summary.clone();
         let held = held.into_iter().map(|(reason, seeds)| {
             let count = census.held.get(&reason).copied().unwrap_or_default();
-            HeldFor { reason, remedy: report::remedy(reason), count, more: count - seeds.len(), seeds }
+            HeldGroup { reason, remedy: report::remedy(reason), count, more: count - seeds.len(), seeds }
         });
         let more_faults = census.faults + census.warnings - faults.len();
         Self { held: held.collect(), census, faults, more_faults }
     }
 }
 
-impl FaultyLine {
-    fn of(fault: &Fault, outdated: bool) -> Self {
+impl FaultItem {
+    fn new(fault: &Fault, is_outdated: bool) -> Self {
         let mut place = printable(&fault.path).into_owned();
         if let Some(at) = fault.place.as_ref().map(|place| place.at) {
             place.push_str(&format!(":{}:{}", at.line, at.column));
@@ -297,7 +288,7 @@ impl FaultyLine {
         let line = fault.place.as_ref().map(|place| {
             let mut characters = place.excerpt.chars();
             let mut next = |most| characters.by_ref().take(most).collect::<String>();
-            Line {
+            MarkedLine {
                 number: place.at.line,
                 before: next(place.marked.start),
                 marked: next(place.marked.len()),
@@ -310,41 +301,41 @@ impl FaultyLine {
             reason: printable(&fault.reason).into_owned(),
             help: fault.help.as_deref().map(|help| printable(help).into_owned()),
             line,
-            outdated,
+            is_outdated,
         }
     }
 }
 
-impl Requests {
+impl RequestsSection {
     #[expect(clippy::cast_precision_loss, reason = "a rate needs no 53 bits")]
-    fn of(site: &Site, edition: &Edition, now: SystemTime) -> Self {
-        let (sum, running) = (Sum::of(site), site.status.began.elapsed());
+    fn new(view: &View, edition: &Edition, now: SystemTime) -> Self {
+        let (totals, running) = (ResponseTotals::new(&view.site), view.monitor.started.elapsed());
         Self {
-            count: sum.answers,
+            count: totals.responses,
             since: time(now.checked_sub(running).unwrap_or(now)),
-            a_second: format!("{:.1}", sum.answers as f64 / running.as_secs_f64().max(1.0)),
-            not_modified: format!("{:.1}", 100.0 * sum.not_modified()),
-            saved: DecimalBytes(sum.saved).to_string(),
-            connections: site.room.taken(),
+            per_second: format!("{:.1}", totals.responses as f64 / running.as_secs_f64().max(1.0)),
+            not_modified: format!("{:.1}", 100.0 * totals.not_modified_share()),
+            saved: DecimalBytes(totals.saved).to_string(),
+            connections: view.connections.in_use(),
             most_connections: edition.config.serving.max_connections,
         }
     }
 }
 
-impl Row {
-    fn of(reload: &Reload) -> Self {
+impl ReloadRow {
+    fn new(reload: &Reload) -> Self {
         Self {
             at: time(reload.at),
             what: reload.what.clone(),
             changed: reload.changed,
             removed: reload.removed,
-            took: told(reload.took),
+            took: duration(reload.took),
         }
     }
 }
 
-/// A duration for people: `12 ms`, `1.5 s`.
-fn told(took: Duration) -> String {
+/// Formats a duration for people: `12 ms`, `1.5 s`.
+fn duration(took: Duration) -> String {
     match took.as_secs_f64() {
         seconds if seconds < 0.01 => format!("{:.1} ms", seconds * 1000.0),
         seconds if seconds < 1.0 => format!("{:.0} ms", seconds * 1000.0),
@@ -353,21 +344,20 @@ fn told(took: Duration) -> String {
 }
 
 impl Chart {
-    /// How high it is.
     const HEIGHT: f64 = 100.0;
-    /// How far one bar is from the next.
+    /// The distance between two bars.
     const STEP: usize = 10;
     /// The powers of ten of a second at which the scale begins, and up to which it goes at least.
     const FROM: i32 = -4;
     const TO: i32 = -1;
 
-    /// Of these reloads, the newest at the right.
+    /// Draws these reloads, with the newest at the right.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "heights are from 0 to 100, and powers of ten of a duration are small"
     )]
-    fn of(reloads: &[Reload]) -> Self {
+    fn new(reloads: &[Reload]) -> Self {
         let power = |took: Duration| took.as_secs_f64().max(10_f64.powi(Self::FROM)).log10();
         let longest = reloads.iter().map(|reload| power(reload.took).ceil() as i32).max();
         let Some(to) = longest.map(|longest| longest.max(Self::TO)) else { return Self::default() };
@@ -379,7 +369,7 @@ impl Chart {
                 x: place * Self::STEP,
                 y: (Self::HEIGHT - height) as u32,
                 height: height as u32,
-                told: format!("{}: {}", reload.what, told(reload.took)),
+                title: format!("{}: {}", reload.what, duration(reload.took)),
             }
         });
         let scale = (Self::FROM..=to).rev().map(|power| match power {
@@ -390,14 +380,13 @@ impl Chart {
     }
 }
 
-/// The feeds with most subscribers, and how many others there are that have some.
-fn feeds(edition: &Edition, day: u64) -> (Vec<Feed>, usize) {
-    let feeds = admin::readerships(edition, day).into_iter();
-    let feeds = feeds.map(|(path, _, readership)| Feed {
-        url: address(&edition.config.url, &path),
-        path,
-        subscribers: admin::subscribers(&readership),
-        reported: readership.aggregators.values().sum(),
+/// Returns the feeds with the most subscribers, and the number of other feeds that have some.
+fn feeds(view: &View, edition: &Edition, now: SystemTime) -> (Vec<FeedRow>, usize) {
+    let feeds = feed_usage(view, now).into_iter().map(|feed| FeedRow {
+        url: address(&edition.config.url, &feed.path),
+        path: feed.path,
+        subscribers: feed.readership.subscribers(),
+        reported: feed.readership.aggregators.values().sum(),
     });
     let mut feeds: Vec<_> = feeds.filter(|feed| feed.subscribers > 0).collect();
     feeds.sort_by_key(|feed| Reverse(feed.subscribers));
@@ -423,29 +412,29 @@ mod tests {
     }
 
     #[test]
-    fn reloads_are_drawn_from_the_right_on_a_logarithmic_scale() {
-        assert_eq!(Chart::of(&[]), Chart::default());
-        let chart = Chart::of(&[reload(0), reload(1), reload(100)]);
+    fn chart_has_the_newest_reload_at_the_right() {
+        assert_eq!(Chart::new(&[]), Chart::default());
+        let chart = Chart::new(&[reload(0), reload(1), reload(100)]);
         assert_eq!(chart.scale, ["100 ms", "10 ms", "1 ms", "0.1 ms"]);
         let bars: Vec<_> = chart.bars.iter().map(|bar| (bar.x, bar.y, bar.height)).collect();
         assert_eq!(bars, [(570, 99, 1), (580, 67, 33), (590, 0, 100)]);
-        assert_eq!(chart.bars[2].told, "a.md changed: 100 ms");
-        let chart = Chart::of(&[reload(20_000)]);
+        assert_eq!(chart.bars[2].title, "a.md changed: 100 ms");
+        let chart = Chart::new(&[reload(20_000)]);
         assert_eq!((chart.scale[0].as_str(), chart.scale.len()), ("100 s", 7));
         assert!(chart.bars[0].height < 100);
     }
 
     #[test]
-    fn durations_are_told_in_two_digits_or_so() {
+    fn duration_has_about_two_digits() {
         for (micros, expected) in
             [(0, "0.0 ms"), (1_250, "1.2 ms"), (12_400, "12 ms"), (850_000, "850 ms"), (12_340_000, "12.3 s")]
         {
-            assert_eq!(told(Duration::from_micros(micros)), expected);
+            assert_eq!(duration(Duration::from_micros(micros)), expected);
         }
     }
 
     #[test]
-    fn a_line_is_taken_apart_where_it_is_marked() {
+    fn line_of_a_fault_is_split_at_its_mark() {
         let place = Place::in_text("---\nquality: 高い!\n", Position { line: 2, column: 10 }).marking(2);
         let mut fault = Fault {
             severity: Severity::Fault,
@@ -454,12 +443,12 @@ mod tests {
             reason: "it is not a number".to_owned(),
             help: None,
         };
-        let shown = FaultyLine::of(&fault, false);
+        let shown = FaultItem::new(&fault, false);
         let line = shown.line.unwrap();
         assert_eq!((line.number, &*line.before, &*line.marked, &*line.after), (2, "quality: ", "高い", "!"));
         assert_eq!(shown.place, "a\u{FFFD}.md:2:10");
         fault.place = None;
-        let shown = FaultyLine::of(&fault, false);
+        let shown = FaultItem::new(&fault, false);
         assert!(shown.line.is_none() && !shown.place.contains(':'));
     }
 }

@@ -1,158 +1,205 @@
-//! Who polls an address: answers by kind, and how many people read it, as far as that can be told
-//! without telling one person from another.
+//! Usage: responses by kind, and an estimate of the number of readers that needs no data about any of them.
 //!
-//! Aggregators poll once for many people and say for how many. Everybody else counts as one reader
-//! a day, by a hash under a key that is thrown away with the day; of the hash, no more is kept than
-//! its place in a sketch (Flajolet and others, `HyperLogLog`, 2007). No address is stored.
+//! Aggregators poll once for many people and report the number in their `User-Agent`. Every other client counts as
+//! one reader a day, by a hash under a key that is dropped with the day; of the hash, only its register in a sketch
+//! remains (Flajolet and others, `HyperLogLog`, 2007). No address of a client is stored.
 
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
+use hyper::StatusCode;
 use siphasher::sip::SipHasher13;
 
-use crate::edition::coding::Coding;
-use crate::edition::per_core::PerCore;
+use crate::edition::Coding;
 
-/// Kinds of answers that an address gives.
+/// The kinds of responses of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
+pub(super) enum ResponseKind {
     /// 200.
     Full,
     /// 304.
     NotModified,
     /// 412.
-    Failed,
+    PreconditionFailed,
     /// 429.
-    Limited,
+    RateLimited,
 }
 
-impl Answer {
-    /// All of them, in the order of their use as an index.
-    pub const ALL: [Self; 4] = [Self::Full, Self::NotModified, Self::Failed, Self::Limited];
+impl ResponseKind {
+    /// All kinds, in the order of their use as an index.
+    const ALL: [Self; 4] = [Self::Full, Self::NotModified, Self::PreconditionFailed, Self::RateLimited];
 
-    /// The status code.
-    pub fn status(self) -> u16 {
+    pub(super) fn status(self) -> StatusCode {
         match self {
-            Self::Full => 200,
-            Self::NotModified => 304,
-            Self::Failed => 412,
-            Self::Limited => 429,
+            Self::Full => StatusCode::OK,
+            Self::NotModified => StatusCode::NOT_MODIFIED,
+            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         }
     }
 }
 
-/// Who polls one address. It outlives editions, and every count only grows.
+/// The usage of one address since the process started.
 #[derive(Debug, Default)]
-pub struct Audience {
-    counts: PerCore<[Counts; Coding::ALL.len()]>,
+pub(super) struct AddressUsage {
+    responses: [[AtomicU64; Coding::ALL.len()]; ResponseKind::ALL.len()],
+    saved: AtomicU64,
     readers: Readers,
 }
 
-/// Answers in one coding, by kind, and the bytes of which those spared the sending: a line of a core's cache, which it
-/// shares with no other.
-#[derive(Debug, Default)]
-#[repr(align(64))]
-struct Counts {
-    answers: [AtomicU64; Answer::ALL.len()],
-    saved: AtomicU64,
-}
-
-/// How many people read something.
+/// The number of people who read a feed.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Readership {
-    /// Subscribers as aggregators report them, by the aggregator's name.
-    pub aggregators: BTreeMap<String, u64>,
-    /// Distinct direct readers of the day before, an estimate; 0 if the process is younger.
-    pub yesterday: u64,
-    /// Distinct direct readers of the day that has not ended.
-    pub today: u64,
+pub(super) struct Readership {
+    /// The subscribers that aggregators report, by the name of the aggregator.
+    pub(super) aggregators: BTreeMap<String, u64>,
+    /// An estimate of the distinct direct readers of yesterday; 0 if the process is younger.
+    pub(super) yesterday: u64,
+    /// An estimate of the distinct direct readers of today so far.
+    pub(super) today: u64,
 }
 
-impl Audience {
-    /// Counts an answer. Tells how many of its kind this core gave.
-    pub fn count(&self, answer: Answer, coding: Coding) -> u64 {
-        self.counts.own()[coding as usize].answers[answer as usize].fetch_add(1, Relaxed) + 1
+impl Readership {
+    /// Returns the known subscribers: those that aggregators report, and the direct readers of a whole day.
+    pub(super) fn subscribers(&self) -> u64 {
+        self.aggregators.values().sum::<u64>() + self.yesterday.max(self.today)
+    }
+}
+
+impl AddressUsage {
+    /// Counts a response.
+    pub(super) fn count(&self, kind: ResponseKind, coding: Coding) {
+        self.responses[kind as usize][coding as usize].fetch_add(1, Relaxed);
     }
 
-    /// How many answers of a kind there were.
-    pub fn counted(&self, answer: Answer, coding: Coding) -> u64 {
-        self.counts.all().map(|counts| counts[coding as usize].answers[answer as usize].load(Relaxed)).sum()
+    /// Counts body bytes that a 304 did not send.
+    pub(super) fn count_saved(&self, bytes: usize) {
+        self.saved.fetch_add(bytes as u64, Relaxed);
     }
 
-    /// Counts bytes in a coding of which a 304 spared the sending.
-    pub fn save(&self, bytes: usize, coding: Coding) {
-        self.counts.own()[coding as usize].saved.fetch_add(bytes as u64, Relaxed);
+    /// Iterates over the number of responses of each kind in each coding.
+    pub(super) fn responses(&self) -> impl Iterator<Item = (ResponseKind, Coding, u64)> {
+        ResponseKind::ALL.into_iter().flat_map(move |kind| {
+            Coding::ALL
+                .map(|coding| (kind, coding, self.responses[kind as usize][coding as usize].load(Relaxed)))
+        })
     }
 
-    /// The answers so far.
-    pub fn answers(&self) -> impl Iterator<Item = (Answer, Coding, u64)> {
-        Answer::ALL
-            .into_iter()
-            .flat_map(move |answer| Coding::ALL.map(|coding| (answer, coding, self.counted(answer, coding))))
+    /// Returns the body bytes that 304s did not send.
+    pub(super) fn saved(&self) -> u64 {
+        self.saved.load(Relaxed)
     }
 
-    /// Bytes of which 304s spared the sending.
-    pub fn saved(&self) -> u64 {
-        self.counts.all().flatten().map(|counts| counts.saved.load(Relaxed)).sum()
+    /// Records a poll by a reader.
+    pub(super) fn record_reader(&self, day: &Day, client: Option<IpAddr>, user_agent: &str) {
+        self.readers.record(day, client, user_agent);
     }
 
-    /// Takes note of a reader on a day.
-    pub fn note(&self, day: &Day, client: Option<IpAddr>, user_agent: &str) {
-        self.readers.note(day, client, user_agent);
-    }
-
-    /// How many people read several addresses of one feed, as of a day.
-    pub fn readership<'a>(addresses: impl IntoIterator<Item = &'a Self>, day: u64) -> Readership {
+    /// Returns the readers of a feed as of a day, given the usage of the addresses of all its formats.
+    pub(super) fn readership<'a>(addresses: impl IntoIterator<Item = &'a Self>, day: u64) -> Readership {
         let mut readership = Readership::default();
         let (mut today, mut yesterday) = (Vec::new(), Vec::new());
         for Self { readers, .. } in addresses {
-            for (name, count) in readers.aggregators(day) {
-                *readership.aggregators.entry(name).or_default() += count;
+            for (name, subscribers) in readers.aggregators(day) {
+                *readership.aggregators.entry(name).or_default() += subscribers;
             }
             today.extend(readers.on(Some(day)));
             yesterday.extend(readers.on(day.checked_sub(1)));
         }
-        Readership { today: Seen::together(&today), yesterday: Seen::together(&yesterday), ..readership }
+        Readership { today: Seen::union(&today), yesterday: Seen::union(&yesterday), ..readership }
     }
 }
 
-/// A day since 1970 in UTC, and the key under which its readers are hashed.
+/// The numbers of responses that belong to no address of an edition, by status.
 #[derive(Debug, Default)]
-pub struct Day {
+pub(super) struct UnroutedUsage([AtomicU64; UnroutedUsage::STATUSES.len()]);
+
+impl UnroutedUsage {
+    const STATUSES: [StatusCode; 11] = [
+        StatusCode::NO_CONTENT,
+        StatusCode::MOVED_PERMANENTLY,
+        StatusCode::BAD_REQUEST,
+        StatusCode::NOT_FOUND,
+        StatusCode::METHOD_NOT_ALLOWED,
+        StatusCode::NOT_ACCEPTABLE,
+        StatusCode::GONE,
+        StatusCode::PAYLOAD_TOO_LARGE,
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        StatusCode::SERVICE_UNAVAILABLE,
+        StatusCode::INTERNAL_SERVER_ERROR,
+    ];
+
+    /// Counts a response.
+    pub(super) fn count(&self, status: StatusCode) {
+        let last = Self::STATUSES.len() - 1;
+        let index = Self::STATUSES.iter().position(|known| *known == status).unwrap_or(last);
+        self.0[index].fetch_add(1, Relaxed);
+    }
+
+    /// Iterates over the number of responses of each status.
+    pub(super) fn responses(&self) -> impl Iterator<Item = (StatusCode, u64)> {
+        Self::STATUSES.into_iter().zip(self.0.iter().map(|count| count.load(Relaxed)))
+    }
+}
+
+/// The current day.
+#[derive(Debug, Default)]
+pub(super) struct Today(ArcSwap<Day>);
+
+impl Today {
+    /// Returns the day of an instant, or the day after it: a request received before midnight may be recorded after
+    /// it.
+    pub(super) fn at(&self, now: SystemTime) -> Guard<Arc<Day>> {
+        const SECONDS: u64 = 24 * 60 * 60;
+        let number = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs() / SECONDS);
+        let is_over = |day: &Day| day.number != number && day.number != number + 1;
+        let day = self.0.load();
+        if !is_over(&day) {
+            return day;
+        }
+        // Threads that begin the day at once agree on the key of one of them.
+        self.0.rcu(|day| if is_over(day) { Arc::new(Day::new(number)) } else { day.clone() });
+        self.0.load()
+    }
+}
+
+/// A day in UTC, and the key under which its readers are hashed.
+#[derive(Debug, Default)]
+pub(super) struct Day {
     /// Days since 1970.
-    pub number: u64,
-    /// With the key. None if the system had none to give; readers of that day are not counted.
+    pub(super) number: u64,
+    /// None if the system gave no random key; readers are not counted on that day.
     hasher: Option<SipHasher13>,
 }
 
 impl Day {
-    /// A day with a key of its own, which tells nothing of that of another day.
-    pub fn new(number: u64) -> Self {
+    /// Creates a day with a random key of its own.
+    pub(super) fn new(number: u64) -> Self {
         let mut key = [0; 16];
         let hasher = getrandom::fill(&mut key).ok().map(|()| SipHasher13::new_with_key(&key));
         Self { number, hasher }
     }
 }
 
-/// Most aggregators that an address remembers: whoever makes up names fills no memory.
+/// The most aggregators of an address, so that invented names fill no memory.
 const MOST_AGGREGATORS: usize = 100;
-/// Days without a poll after which an aggregator's subscribers count no more.
+/// The days without a poll after which the subscribers of an aggregator no longer count.
 const FORGOTTEN: u64 = 3;
 
 #[derive(Debug, Default)]
 struct Readers {
-    /// By name. Only a new name takes the lock.
+    /// By name. Only a new name takes the lock `changing`.
     aggregators: ArcSwap<BTreeMap<String, Arc<Aggregator>>>,
     changing: Mutex<()>,
     today: ArcSwapOption<Seen>,
     yesterday: ArcSwapOption<Seen>,
 }
 
-/// What an aggregator reported last, and on which day.
+/// The last report of an aggregator, and its day.
 #[derive(Debug, Default)]
 struct Aggregator {
     subscribers: AtomicU64,
@@ -170,7 +217,7 @@ impl Aggregator {
     }
 }
 
-/// The readers of a day.
+/// The readers of one address on one day.
 #[derive(Debug, Default)]
 struct Seen {
     day: u64,
@@ -178,8 +225,8 @@ struct Seen {
 }
 
 impl Seen {
-    /// How many distinct readers several addresses have together.
-    fn together(seen: &[Arc<Self>]) -> u64 {
+    /// Returns the number of distinct readers of several addresses.
+    fn union(seen: &[Arc<Self>]) -> u64 {
         let [first, others @ ..] = seen else { return 0 };
         if others.is_empty() {
             return first.sketch.estimate();
@@ -193,11 +240,11 @@ impl Seen {
 }
 
 impl Readers {
-    fn note(&self, day: &Day, client: Option<IpAddr>, user_agent: &str) {
+    fn record(&self, day: &Day, client: Option<IpAddr>, user_agent: &str) {
         if let Some((name, subscribers)) = aggregator(user_agent) {
             match self.aggregators.load().get(name) {
                 Some(aggregator) => aggregator.report(subscribers, day.number),
-                None => self.meet(name, subscribers, day.number),
+                None => self.add_aggregator(name, subscribers, day.number),
             }
             return;
         }
@@ -206,14 +253,14 @@ impl Readers {
         let hash = hasher.finish();
         match &*self.today.load() {
             Some(seen) if seen.day == day.number => seen.sketch.insert(hash),
-            // The key of a day that is over for others is one of the past.
+            // The request was received before midnight; the key of its day is gone.
             Some(seen) if seen.day == day.number + 1 => {}
             _ => self.begin(day.number).sketch.insert(hash),
         }
     }
 
-    /// Takes up an aggregator, if there is room for it.
-    fn meet(&self, name: &str, subscribers: u64, day: u64) {
+    /// Adds an aggregator, unless the address has too many that are still active.
+    fn add_aggregator(&self, name: &str, subscribers: u64, day: u64) {
         let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self.aggregators.load();
         let is_full = known.len() >= MOST_AGGREGATORS;
@@ -230,7 +277,7 @@ impl Readers {
         }
     }
 
-    /// Begins a day, unless another thread did.
+    /// Begins a day, unless another thread has done so.
     fn begin(&self, day: u64) -> Arc<Seen> {
         let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(begun) = self.today.load_full().filter(|seen| seen.day >= day) {
@@ -253,29 +300,29 @@ impl Readers {
     }
 }
 
-/// An aggregator's name and the number of people it polls for, as in
+/// Returns the name of an aggregator and the number of people it polls for, as in
 /// `Feedly/1.0 (+http://www.feedly.com/fetcher.html; 16 subscribers; like FeedFetcher-Google)`.
 fn aggregator(user_agent: &str) -> Option<(&str, u64)> {
     let before = &user_agent[..memchr::memmem::find(user_agent.as_bytes(), b" subscriber")?];
     let digits = before.len() - before.bytes().rev().take_while(u8::is_ascii_digit).count();
-    // Few enough that sums of them are numbers still, whatever is made up.
+    // 32 bits, so that sums of invented numbers do not overflow.
     let subscribers = before[digits..].parse::<u32>().ok()?.into();
     // `Mozilla/5.0 (compatible; theoldreader.com; 2 subscribers)`
     let named = user_agent.split_once("(compatible; ").map_or(user_agent, |(_, named)| named);
     let name = named.split(['/', ';', '(']).next()?;
-    // `Feedbin feed-id:1234 - 5 subscribers`: what follows the name is no part of it.
+    // `Feedbin feed-id:1234 - 5 subscribers`
     let name = name.split(" feed-id").next()?.split(" - ").next()?.trim();
     Some((name.get(..MOST_OF_A_NAME).unwrap_or(name), subscribers)).filter(|(name, _)| !name.is_empty())
 }
 
-/// Most bytes of an aggregator's name.
+/// The most bytes of the name of an aggregator.
 const MOST_OF_A_NAME: usize = 40;
 
-/// Base-two logarithm of the registers of a sketch: the standard error is 2.3 %.
+/// The base-2 logarithm of the number of registers; the standard error is 2.3 %.
 const PRECISION: u32 = 11;
 const REGISTERS: usize = 1 << PRECISION;
 
-/// How many distinct hashes were inserted, within a few percent, in 2 KiB.
+/// A sketch of a set of hashes in 2 KiB, which estimates their number within a few percent.
 struct Sketch(Box<[AtomicU8; REGISTERS]>);
 
 impl Default for Sketch {
@@ -295,7 +342,7 @@ impl Sketch {
         let register = &self.0[(hash >> (u64::BITS - PRECISION)) as usize];
         #[expect(clippy::cast_possible_truncation, reason = "64 at most")]
         let rank = ((hash << PRECISION).leading_zeros().min(u64::BITS - PRECISION) + 1) as u8;
-        // Most readers have been here before, and reading a register costs other cores nothing.
+        // Most registers keep their value, and a load does not take the cache line from other cores.
         if register.load(Relaxed) < rank {
             register.fetch_max(rank, Relaxed);
         }
@@ -329,7 +376,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn aggregators_say_for_how_many_they_poll() {
+    fn user_agent_of_an_aggregator_is_parsed() {
         for (user_agent, expected) in [
             (
                 "Feedly/1.0 (+http://www.feedly.com/fetcher.html; 16 subscribers; like FeedFetcher-Google)",
@@ -355,54 +402,57 @@ mod tests {
     }
 
     #[test]
-    fn what_all_cores_answer_is_counted() {
-        let audience = Audience::default();
+    fn responses_of_all_threads_are_counted() {
+        let usage = AddressUsage::default();
         let answer = || {
             for _ in 0..100 {
-                audience.count(Answer::NotModified, Coding::Gzip);
-                audience.save(3, Coding::Gzip);
+                usage.count(ResponseKind::NotModified, Coding::Gzip);
+                usage.count_saved(3);
             }
         };
         std::thread::scope(|scope| (0..20).for_each(|_| drop(scope.spawn(answer))));
-        assert_eq!(audience.counted(Answer::NotModified, Coding::Gzip), 2000);
-        assert_eq!(audience.counted(Answer::NotModified, Coding::Identity), 0);
-        assert_eq!(audience.saved(), 6000);
-        assert_eq!(audience.answers().map(|(.., count)| count).sum::<u64>(), 2000);
+        assert_eq!(usage.saved(), 6000);
+        let counted: Vec<_> = usage.responses().filter(|(.., count)| *count > 0).collect();
+        assert_eq!(counted, [(ResponseKind::NotModified, Coding::Gzip, 2000)]);
     }
 
     #[test]
     fn readers_are_counted_once_a_day() {
-        let (rss, atom) = (Audience::default(), Audience::default());
+        let (rss, atom) = (AddressUsage::default(), AddressUsage::default());
         let (monday, tuesday) = (Day::new(5), Day::new(6));
         let client = |last: u8| Some(IpAddr::from([10, 0, 0, last]));
         for _ in 0..3 {
-            rss.note(&monday, client(1), "reader");
-            rss.note(&monday, client(1), "another reader behind one address");
-            atom.note(&monday, client(1), "reader");
-            atom.note(&monday, client(2), "Feedly/1.0 (16 subscribers)");
+            rss.record_reader(&monday, client(1), "reader");
+            rss.record_reader(&monday, client(1), "another reader behind one address");
+            atom.record_reader(&monday, client(1), "reader");
+            atom.record_reader(&monday, client(2), "Feedly/1.0 (16 subscribers)");
         }
-        rss.note(&tuesday, client(1), "reader");
-        rss.note(&monday, client(3), "a reader whose request came before midnight");
-        let readership = Audience::readership([&rss, &atom], 6);
+        rss.record_reader(&tuesday, client(1), "reader");
+        rss.record_reader(&monday, client(3), "a reader whose request came before midnight");
+        let readership = AddressUsage::readership([&rss, &atom], 6);
         assert_eq!((readership.yesterday, readership.today), (2, 1));
         assert_eq!(readership.aggregators, BTreeMap::from([("Feedly".to_owned(), 16)]));
-        let later = Audience::readership([&rss, &atom], 8);
+        let later = AddressUsage::readership([&rss, &atom], 8);
         assert_eq!(later, Readership::default());
     }
 
     #[test]
-    fn whoever_makes_up_aggregators_fills_no_memory() {
-        let audience = Audience::default();
+    fn invented_aggregators_are_bounded() {
+        let usage = AddressUsage::default();
         for number in 0..1000 {
-            audience.note(&Day::new(1), None, &format!("name{number} - 7 subscribers"));
+            usage.record_reader(&Day::new(1), None, &format!("name{number} - 7 subscribers"));
         }
-        assert_eq!(Audience::readership([&audience], 1).aggregators.len(), MOST_AGGREGATORS);
-        audience.note(&Day::new(9), None, "Feedly - 7 subscribers");
-        assert_eq!(Audience::readership([&audience], 9).aggregators.len(), 1, "old names make room");
+        assert_eq!(AddressUsage::readership([&usage], 1).aggregators.len(), MOST_AGGREGATORS);
+        usage.record_reader(&Day::new(9), None, "Feedly - 7 subscribers");
+        assert_eq!(
+            AddressUsage::readership([&usage], 9).aggregators.len(),
+            1,
+            "inactive aggregators make room"
+        );
     }
 
     #[test]
-    fn estimates_are_near() {
+    fn estimate_is_within_a_few_percent() {
         for count in [0, 1, 10, 1000, 100_000_u64] {
             let sketch = Sketch::default();
             for number in 0..count {

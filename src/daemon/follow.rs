@@ -1,0 +1,289 @@
+//! The loop of the daemon: waits for changes of the seeds, of time and of the configuration, and publishes them.
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant, SystemTime};
+
+use chrono::Utc;
+use tracing::error;
+
+use super::health::HealthReporter;
+use super::reports;
+use super::startup::{FirstScan, new_scan, read_again};
+use super::systemd::{self, Watchdog};
+use crate::cache::{Remembering, Taken};
+use crate::catalog::{Catalog, Touched, report};
+use crate::config::Config;
+use crate::ingest::rescan::{Round, Rounded};
+use crate::ingest::scan::{Scan, ScanError};
+use crate::ingest::watch::{Hint, Stopper, Watch};
+use crate::publish::mirror_worker::MirrorWorker;
+use crate::publish::{Current, Published, Publisher};
+use crate::seed::Change;
+use crate::serve::admin::{Durations, Monitor, Reload};
+
+/// The longest wait for a scheduled record: clocks are set, and machines sleep.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// The time since the last change in which freed memory is returned to the system.
+const RETURN_MEMORY: Range<Duration> = Duration::from_secs(3)..Duration::from_secs(10);
+
+/// Everything between the seeds and the edition that is served.
+pub(super) struct Daemon {
+    watch: Watch,
+    scan: Scan,
+    /// The rescan in progress.
+    rescan: Option<Round>,
+    catalog: Catalog,
+    publisher: Publisher,
+    mirror: MirrorWorker,
+    health: HealthReporter,
+    durations: Durations,
+    configs: Receiver<Config>,
+    watchdog: Watchdog,
+    cache: Remembering,
+    last_change: Instant,
+}
+
+impl Daemon {
+    /// Reads the seeds and publishes the first edition.
+    pub(super) fn start(mut config: Arc<Config>, cache: Option<PathBuf>, configs: Receiver<Config>) -> Self {
+        let mut watchdog = Watchdog::from_environment();
+        let first = FirstScan::wait_for(&mut config, cache.as_deref(), &configs, &mut watchdog);
+        let FirstScan { began, watch, scan, catalog, stats } = first;
+        let durations = Durations::default();
+        let mirror = MirrorWorker::start(durations.mirror.clone());
+        let health = HealthReporter::new(durations.clone(), mirror.monitor());
+        let mut daemon = Self {
+            watch,
+            scan,
+            rescan: None,
+            catalog,
+            publisher: Publisher::new(config.clone()),
+            mirror,
+            health,
+            durations,
+            configs,
+            watchdog,
+            cache: Remembering::begin(cache),
+            last_change: Instant::now(),
+        };
+        let (stats, error) = match stats {
+            Ok(stats) => (stats, None),
+            Err(error) => (Taken::default(), Some(error)),
+        };
+        daemon.record_scan(error.as_ref(), true);
+        reports::log_seeds(&daemon.scan, &daemon.catalog, &stats, began.elapsed());
+        reports::log_addresses(&config, &daemon.catalog, &daemon.scan);
+        let published = daemon.publish(&Touched::default());
+        daemon.after_publishing(published);
+        daemon
+    }
+
+    /// Returns the edition that is served, now and later.
+    pub(super) fn current(&self) -> Current {
+        self.publisher.current()
+    }
+
+    /// Returns the view of the admin listener.
+    pub(super) fn monitor(&self) -> Arc<Monitor> {
+        self.health.monitor().clone()
+    }
+
+    /// Returns a handle that ends [`Daemon::follow`].
+    pub(super) fn stopper(&self) -> Stopper {
+        self.watch.stopper()
+    }
+
+    /// Publishes changes until the watch is stopped.
+    pub(super) fn follow(mut self) {
+        while let Some(hint) = self.watch.next(self.wait()) {
+            self.handle(&hint);
+        }
+        self.cache.end(&mut self.scan, &self.catalog);
+    }
+
+    /// Returns the time to wait for an event.
+    fn wait(&self) -> Duration {
+        if self.rescan.is_some() {
+            return Duration::ZERO;
+        }
+        let due = self.publisher.next_due(&self.catalog);
+        let due = due.map(|due| (due - Utc::now()).to_std().unwrap_or_default());
+        due.map_or(LONGEST_WAIT, |due| due.min(LONGEST_WAIT))
+    }
+
+    fn handle(&mut self, hint: &Hint) {
+        if hint.round {
+            self.rescan.get_or_insert_with(|| self.scan.begin_round());
+        }
+        if let Some(config) = self.configs.try_iter().last() {
+            self.reconfigure(config);
+        } else {
+            self.reload(hint);
+        }
+        self.continue_rescan();
+        let quiet = if self.rescan.is_none() { self.last_change.elapsed() } else { Duration::ZERO };
+        self.cache.follow(quiet, &mut self.scan, &self.catalog);
+        if RETURN_MEMORY.contains(&quiet) {
+            return_memory();
+        }
+        self.watchdog.notify();
+    }
+
+    /// Does the next step of a rescan. Files that are not as they were at the last scan are read.
+    fn continue_rescan(&mut self) {
+        let Some(rescan) = &mut self.rescan else { return };
+        match self.scan.go_on(rescan) {
+            None => return,
+            Some(Rounded::Unsettled(paths)) => {
+                let hint = self.watch.hint_at(paths);
+                return self.reload(&hint);
+            }
+            Some(Rounded::Others(paths, took)) => {
+                self.watch.took(took);
+                let hint = self.watch.hint_at(paths);
+                if hint.is_empty() {
+                    self.record_scan(None, true);
+                }
+                self.reload(&hint);
+            }
+            Some(Rounded::Unsure) => self.watch.look_everywhere(),
+        }
+        self.rescan = None;
+    }
+
+    /// Publishes the changes on disk, and those of time.
+    fn reload(&mut self, hint: &Hint) {
+        let began = Instant::now();
+        let changes = self.scan(hint);
+        let what = report::changes(&self.catalog, &changes);
+        if what.is_some() {
+            self.last_change = Instant::now();
+            self.health.found_changes();
+            self.durations.scan.observe(began.elapsed().as_secs_f64());
+        }
+        let paths: Vec<_> = changes.iter().map(|(path, _)| path.clone()).collect();
+        let applying = Instant::now();
+        let affected = self.catalog.apply(changes, Utc::now());
+        if what.is_some() {
+            self.durations.apply.observe(applying.elapsed().as_secs_f64());
+        }
+        if what.is_none() && affected.is_empty() && !self.publisher.is_due(&self.catalog) {
+            self.publisher.note_due(&self.catalog);
+            self.health.served();
+            return;
+        }
+        let published = self.publish(&affected);
+        if let Some(event) = hint.heard.filter(|_| what.is_some()) {
+            self.durations.event_to_served.observe(event.elapsed().as_secs_f64());
+        }
+        let what = what.unwrap_or_else(|| "a scheduled or expiring record is due".to_owned());
+        self.record_reload(what, &published, began.elapsed());
+        self.after_publishing(published);
+        reports::log_changed_seeds(&self.catalog, &paths);
+    }
+
+    fn scan(&mut self, hint: &Hint) -> Vec<(Arc<str>, Change)> {
+        if hint.is_empty() {
+            return Vec::new();
+        }
+        let began = Instant::now();
+        let scanned = self.scan.look(hint);
+        if hint.everywhere || scanned.is_err() {
+            self.rescan = None;
+        }
+        if hint.everywhere && scanned.as_ref().is_ok_and(Vec::is_empty) {
+            self.watch.took(began.elapsed());
+        }
+        let (changes, error) = match scanned {
+            Ok(changes) => (changes, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        self.record_scan(error.as_ref(), hint.everywhere);
+        if let Some(rescan) = &mut self.rescan {
+            rescan.note(changes.iter().map(|(path, _)| path));
+        }
+        changes
+    }
+
+    /// Reads and publishes everything under another configuration, while the edition before is served. If the seeds
+    /// cannot be read, the configuration before stays.
+    fn reconfigure(&mut self, config: Config) {
+        let (began, config) = (Instant::now(), Arc::new(config));
+        self.rescan = None;
+        let mut scan = new_scan(&config);
+        self.watch.turn_to(scan.root(), config.watch);
+        let read = if scan.root() == self.scan.root() {
+            scan.expect(self.catalog.records().map(|record| record.path.clone()));
+            read_again(&config, &mut scan, &self.catalog)
+        } else {
+            // A broken seed of another directory has no record here.
+            read_again(&config, &mut scan, &Catalog::new(config.unpublished, config.topics.clone()))
+        };
+        match read {
+            Ok((catalog, stats)) => {
+                reports::log_seeds(&scan, &catalog, &stats, began.elapsed());
+                (self.scan, self.catalog) = (scan, catalog);
+                self.publisher = Publisher::after(self.publisher.current(), config.clone());
+                reports::log_addresses(&config, &self.catalog, &self.scan);
+                let published = self.publish(&Touched::default());
+                self.record_reload(
+                    "the configuration was read again".to_owned(),
+                    &published,
+                    began.elapsed(),
+                );
+                self.after_publishing(published);
+            }
+            Err(error) => {
+                error!("{error}; the configuration before is kept");
+                let before = self.publisher.current().load().config.watch;
+                self.watch.turn_to(self.scan.root(), before);
+            }
+        }
+        systemd::ready();
+    }
+
+    fn publish(&mut self, affected: &Touched) -> Published {
+        let began = Instant::now();
+        let published = self.publisher.publish(&self.catalog, affected, SystemTime::now());
+        self.durations.publish.observe(began.elapsed().as_secs_f64());
+        published
+    }
+
+    fn after_publishing(&mut self, published: Published) {
+        for error in &published.failed {
+            error!("{error}");
+        }
+        // In this order: a scan that counts as served is one that the mirror knows to follow.
+        self.mirror.follow(self.publisher.current().load_full(), published.work);
+        self.health.served();
+        self.health.report_seeds(&self.catalog);
+    }
+
+    /// Records a scan and its error, of the whole directory or of places in it. Files that vanished in large numbers
+    /// are doubted for a while, which counts as an error.
+    fn record_scan(&mut self, error: Option<&ScanError>, everywhere: bool) {
+        match error.or(self.scan.doubt()) {
+            None => self.health.scanned(everywhere, self.watch.is_deaf()),
+            Some(error) => {
+                self.health.scan_failed(error);
+                self.watch.look_again();
+            }
+        }
+    }
+
+    fn record_reload(&mut self, what: String, published: &Published, took: Duration) {
+        reports::log_edition(&what, published, took);
+        let Published { changed, removed, .. } = *published;
+        self.health.reloaded(Reload { at: SystemTime::now(), what, changed, removed, took });
+    }
+}
+
+/// Makes the allocator return freed memory to the system: it does so when a large block is freed, and where nothing
+/// changes there is none.
+fn return_memory() {
+    const LARGE: usize = 8 << 20;
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGE)));
+}
