@@ -343,7 +343,9 @@ fn explain(
     head.insert(VARY, HeaderValue::from_static(VARY_FEED));
     head.insert(CONTENT_TYPE, HeaderValue::from_static(PLAIN_TEXT));
     head.insert(CACHE_CONTROL, NO_CACHE);
-    head.extend(fields);
+    for (name, value) in fields {
+        head.insert(name, value);
+    }
     response
 }
 

@@ -461,7 +461,7 @@ fn with_too_many_open_files_polls_go_on_and_what_waited_is_done_after() {
     shows(&served, &["A", "B", "C"]);
     in_step(&work.feeds(), &served, &["one", "two"]);
     let (_, log) = served.stop();
-    assert!(log.contains("a connection cannot be accepted: Too many open files"), "{log}");
+    assert!(log.contains("cannot accept a connection: Too many open files"), "{log}");
     assert!(!log.contains("fault:"), "no seed is at fault: {log}");
 }
 
