@@ -564,21 +564,6 @@ fn nonsense_is_refused_and_polls_go_on() {
 }
 
 #[test]
-fn requests_that_come_at_once_are_answered_in_order() {
-    let work = Workspace::new();
-    work.write("a.md", dated("A", "One"));
-    let daemon = work.serve();
-    daemon.shows(&["A"]);
-    let mut connection = daemon.connect();
-    let paths = ["/all.atom", "/nothing", "/topics/one.rss", "/all.json"];
-    let requests = paths.map(|path| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
-    connection.send(requests.concat().as_bytes());
-    let answers = paths.map(|_| connection.answer("GET"));
-    assert_eq!(answers.each_ref().map(|answer| answer.status), [200, 404, 200, 200]);
-    assert!(answers[3].field("content-type").starts_with("application/feed+json"));
-}
-
-#[test]
 fn a_full_house_answers_again_once_there_is_room() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
