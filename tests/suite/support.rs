@@ -29,6 +29,15 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 /// How long to wait before asking again.
 const AGAIN: Duration = Duration::from_millis(10);
 
+/// Reports that the running test is skipped, and why.
+///
+/// libtest shows the output of a passing test only if it bypasses the macros that print.
+pub(crate) fn skipped(reason: &str) {
+    let thread = thread::current();
+    let test = thread.name().unwrap_or("a test");
+    writeln!(io::stderr().lock(), "test {test} ... skipped: {reason}").unwrap();
+}
+
 /// Asks until a condition holds.
 pub(crate) fn eventually(what: &str, condition: impl FnMut() -> bool) {
     within(DEADLINE, what, condition);
