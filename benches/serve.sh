@@ -40,7 +40,7 @@ for number in $(seq 100 159); do
     "$number" "$((number - 100))" "$number" "$number" "$text" >"$work/seeds/$number.md"
 done
 
-export XDG_CACHE_HOME=$work/cache # beside which lies what is sent from files, as nginx has its own
+export XDG_CACHE_HOME=$work/cache
 sower_port=18080 nginx_port=18081 static_port=18082 bare_port=18083
 run() { # NAME: the server
   case $1 in

@@ -6,9 +6,9 @@ use std::io::Read;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use crate::machine::{in_step, is_ready, says, shows, skipped};
+use crate::machine::{in_step, is_ready, says, shows};
 use crate::serving::{Served, text};
-use crate::support::{Workspace, dated, eventually};
+use crate::support::{Workspace, dated, eventually, skipped};
 
 /// A daemon that is confined, if the kernel can do that; and where it says that it may write.
 fn confined(work: &Workspace) -> Option<(Served, String)> {

@@ -14,14 +14,9 @@ use chrono::Utc;
 use crate::cold::{Tree, files};
 use crate::serving::{Served, text};
 use crate::support::{
-    Connection, Response, Workspace, address, dated, eventually, same, seed, throughout, titles, within,
+    Connection, Response, Workspace, address, dated, eventually, same, seed, skipped, throughout, titles,
+    within,
 };
-
-/// Says why a test shows nothing here.
-pub(crate) fn skipped(why: &str) {
-    let mut stderr = io::stderr().lock();
-    writeln!(stderr, "skipped: {why}").unwrap();
-}
 
 fn succeeds(words: &[&str]) -> bool {
     Command::new(words[0]).args(&words[1..]).output().is_ok_and(|output| output.status.success())

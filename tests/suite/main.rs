@@ -6,6 +6,7 @@
 mod addresses;
 mod architecture;
 mod cli;
+mod clients;
 mod cold;
 mod confined;
 mod history;

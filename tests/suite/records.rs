@@ -11,6 +11,7 @@ use sower::seed::Timestamp;
 use sower::text::slug;
 
 use crate::cold::{self, config, read_back};
+use crate::support::skipped;
 
 /// One seed, read in the simplest way that is right for seeds without faults.
 #[derive(Debug, Clone)]
@@ -184,7 +185,7 @@ fn no_ciphertext_of_real_records_is_in_any_feed() {
 pub(crate) fn real_records() -> Option<PathBuf> {
     let records = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?.join("shared/records");
     if !records.is_dir() {
-        println!("skipped: there are no real records at {}", records.display());
+        skipped(&format!("no real records at {}", records.display()));
         return None;
     }
     Some(records)

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use sower::config::args::Settings;
 
-use crate::machine::skipped;
+use crate::machine::{is_ready, says};
 use crate::support::{
     Connection, DEADLINE, Response, Workspace, all_the_while, dated, eventually, signal, titles,
 };
@@ -119,38 +119,6 @@ fn a_unix_socket_is_served_and_left_by_a_killed_process_is_taken_over() {
     });
     assert_eq!(titles(&second.get("/all.atom").body), ["A"]);
     second.stop();
-}
-
-/// How much memory a process holds, in KiB.
-#[cfg(target_os = "linux")]
-fn resident(process: &Child) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn connections_that_wait_cost_next_to_nothing() {
-    const MANY: u64 = 250;
-    let work = Workspace::new();
-    work.write("a.md", dated("A", "One"));
-    let served = Served::start(&work, &[], &[]);
-    served.admin("/readyz");
-    let polled = || {
-        let mut connection = Connection::to_socket(&served.socket);
-        assert_eq!(connection.request("GET", "/all.atom", &[]).status, 200);
-        connection
-    };
-    let mut waiting: Vec<_> = (0..150).map(|_| polled()).collect();
-    let before = resident(&served.child);
-    waiting.extend((0..MANY).map(|_| polled()));
-    let each = resident(&served.child).saturating_sub(before) / MANY;
-    assert!(each < 6, "{each} KiB");
-    for connection in &mut waiting {
-        assert_eq!(connection.request("GET", "/all.atom", &[]).status, 200);
-    }
-    served.stop();
 }
 
 #[test]
@@ -319,11 +287,10 @@ fn who_is_not_ready_says_why_until_it_is() {
     assert_eq!(served.admin("/readyz").status, 200);
     let elsewhere = work.path().join("elsewhere");
     fs::rename(work.seeds(), &elsewhere).unwrap();
-    eventually("it is not ready", || served.admin("/readyz").status == 503);
-    assert!(text(&served.admin("/readyz")).contains("seeds"));
+    says(&served, "No such file or directory");
     assert_eq!(served.admin("/healthz").status, 200);
     fs::rename(&elsewhere, work.seeds()).unwrap();
-    eventually("it is ready again", || served.admin("/readyz").status == 200);
+    is_ready(&served);
     served.stop();
 }
 
@@ -564,21 +531,6 @@ fn nonsense_is_refused_and_polls_go_on() {
 }
 
 #[test]
-fn requests_that_come_at_once_are_answered_in_order() {
-    let work = Workspace::new();
-    work.write("a.md", dated("A", "One"));
-    let daemon = work.serve();
-    daemon.shows(&["A"]);
-    let mut connection = daemon.connect();
-    let paths = ["/all.atom", "/nothing", "/topics/one.rss", "/all.json"];
-    let requests = paths.map(|path| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
-    connection.send(requests.concat().as_bytes());
-    let answers = paths.map(|_| connection.answer("GET"));
-    assert_eq!(answers.each_ref().map(|answer| answer.status), [200, 404, 200, 200]);
-    assert!(answers[3].field("content-type").starts_with("application/feed+json"));
-}
-
-#[test]
 fn a_full_house_answers_again_once_there_is_room() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
@@ -593,67 +545,4 @@ fn a_full_house_answers_again_once_there_is_room() {
     let mut line = String::new();
     BufReader::new(fourth).read_line(&mut line).unwrap();
     assert_eq!(line.trim(), "HTTP/1.1 200 OK");
-}
-
-/// Whether a directory's file system has files without a name.
-#[cfg(target_os = "linux")]
-fn has_nameless_files(directory: &std::path::Path) -> bool {
-    use rustix::fs::{Mode, OFlags, open};
-    open(directory, OFlags::TMPFILE | OFlags::RDWR, Mode::RUSR).is_ok()
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a_large_feed_is_sent_from_a_file_and_is_the_same() {
-    let work = Workspace::new();
-    if !has_nameless_files(work.path()) {
-        return skipped(&format!("{} has no files without a name", work.path().display()));
-    }
-    // What coding makes no shorter than that it is large.
-    let entry = |number: u64, text: &str| {
-        let noise = (1..400).map(|word| format!("{:x} ", (number + 1) * word * 0x9e37_79b9_7f4a));
-        dated(&format!("Number {number}"), "One") + text + &noise.collect::<String>()
-    };
-    for number in 0..50 {
-        work.write(&format!("{number}.md"), entry(number, ""));
-    }
-    let cache = work.path().join("cache");
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let mut sower = work.command("serve");
-    sower.args(["--listen", &free.to_string(), "--admin-listen", "off"]).env("XDG_CACHE_HOME", &cache);
-    let child = sower.stderr(Stdio::null()).spawn().unwrap();
-    let served = Served { child, socket: PathBuf::new(), admin: PathBuf::new() };
-    eventually("it is served", || TcpStream::connect(free).is_ok());
-    let files = || {
-        let open = fs::read_dir(format!("/proc/{}/fd", served.child.id())).unwrap();
-        let paths = open.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
-        paths
-            .filter(|path| path.starts_with(&cache) && path.to_str().unwrap().ends_with(" (deleted)"))
-            .count()
-    };
-    let mut connection = Connection::to(free);
-    for _ in 0..100 {
-        connection.request("HEAD", "/all.rss", &[]);
-        connection.request("GET", "/all.rss?limit=40", &[]);
-    }
-    assert_eq!(files(), 0, "of what is not sent, and of what an address spells, there is no file");
-    for text in ["<b>feed</b>", "<b>seed</b>"] {
-        work.write("0.md", entry(0, text));
-        let mut expected = Vec::new();
-        eventually("the change is mirrored", || {
-            expected = fs::read(work.feeds().join("all.rss")).unwrap_or_default();
-            String::from_utf8(expected.clone()).unwrap().contains(text)
-        });
-        assert!(expected.len() > 200_000, "{}", expected.len());
-        for (place, coding) in ["identity", "gzip"].into_iter().enumerate() {
-            let mut get = || connection.request("GET", "/all.rss", &[("Accept-Encoding", coding)]);
-            eventually("a file of each coding is there", || {
-                (0..20).for_each(|_| drop(get()));
-                files() == place + 1
-            });
-            for _ in 0..10 {
-                assert!(get().decoded() == expected, "{coding}");
-            }
-        }
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -28,6 +28,15 @@ use crate::cold::{Tree, files, tree};
 pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 /// How long to wait before asking again.
 const AGAIN: Duration = Duration::from_millis(10);
+
+/// Reports that the running test is skipped, and why.
+///
+/// libtest shows the output of a passing test only if it bypasses the macros that print.
+pub(crate) fn skipped(reason: &str) {
+    let thread = thread::current();
+    let test = thread.name().unwrap_or("a test");
+    writeln!(io::stderr().lock(), "test {test} ... skipped: {reason}").unwrap();
+}
 
 /// Asks until a condition holds.
 pub(crate) fn eventually(what: &str, condition: impl FnMut() -> bool) {
@@ -367,6 +376,36 @@ impl Drop for Doomed {
     }
 }
 
+/// Reads the answer to a request of this method, and no byte beyond it.
+pub(crate) fn read_answer(stream: &mut impl BufRead, method: &str) -> io::Result<Response> {
+    let invalid = |line: &str| io::Error::new(ErrorKind::InvalidData, format!("not expected: {line:?}"));
+    let mut next_line = || {
+        let mut line = String::new();
+        stream.read_line(&mut line)?;
+        line.strip_suffix("\r\n").map(str::to_owned).ok_or_else(|| invalid(&line))
+    };
+    let line = next_line()?;
+    let rest = line.strip_prefix("HTTP/1.1 ").or_else(|| line.strip_prefix("HTTP/1.0 "));
+    let status = rest.and_then(|rest| rest.get(..3)?.parse().ok()).ok_or_else(|| invalid(&line))?;
+    let mut fields = BTreeMap::new();
+    loop {
+        let line = next_line()?;
+        if line.is_empty() {
+            break;
+        }
+        let (name, value) = line.split_once(':').ok_or_else(|| invalid(&line))?;
+        let old = fields.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+        if old.is_some() {
+            return Err(invalid(&line));
+        }
+    }
+    let has_body = method != "HEAD" && !matches!(status, 204 | 304);
+    let length = fields.get("content-length").filter(|_| has_body).map_or("0", String::as_str);
+    let mut body = vec![0; length.parse().map_err(|_| invalid(length))?];
+    stream.read_exact(&mut body)?;
+    Ok(Response { status, fields, body })
+}
+
 /// An HTTP/1.1 connection, kept alive until a request says otherwise.
 pub(crate) struct Connection {
     stream: BufReader<Box<dyn Stream>>,
@@ -413,31 +452,7 @@ impl Connection {
 
     /// Reads the answer to a request of this method.
     pub(crate) fn answer(&mut self, method: &str) -> Response {
-        let line = self.line();
-        let status: u16 =
-            line.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).unwrap().parse().unwrap();
-        let mut fields = BTreeMap::new();
-        loop {
-            let line = self.line();
-            if line.is_empty() {
-                break;
-            }
-            let (name, value) = line.split_once(':').unwrap();
-            let old = fields.insert(name.to_ascii_lowercase(), value.trim().to_owned());
-            assert_eq!(old, None, "{name} is there twice");
-        }
-        let has_body = method != "HEAD" && !matches!(status, 204 | 304);
-        let length =
-            fields.get("content-length").filter(|_| has_body).map_or(0, |length| length.parse().unwrap());
-        let mut body = vec![0; length];
-        self.stream.read_exact(&mut body).unwrap();
-        Response { status, fields, body }
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.stream.read_line(&mut line).unwrap();
-        line.strip_suffix("\r\n").unwrap().to_owned()
+        read_answer(&mut self.stream, method).unwrap()
     }
 
     /// Waits for the other side to close, without another byte.
