@@ -13,7 +13,7 @@ use tracing_subscriber::fmt::time::ChronoLocal;
 
 use super::{cache, is_styled};
 use crate::config::args::Settings;
-use crate::config::{Address, Config, ConfigError};
+use crate::config::{Config, ConfigError, ListenAddress};
 use crate::daemon;
 use crate::daemon::sandbox::{Confinement, confine};
 use crate::daemon::systemd as service;
@@ -143,7 +143,7 @@ fn room(wanted: usize) -> usize {
 /// What later configurations are compared with.
 struct First {
     config: Config,
-    listening: Vec<Address>,
+    listening: Vec<ListenAddress>,
     confinement: Confinement,
 }
 

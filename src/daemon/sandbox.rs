@@ -71,7 +71,7 @@ impl fmt::Display for Confinement {
 /// Confines this thread and all that it will start, as far as the system can. There must be no others.
 #[cfg(target_os = "linux")]
 pub fn confine(config: &Config, cache: Option<&Path>) -> Confinement {
-    use crate::config::Address;
+    use crate::config::ListenAddress;
     use landlock::{
         ABI, AccessFs, AccessNet, BitFlags, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
         RulesetError, RulesetStatus, make_bitflags,
@@ -94,8 +94,8 @@ pub fn confine(config: &Config, cache: Option<&Path>) -> Confinement {
     };
     let admin = config.serving.admin_listen.iter().map(|(address, _)| address);
     let sockets = config.serving.listen.iter().chain(admin).filter_map(|address| match address {
-        Address::Unix(path) => std::path::absolute(path).ok()?.parent().map(Path::to_owned),
-        Address::Tcp(_) => None,
+        ListenAddress::Unix(path) => std::path::absolute(path).ok()?.parent().map(Path::to_owned),
+        ListenAddress::Tcp(_) => None,
     });
 
     let write = make_bitflags!(AccessFs::{WriteFile | Truncate | MakeReg | MakeDir | RemoveFile | RemoveDir});
