@@ -80,7 +80,7 @@ pub struct Settings {
     #[arg(long, value_name = "URL", env = "SOWER_PERMALINK", hide_env_values = true)]
     pub permalink: Option<String>,
     /// How to detect changes: events, or poll for network file systems [default: events]
-    #[arg(long, value_name = "HOW", env = "SOWER_WATCH", hide_env_values = true)]
+    #[arg(long, value_name = "MODE", env = "SOWER_WATCH", hide_env_values = true)]
     pub watch: Option<String>,
     /// Directory to write the feeds and pages to, or `off` [default: feeds]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, env = "SOWER_FEEDS", hide_env_values = true)]
