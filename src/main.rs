@@ -7,7 +7,7 @@ use clap::Parser;
 use sower::cmd;
 use sower::config::args::Args;
 
-/// The system's allocator keeps what thousands of connections held after they ended.
+/// Returns memory to the system after thousands of connections have ended, which the allocator of the system does not.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -15,7 +15,7 @@ fn main() -> ExitCode {
     match cmd::run(Args::parse()) {
         Ok(code) => code,
         Err(error) => {
-            // With standard error gone there is nobody left to tell.
+            // The exit code remains if standard error is closed.
             let _ = writeln!(std::io::stderr(), "sower: {error:#}");
             cmd::exit_code(&error)
         }

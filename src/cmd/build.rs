@@ -8,11 +8,12 @@ use std::time::{Instant, SystemTime};
 use anyhow::bail;
 use chrono::Utc;
 
-use super::{Harvest, cache, is_styled, read_all, scan};
 use crate::cache::Memory;
 use crate::catalog::Catalog;
 use crate::catalog::Touched;
 use crate::catalog::report;
+use crate::cmd::load::{LoadedSeeds, cache_file, load, new_scan};
+use crate::cmd::terminal::has_colours;
 use crate::config::Config;
 use crate::ingest::scan::{Scan, ScanError};
 use crate::publish::Publisher;
@@ -22,28 +23,31 @@ use crate::text::count;
 
 pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
-    let cache = cache(config);
+    let cache = cache_file(config);
     let Some(feeds) = &config.feeds else {
-        let why =
-            if config.unpublished { "a preview is not for the usual directory" } else { "`feeds` is off" };
-        bail!("there is nowhere to build to, since {why}; name a directory with `--feeds`");
+        let reason = if config.unpublished {
+            "a preview is not built into the default directory"
+        } else {
+            "`feeds` is off"
+        };
+        bail!("no directory to build into: {reason}; choose one with --feeds");
     };
     let texts = match &cache {
-        // Archives show every record, in several documents.
+        // Every record appears in an archive, and in several documents.
         _ if config.archives => Texts::Made,
         Some(_) => Texts::Written,
         None => Texts::LeftOut,
     };
-    let mut harvest = read_all(config, scan(config, false, texts), cache.as_deref())?;
-    let Harvest { scan, catalog, .. } = &mut *harvest;
+    let mut seeds = load(config, new_scan(config, false, texts), cache.as_deref())?;
+    let LoadedSeeds { scan, catalog, .. } = &mut *seeds;
     let mut publisher = Publisher::new(Arc::new(config.clone()));
     if texts == Texts::LeftOut {
-        read_what_is_shown(&publisher, scan, catalog)?;
+        read_shown_texts(&publisher, scan, catalog)?;
     }
     let published = publisher.publish(catalog, &Touched::default(), SystemTime::now());
 
     let mut stderr = std::io::stderr().lock();
-    let styled = is_styled(&std::io::stderr());
+    let styled = has_colours(&std::io::stderr());
     for fault in catalog.faults() {
         writeln!(stderr, "{}\n", report::fault(fault, styled))?;
     }
@@ -67,21 +71,21 @@ pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
         began.elapsed().as_millis()
     )?;
     if let Some(cache) = cache.filter(|_| scan.unremembered() > 0) {
-        // That it cannot be remembered is no failure: the next start takes longer.
+        // Without the cache the next build takes longer, which is not a failure of this one.
         let _ = Memory::of(scan, catalog).write(&cache, scan.rules());
     }
     Ok(ExitCode::from(u8::from(census.faults > 0 || !published.failed.is_empty())))
 }
 
-/// Reads the seeds whole whose records feeds show. Each time fewer records are in part.
-fn read_what_is_shown(publisher: &Publisher, scan: &Scan, catalog: &mut Catalog) -> Result<(), ScanError> {
+/// Reads the texts of the seeds that feeds show. Each pass leaves fewer records without them.
+fn read_shown_texts(publisher: &Publisher, scan: &Scan, catalog: &mut Catalog) -> Result<(), ScanError> {
     loop {
         let lacking = publisher.lacking(catalog);
         if lacking.is_empty() {
             return Ok(());
         }
-        // Who changes a seed meanwhile may have feeds show others; one that is broken or empty now counts as if
-        // it had been all the time.
+        // A seed that changed since it was first read counts as it is now, even if it is broken. Feeds may then
+        // show other records, whose texts the next pass reads.
         let gone: Vec<_> = lacking.iter().map(|path| (path.clone(), Change::Gone)).collect();
         catalog.apply(gone.into_iter().chain(scan.read_whole(lacking)?), Utc::now());
     }

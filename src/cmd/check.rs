@@ -6,46 +6,50 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Harvest, is_styled, read_all, scan};
 use crate::catalog::Catalog;
 use crate::catalog::report;
-use crate::config::args::Format;
+use crate::cmd::load::{LoadedSeeds, load, new_scan};
+use crate::cmd::terminal::has_colours;
+use crate::config::args::ReportFormat;
 use crate::config::{Config, SelectionSettings};
 use crate::feed::LogicalFeed;
 use crate::seed::Texts;
 
-pub(super) fn run(config: &Config, strict: bool, format: Format) -> anyhow::Result<ExitCode> {
-    let harvest = read_all(config, scan(config, strict, Texts::LeftOut), None)?;
+pub(super) fn run(config: &Config, strict: bool, format: ReportFormat) -> anyhow::Result<ExitCode> {
+    let seeds = load(config, new_scan(config, strict, Texts::LeftOut), None)?;
     let mut stdout = io::stdout().lock();
-    let told = match format {
-        Format::Text => tell(config, &harvest, &mut stdout),
-        Format::Json => serde_json::to_writer_pretty(&mut stdout, &Report::of(config, &harvest))
+    let written = match format {
+        ReportFormat::Text => write_text(config, &seeds, &mut stdout),
+        ReportFormat::Json => serde_json::to_writer_pretty(&mut stdout, &Report::new(config, &seeds))
             .map_err(io::Error::from)
             .and_then(|()| writeln!(stdout)),
     };
-    match told {
-        // Whoever reads, `head` perhaps, has seen enough.
+    match written {
+        // The reader of a pipe, such as `head`, may stop early.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        told => told?,
+        written => written?,
     }
-    Ok(ExitCode::from(u8::from(harvest.catalog.census().faults > 0)))
+    Ok(ExitCode::from(u8::from(seeds.catalog.census().faults > 0)))
 }
 
-fn tell(config: &Config, harvest: &Harvest, out: &mut impl Write) -> io::Result<()> {
-    let styled = is_styled(&io::stdout());
-    for fault in harvest.catalog.faults() {
+/// Writes the report for people.
+fn write_text(config: &Config, seeds: &LoadedSeeds, out: &mut impl Write) -> io::Result<()> {
+    let styled = has_colours(&io::stdout());
+    for fault in seeds.catalog.faults() {
         writeln!(out, "{}\n", report::fault(fault, styled))?;
     }
-    out.write_all(report::summary(&harvest.catalog).as_bytes())?;
-    let selections = selections(config, &harvest.catalog).into_iter();
-    let selections: Vec<_> = selections.map(|count| format!("{} ({})", count.name, count.entries)).collect();
+    out.write_all(report::summary(&seeds.catalog).as_bytes())?;
+    let selections: Vec<_> = selections(config, &seeds.catalog)
+        .iter()
+        .map(|count| format!("{} ({})", count.name, count.entries))
+        .collect();
     if !selections.is_empty() {
         writeln!(out, "selections: {}", selections.join(", "))?;
     }
-    out.write_all(report::passed_over(&harvest.passed_over).as_bytes())
+    out.write_all(report::passed_over(&seeds.passed_over).as_bytes())
 }
 
-/// How many entries each selection of the configuration picks.
+/// Counts the entries of each named selection.
 fn selections<'a>(config: &'a Config, catalog: &Catalog) -> Vec<SelectionCount<'a>> {
     let count = |selection: &'a SelectionSettings| SelectionCount {
         name: &selection.name,
@@ -54,7 +58,7 @@ fn selections<'a>(config: &'a Config, catalog: &Catalog) -> Vec<SelectionCount<'
     config.selections.iter().map(count).collect()
 }
 
-/// What `--format json` says.
+/// The report for programs.
 #[derive(Serialize)]
 struct Report<'a> {
     #[serde(flatten)]
@@ -70,11 +74,11 @@ struct SelectionCount<'a> {
 }
 
 impl<'a> Report<'a> {
-    fn of(config: &'a Config, harvest: &'a Harvest) -> Self {
+    fn new(config: &'a Config, seeds: &'a LoadedSeeds) -> Self {
         Self {
-            seeds: report::SeedsReport::new(&harvest.catalog),
-            selections: selections(config, &harvest.catalog),
-            passed_over: &harvest.passed_over,
+            seeds: report::SeedsReport::new(&seeds.catalog),
+            selections: selections(config, &seeds.catalog),
+            passed_over: &seeds.passed_over,
         }
     }
 }

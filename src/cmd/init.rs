@@ -13,27 +13,28 @@ const CONFIGURATION: &str = include_str!("sower.yaml");
 pub(super) fn run(directory: &Path) -> anyhow::Result<ExitCode> {
     let configuration = directory.join("sower.yaml");
     if configuration.exists() {
-        bail!("{} is there already; it is left as it is", configuration.display());
+        bail!("{} already exists; not overwriting it", configuration.display());
     }
     let seeds = directory.join("seeds");
-    fs::create_dir_all(&seeds).with_context(|| format!("{} cannot be made", seeds.display()))?;
+    fs::create_dir_all(&seeds).with_context(|| format!("cannot create {}", seeds.display()))?;
     write_new(&configuration, CONFIGURATION)?;
-    let mut said = format!("wrote {}\n", configuration.display());
+    let mut message = format!("wrote {}\n", configuration.display());
     if fs::read_dir(&seeds)?.next().is_none() {
         let seed = seeds.join("hello.md");
         write_new(&seed, &first_seed())?;
-        said += &format!("wrote {}\n", seed.display());
+        message += &format!("wrote {}\n", seed.display());
     }
-    let named = if directory == Path::new(".") {
+    let flag = if directory == Path::new(".") {
         String::new()
     } else {
         format!(" --config {}", configuration.display())
     };
-    said += &format!("next: `sower serve{named}`, then subscribe to http://127.0.0.1:8080/all.atom\n");
-    io::stdout().write_all(said.as_bytes())?;
+    message += &format!("next: `sower serve{flag}`, then subscribe to http://127.0.0.1:8080/all.atom\n");
+    io::stdout().write_all(message.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 
+/// Returns the text of a seed that is published now.
 fn first_seed() -> String {
     let now = Utc::now().format("%Y-%m-%dT%H:%M:%SZ");
     format!(
@@ -42,8 +43,8 @@ fn first_seed() -> String {
     )
 }
 
-/// Writes a file that is not there yet.
+/// Creates a file. Fails if it exists.
 fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {
     let write = || OpenOptions::new().write(true).create_new(true).open(path)?.write_all(text.as_bytes());
-    write().with_context(|| format!("{} cannot be written", path.display()))
+    write().with_context(|| format!("cannot write {}", path.display()))
 }

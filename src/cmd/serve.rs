@@ -1,77 +1,71 @@
 //! `sower serve`: watch the seeds, publish, serve.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 use std::num::NonZero;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use tokio::signal;
 use tracing::{error, info, warn};
 use tracing_subscriber::fmt::time::ChronoLocal;
 
-use super::{cache, is_styled};
+use crate::cmd::load::cache_file;
+use crate::cmd::terminal::has_colours;
 use crate::config::args::Settings;
-use crate::config::{Address, Config, ConfigError};
+use crate::config::{Config, ConfigError, ListenAddress};
 use crate::daemon;
-use crate::daemon::sandbox::{Confinement, confine};
+use crate::daemon::sandbox::{self, Sandbox};
 use crate::daemon::systemd as service;
 use crate::ingest::restart_hint;
 use crate::serve::{Listener, Listeners};
 
-/// Files that are open beside those of connections to the public: connections of the operator, what threads wait
-/// with, seeds and folders that are read on each core, feeds that are written, and those that are sent from files.
-const OTHER_FILES: u64 = 512;
+/// File descriptors that are reserved for everything but public connections: admin connections, event queues of the
+/// runtime, seeds that are read and feeds that are written.
+const RESERVED_FILES: u64 = 512;
 
 pub(super) fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     let config = Config::resolve(settings.clone())?;
-    log();
-    without_huge_pages();
-    let cache = cache(&config);
-    // Before there is another thread: those that there are already would stay as they are.
-    let confinement = confine(&config, cache.as_deref());
-    info!("{confinement}");
+    start_log();
+    disable_huge_pages();
+    let cache = cache_file(&config);
+    // Landlock restricts this thread and those that it starts, so there must be no others yet.
+    let sandbox = sandbox::enter(&config, cache.as_deref());
+    info!("{sandbox}");
     runtime()?.block_on(async {
         let listeners = open(&config).await?;
         let listening = listeners.public.iter().map(Listener::address).collect::<Result<Vec<_>, _>>()?;
-        let first = First { config: config.clone(), listening: listening.clone(), confinement };
-        let (reread, configs) = reread_on_signal(settings, first)?;
-        let (stop, again) = (stop_signal(1)?, stop_signal(2)?);
+        let startup = Startup { config: config.clone(), listening: listening.clone(), sandbox };
+        let (reload, configs) = reload_on_signal(settings, startup)?;
+        let (stop, abort) = (stop_signal(1)?, stop_signal(2)?);
         let mut config = config.listening_on(listening);
-        config.serving.max_connections = room(config.serving.max_connections);
+        config.serving.max_connections = connection_limit(config.serving.max_connections);
         let running = daemon::run(config, listeners, cache, configs, async {
-            info!("{}: finishing the requests in flight", stop.await);
+            info!("{} received: finishing the requests in flight", stop.await);
         });
         tokio::select! {
             ended = running => ended?,
-            // Whoever asks twice has waited long enough.
-            heard = again => info!("{heard} once more: stopping at once"),
+            signal = abort => info!("{signal} received again: stopping at once"),
         }
-        reread.abort();
+        reload.abort();
         info!("stopped");
         Ok(ExitCode::SUCCESS)
     })
 }
 
-/// Events of connections that one of several threads takes on at once. Past the 256 that find room in its queue all
-/// threads meet at a lock; of a quarter of that, little has to be handed from thread to thread.
-const EVENTS_AT_ONCE: usize = 64;
-
-/// What answers: where there is one core, nothing is to be gained by handing work from thread to thread.
-fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+/// Starts the runtime: on one core, a single thread does without handing tasks over.
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let mut builder = if cores == 1 {
         tokio::runtime::Builder::new_current_thread()
     } else {
-        let mut builder = tokio::runtime::Builder::new_multi_thread();
-        builder.max_io_events_per_tick(EVENTS_AT_ONCE);
-        builder
+        tokio::runtime::Builder::new_multi_thread()
     };
-    // Where there can be no more threads this panics, and would wait for ever for those that it started.
-    let tell = std::panic::take_hook();
+    // If the system refuses a thread, tokio panics and then waits forever for the threads that it has started.
+    let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        tell(panic);
+        report(panic);
         std::process::abort();
     }));
     let runtime = builder.enable_all().build();
@@ -79,151 +73,153 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     runtime
 }
 
-/// Where the system gives huge pages unasked, each thread takes one for its stack, of which it uses little.
-/// A system that cannot do without them serves as well.
-fn without_huge_pages() {
+/// Disables transparent huge pages: each thread would hold one for its stack, and use little of it. Failing to do so
+/// only costs memory.
+fn disable_huge_pages() {
     #[cfg(target_os = "linux")]
     let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
-/// Listens where the configuration says, or where a service manager does already.
+/// Opens the listeners: the sockets of the service manager, or those of the configuration if there are none.
 async fn open(config: &Config) -> anyhow::Result<Listeners> {
-    let mut public = Listener::inherited().context("a socket of the service manager cannot be served on")?;
+    let mut public = Listener::inherited().context("cannot listen on a socket of the service manager")?;
     if public.is_empty() {
         for address in &config.serving.listen {
-            public.push(Listener::bind(address, &config.serving.listen).await.with_context(|| {
-                format!("{address} cannot be served on; `--listen` names another address and port")
-            })?);
+            let listener = Listener::bind(address, &config.serving.listen).await;
+            public.push(listener.map_err(|error| anyhow!(listen_error(address, &error, "--listen")))?);
         }
     }
     let admin = match &config.serving.admin_listen {
         None => None,
-        Some((address, chosen)) => match Listener::bind(address, &[]).await {
+        Some((address, is_configured)) => match Listener::bind(address, &[]).await {
             Ok(listener) => {
                 info!("health and metrics at {address}");
                 Some(listener)
             }
-            Err(error) if !chosen => {
-                warn!(
-                    "{address} cannot be served on ({error}): no health and metrics; `--admin-listen` names another address and port"
-                );
+            Err(error) if !is_configured => {
+                warn!("no health and metrics: {}", listen_error(address, &error, "--admin-listen"));
                 None
             }
-            Err(error) => {
-                return Err(error).with_context(|| {
-                    format!("{address} cannot be served on; `--admin-listen` names another address and port")
-                });
-            }
+            Err(error) => return Err(anyhow!(listen_error(address, &error, "--admin-listen"))),
         },
     };
     Ok(Listeners { public, admin })
 }
 
-/// Room for how many connections there is, of those that are wanted: seeds are read and feeds written
-/// while it is full.
-fn room(wanted: usize) -> usize {
-    // Thousands of connections need more than the thousand files that many systems begin with.
-    if let Ok((files, most)) = rlimit::Resource::NOFILE.get()
-        && files < most
+/// Describes why an address cannot be listened on, and the flag that changes it.
+fn listen_error(address: &ListenAddress, error: &io::Error, flag: &str) -> String {
+    let reason = match error.kind() {
+        io::ErrorKind::AddrInUse => "address in use".to_owned(),
+        _ => error.to_string(),
+    };
+    format!("cannot listen on {address}: {reason}; choose another with {flag}")
+}
+
+/// Returns the number of connections that the limit of open files allows, at most `wanted`. Raises that limit first.
+fn connection_limit(wanted: usize) -> usize {
+    // The default of many systems is 1024 files, with a much higher hard limit.
+    if let Ok((files, hard_limit)) = rlimit::Resource::NOFILE.get()
+        && files < hard_limit
     {
-        let _ = rlimit::Resource::NOFILE.set(most, most);
+        let _ = rlimit::Resource::NOFILE.set(hard_limit, hard_limit);
     }
     let Ok((files, _)) = rlimit::Resource::NOFILE.get() else { return wanted };
-    let room = files.saturating_sub(OTHER_FILES).max(files / 2);
-    let room = usize::try_from(room).unwrap_or(usize::MAX).max(1);
-    if room < wanted {
+    let limit = files.saturating_sub(RESERVED_FILES).max(files / 2);
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX).max(1);
+    if limit < wanted {
         warn!(
-            "the system lets this process open {files} files: there is room for {room} connections, and not \
-             for {wanted}; `LimitNOFILE=` of its unit, or `ulimit -n`, allows more"
+            "this process may open {files} files: accepting {limit} connections instead of {wanted}; raise \
+             `LimitNOFILE=` in its unit, or `ulimit -n`"
         );
     }
-    room.min(wanted)
+    limit.min(wanted)
 }
 
-/// What later configurations are compared with.
-struct First {
+/// The state at startup, which reloads are compared with.
+struct Startup {
     config: Config,
-    listening: Vec<Address>,
-    confinement: Confinement,
+    listening: Vec<ListenAddress>,
+    sandbox: Sandbox,
 }
 
-/// Reads the configuration again at each SIGHUP. One that is wrong is told, and not taken up.
+/// Reloads the configuration at each SIGHUP. An invalid configuration is reported, and the previous one stays.
 #[cfg(unix)]
-fn reread_on_signal(
+fn reload_on_signal(
     settings: Settings,
-    first: First,
+    startup: Startup,
 ) -> anyhow::Result<(tokio::task::JoinHandle<()>, Receiver<Config>)> {
     use signal::unix::{SignalKind, signal};
     let mut hangup = signal(SignalKind::hangup())?;
     let (send, configs) = channel();
-    let reread = tokio::spawn(async move {
+    let task = tokio::spawn(async move {
         while hangup.recv().await.is_some() {
-            reread(settings.clone(), &first, &send);
+            reload(settings.clone(), &startup, &send);
         }
     });
-    Ok((reread, configs))
+    Ok((task, configs))
 }
 
 #[cfg(not(unix))]
-fn reread_on_signal(
+fn reload_on_signal(
     _: Settings,
-    _: First,
+    _: Startup,
 ) -> anyhow::Result<(tokio::task::JoinHandle<()>, Receiver<Config>)> {
     Ok((tokio::spawn(std::future::pending()), channel().1))
 }
 
 #[cfg(unix)]
-fn reread(settings: Settings, first: &First, send: &Sender<Config>) {
-    // A manager that asked for it waits for the answer, whatever becomes of it.
+fn reload(settings: Settings, startup: &Startup, send: &Sender<Config>) {
+    // A service manager waits for the end of each reload, whether it succeeds or not.
     service::reloading();
     match Config::resolve(settings) {
         Ok(config) => {
-            for (key, stays) in config.serving.fixed(&first.config.serving) {
-                if !stays {
-                    warn!("`{key}` has changed, which needs a restart");
+            for (key, is_unchanged) in config.serving.fixed(&startup.config.serving) {
+                if !is_unchanged {
+                    warn!("`{key}` has changed; restart sower to apply it");
                 }
             }
-            let confined = |key, place: &Path, act| {
+            let warn_of_sandbox = |key, directory: &Path, access| {
                 warn!(
-                    "`{key}` is {} now, where this process may not {act} since it is confined, \
-                     which needs a restart",
-                    place.display()
+                    "`{key}` is now {}, which the sandbox does not let this process {access}; restart sower",
+                    directory.display()
                 );
             };
-            if !first.confinement.lets_read(&config.seeds) {
-                confined("seeds", &config.seeds, "read");
+            if !startup.sandbox.allows_reading(&config.seeds) {
+                warn_of_sandbox("seeds", &config.seeds, "read");
             }
-            if let Some(feeds) = config.feeds.as_deref().filter(|feeds| !first.confinement.lets_write(feeds))
+            if let Some(feeds) =
+                config.feeds.as_deref().filter(|feeds| !startup.sandbox.allows_writing(feeds))
             {
-                confined("feeds", feeds, "write");
+                warn_of_sandbox("feeds", feeds, "write");
             }
-            let _ = send.send(config.listening_on(first.listening.clone()));
+            let _ = send.send(config.listening_on(startup.listening.clone()));
         }
         Err(error) => {
-            let remedy = match &error {
+            let hint = match &error {
                 ConfigError::Unreadable { cause, .. } => restart_hint(cause),
                 _ => "",
             };
-            error!("{error}{remedy}; the configuration before is kept");
+            error!("{error}{hint}; keeping the previous configuration");
             service::ready();
         }
     }
 }
 
-/// Ends with so many Ctrl-C or SIGTERM, and says which. Both are caught from the moment this returns.
+/// Returns a future that waits for a number of Ctrl-C or SIGTERM signals, and returns the name of the last one.
+/// The signals are caught as soon as this function returns.
 #[cfg(unix)]
 fn stop_signal(times: usize) -> anyhow::Result<impl Future<Output = &'static str>> {
     use signal::unix::{SignalKind, signal};
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     Ok(async move {
-        let mut heard = "";
+        let mut received = "";
         for _ in 0..times {
-            heard = tokio::select! {
+            received = tokio::select! {
                 _ = interrupt.recv() => "Ctrl-C",
                 _ = terminate.recv() => "SIGTERM",
             };
         }
-        heard
+        received
     })
 }
 
@@ -237,13 +233,13 @@ fn stop_signal(times: usize) -> anyhow::Result<impl Future<Output = &'static str
     })
 }
 
-/// A line for each thing that happens, on standard error. The journal knows the time itself.
-fn log() {
-    let stderr = std::io::stderr;
+/// Starts the log on standard error. Lines for the systemd journal have no time, since it adds its own.
+fn start_log() {
+    let stderr = io::stderr;
     let builder =
-        tracing_subscriber::fmt().with_writer(stderr).with_target(false).with_ansi(is_styled(&stderr()));
+        tracing_subscriber::fmt().with_writer(stderr).with_target(false).with_ansi(has_colours(&stderr()));
     let in_journal = std::env::var_os("JOURNAL_STREAM").is_some() && !stderr().is_terminal();
-    // A second subscriber, as in a test that runs two daemons, is no failure.
+    // A test that runs two daemons in one process has a subscriber already.
     let _ = if in_journal {
         builder.without_time().try_init()
     } else {

@@ -1,4 +1,4 @@
-//! Criteria: what picks the entries of a selection, with the same words in sower.yaml and in an
+//! Criteria that pick the entries of a selection. They have the same names in `sower.yaml` and in the query of an
 //! address.
 
 use std::collections::BTreeSet;
@@ -11,43 +11,43 @@ use url::{Host, form_urlencoded};
 
 use crate::text;
 
-/// What picks the entries of a selection. Without any, everything is picked.
+/// The criteria of a selection. Without any, the selection has all entries.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Criteria {
-    /// Slugs of topics, one of which an entry has.
+    /// Slugs of topics. An entry has at least one of them.
     pub any: BTreeSet<Arc<str>>,
-    /// Slugs of topics, all of which an entry has.
+    /// Slugs of topics. An entry has all of them.
     pub all: BTreeSet<Arc<str>>,
-    /// Slugs of topics, none of which an entry has.
+    /// Slugs of topics. An entry has none of them.
     pub none: BTreeSet<Arc<str>>,
-    /// Slugs of types, one of which is the entry's.
+    /// Slugs of types. An entry has one of them.
     pub types: BTreeSet<Arc<str>>,
-    /// Slugs of categories, one of which is the entry's.
+    /// Slugs of categories. An entry has one of them.
     pub categories: BTreeSet<Arc<str>>,
-    /// Hosts of providers, or slugs of their names, one of which is the entry's.
+    /// Hosts of providers, or slugs of their names. An entry has one of them.
     pub providers: BTreeSet<Arc<str>>,
-    /// Language of the entry, in lower case: `en` is `en-US` too.
+    /// The language of an entry, in lower case: `en` includes `en-US`.
     pub language: Option<Arc<str>>,
-    /// Lowest quality.
+    /// The lowest quality.
     pub min_quality: Option<f64>,
-    /// What comes first; the newest, if nothing is said.
+    /// The order of entries; by default the newest come first.
     pub order: Option<Order>,
-    /// Greatest age, in whole hours.
+    /// The greatest age, in hours.
     pub age: Option<u32>,
-    /// Most entries.
+    /// The largest number of entries.
     pub entries: Option<usize>,
 }
 
-/// What comes first in a feed.
+/// The order of entries in a feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// The newest.
+    /// The newest first.
     Date,
-    /// What is talked about most; of equals the newest.
+    /// The highest `heat` first, then the newest.
     Heat,
 }
 
-/// What a criterion is called.
+/// The name of a criterion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Word {
     /// `any`
@@ -74,7 +74,8 @@ pub enum Word {
     Limit,
 }
 
-/// In the order of a canonical address. In sower.yaml, which has lists, some have a plural too.
+/// The names in the order of a canonical address, each with an alternative that `sower.yaml` may use: a plural for lists.
+/// An address accepts both.
 const WORDS: &[(Word, &str, &str)] = &[
     (Word::Any, "any", ""),
     (Word::All, "all", ""),
@@ -89,35 +90,35 @@ const WORDS: &[(Word, &str, &str)] = &[
     (Word::Limit, "limit", "entries"),
 ];
 
-/// Most values of one selection: each is looked for in every entry.
-const MOST_VALUES: usize = 50;
-/// Greatest age: a hundred years.
-const OLDEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+/// The largest number of values in one selection: each is compared with every entry.
+const MAX_VALUES: usize = 50;
+/// The greatest age: a hundred years.
+const MAX_AGE: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 const HOUR: u64 = 60 * 60;
 
-/// What stands in an address as it is: what RFC 3986 §2.3 calls unreserved.
+/// Everything but the unreserved characters of RFC 3986 §2.3.
 const ESCAPES: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// A value that cannot be meant.
+/// An invalid value of a criterion.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{word}={value}`: {reason}")]
 pub struct BadValue {
-    /// The word, as it was spelled.
+    /// The name of the criterion, as the query spells it.
     pub word: String,
-    /// The value.
+    /// The invalid value.
     pub value: String,
-    /// What it should be.
+    /// The problem.
     pub reason: String,
 }
 
 impl Word {
-    /// The criterion of a name.
+    /// Returns the criterion with this name.
     pub fn named(name: &str) -> Option<Self> {
         let plural = |plural: &str| !plural.is_empty() && plural == name;
         WORDS.iter().find(|(_, singular, many)| *singular == name || plural(many)).map(|(word, ..)| *word)
     }
 
-    /// Its name in an address, and another that it may have in sower.yaml, if that is not empty.
+    /// Returns the canonical name, and the alternative name, which may be empty.
     pub fn names(self) -> [&'static str; 2] {
         let names = WORDS.iter().find(|(word, ..)| *word == self);
         names.map_or(["", ""], |(_, singular, plural)| [singular, plural])
@@ -125,40 +126,40 @@ impl Word {
 }
 
 impl Criteria {
-    /// The criteria in the query of an address, if it has any; everything else in it means nothing.
-    /// A selection has at most `most` entries.
+    /// Parses the criteria in the query of an address. Returns `None` if the query has none. Unknown parameters are
+    /// ignored. `max_entries` is both the largest and the default number of entries.
     ///
     /// # Errors
     ///
-    /// The first value that cannot be meant.
-    pub fn from_query(query: &str, most: usize) -> Result<Option<Self>, BadValue> {
-        let (mut criteria, mut spelled) = (Self::default(), false);
+    /// Returns the first invalid value.
+    pub fn from_query(query: &str, max_entries: usize) -> Result<Option<Self>, BadValue> {
+        let (mut criteria, mut has_criteria) = (Self::default(), false);
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let Some(word) = Word::named(&name) else { continue };
-            spelled = true;
+            has_criteria = true;
             for value in value.split(',').map(str::trim).filter(|value| !value.is_empty()) {
-                criteria.add(word, value, most).map_err(|reason| BadValue {
+                criteria.add(word, value, max_entries).map_err(|reason| BadValue {
                     word: name.clone().into_owned(),
                     value: value.to_owned(),
                     reason,
                 })?;
             }
         }
-        if criteria.entries == Some(most) {
+        if criteria.entries == Some(max_entries) {
             criteria.entries = None;
         }
-        Ok(spelled.then_some(criteria))
+        Ok(has_criteria.then_some(criteria))
     }
 
-    /// Adds one value of one criterion.
+    /// Adds one value to a criterion.
     ///
     /// # Errors
     ///
-    /// What the value should be.
-    pub fn add(&mut self, word: Word, value: &str, most: usize) -> Result<(), String> {
+    /// Returns the problem with the value.
+    pub fn add(&mut self, word: Word, value: &str, max_entries: usize) -> Result<(), String> {
         let topic = || text::topic_slug(value).map(Arc::from).map_err(str::to_owned);
         let name = || match text::slug(value) {
-            slug if slug.is_empty() => Err("this should have a letter or a digit".to_owned()),
+            slug if slug.is_empty() => Err("expected a name with a letter or a digit".to_owned()),
             slug => Ok(slug.into()),
         };
         match word {
@@ -168,18 +169,21 @@ impl Criteria {
             Word::Type => drop(self.types.insert(name()?)),
             Word::Category => drop(self.categories.insert(name()?)),
             Word::Provider => drop(self.providers.insert(provider(value)?)),
-            Word::Language => once(&mut self.language, language(value)?)?,
-            Word::MinQuality => once(&mut self.min_quality, quality(value)?)?,
-            Word::Order => once(&mut self.order, order(value)?)?,
-            Word::Age => once(&mut self.age, age(value)?)?,
+            Word::Language => set_once(&mut self.language, language(value)?)?,
+            Word::MinQuality => set_once(&mut self.min_quality, quality(value)?)?,
+            Word::Order => set_once(&mut self.order, order(value)?)?,
+            Word::Age => set_once(&mut self.age, age(value)?)?,
             Word::Limit => {
-                let number = value.parse().ok().filter(|number| (1..=most).contains(number));
-                once(&mut self.entries, number.ok_or(format!("this should be a number from 1 to {most}"))?)?;
+                let number = value.parse().ok().filter(|number| (1..=max_entries).contains(number));
+                set_once(
+                    &mut self.entries,
+                    number.ok_or(format!("expected a number from 1 to {max_entries}"))?,
+                )?;
             }
         }
         match self.lists().iter().map(|(_, list)| list.len()).sum::<usize>() {
-            0..=MOST_VALUES => Ok(()),
-            _ => Err(format!("a selection has at most {MOST_VALUES} values")),
+            0..=MAX_VALUES => Ok(()),
+            _ => Err(format!("a selection has at most {MAX_VALUES} values")),
         }
     }
 
@@ -194,19 +198,19 @@ impl Criteria {
         ]
     }
 
-    /// Whether what is talked about most comes first.
+    /// Returns `true` if the entries with the highest heat come first.
     pub fn by_heat(&self) -> bool {
         self.order == Some(Order::Heat)
     }
 
-    /// Calls every topic by another slug.
+    /// Replaces the slugs of topics.
     pub fn rename_topics(&mut self, rename: impl Fn(&Arc<str>) -> Arc<str>) {
         for topics in [&mut self.any, &mut self.all, &mut self.none] {
             *topics = topics.iter().map(&rename).collect();
         }
     }
 
-    /// The query that spells these criteria, the one that all spellings of them lead to.
+    /// Returns the canonical query. All other spellings of these criteria redirect to it.
     pub fn query(&self) -> String {
         let mut query = String::new();
         let mut put = |word: Word, values: &str| {
@@ -241,7 +245,7 @@ impl Criteria {
         query
     }
 
-    /// What is picked, for people; topics are called as `name` says.
+    /// Describes the selection for people. `name` returns the name of a topic.
     pub fn in_words(&self, name: impl Fn(&str) -> String) -> String {
         let joined = |values: &BTreeSet<Arc<str>>, by: &str| {
             values.iter().map(|value| name(value)).collect::<Vec<_>>().join(by)
@@ -250,7 +254,7 @@ impl Criteria {
             values.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
         };
         let mut words = Vec::new();
-        let mut put = |there: bool, said: String| words.extend(there.then_some(said));
+        let mut put = |is_set: bool, phrase: String| words.extend(is_set.then_some(phrase));
         put(!self.any.is_empty(), joined(&self.any, " or "));
         put(!self.all.is_empty(), joined(&self.all, " and "));
         put(!self.none.is_empty(), format!("not {}", joined(&self.none, " or ")));
@@ -266,29 +270,29 @@ impl Criteria {
     }
 }
 
-/// Sets what can be said once.
-fn once<T: PartialEq>(held: &mut Option<T>, value: T) -> Result<(), String> {
-    match held {
-        Some(held) if *held != value => Err("this stands here twice, with two values".to_owned()),
-        held => {
-            *held = Some(value);
+/// Sets a criterion that has one value.
+fn set_once<T: PartialEq>(criterion: &mut Option<T>, value: T) -> Result<(), String> {
+    match criterion {
+        Some(other) if *other != value => Err("given twice, with different values".to_owned()),
+        criterion => {
+            *criterion = Some(value);
             Ok(())
         }
     }
 }
 
-/// A host, or else the slug of a name, in which a dot may stand too.
+/// Returns the host if the value is one, or else the slug of the name. Names may contain dots too.
 fn provider(value: &str) -> Result<Arc<str>, String> {
     let host = Host::parse(value).ok().filter(|_| value.contains('.'));
     let provider = host.map_or_else(|| text::slug(value), |host| host.to_string());
-    // Nobody is called an address.
+    // An address is neither a host nor a name.
     if provider.is_empty() || value.contains("://") {
-        return Err("this should be a host, such as `example.org`, or a name".to_owned());
+        return Err("expected a host, such as `example.org`, or a name".to_owned());
     }
     Ok(provider.into())
 }
 
-/// Whether a text has the form of a language tag (RFC 5646 §2.1).
+/// Returns `true` if the text has the form of a language tag (RFC 5646 §2.1).
 pub fn is_language_tag(text: &str) -> bool {
     text.split('-')
         .all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric()))
@@ -299,29 +303,29 @@ fn language(value: &str) -> Result<Arc<str>, String> {
     if is_language_tag(value) {
         Ok(value.to_ascii_lowercase().into())
     } else {
-        Err("this should be a language tag such as `en` or `pt-BR`".to_owned())
+        Err("expected a language tag such as `en` or `pt-BR`".to_owned())
     }
 }
 
 fn quality(value: &str) -> Result<f64, String> {
     let quality = value.parse().ok().filter(|quality: &f64| quality.is_finite());
-    // Minus zero is zero, and is spelled so.
-    quality.map(|quality| quality + 0.0).ok_or("this should be a number".to_owned())
+    // Adding zero turns -0 into 0, so that both have one spelling.
+    quality.map(|quality| quality + 0.0).ok_or("expected a number".to_owned())
 }
 
 fn order(value: &str) -> Result<Order, String> {
     match value {
         "date" => Ok(Order::Date),
         "heat" => Ok(Order::Heat),
-        _ => Err("this should be `date` or `heat`".to_owned()),
+        _ => Err("expected `date` or `heat`".to_owned()),
     }
 }
 
 fn age(value: &str) -> Result<u32, String> {
-    let age = humantime::parse_duration(value).ok().filter(|age| *age <= OLDEST);
+    let age = humantime::parse_duration(value).ok().filter(|age| *age <= MAX_AGE);
     age.filter(|age| age.as_secs() >= HOUR && age.as_secs().is_multiple_of(HOUR))
         .and_then(|age| u32::try_from(age.as_secs() / HOUR).ok())
-        .ok_or("this should be a time in whole hours, such as `12h` or `30d`".to_owned())
+        .ok_or("expected a time in whole hours, such as `12h` or `30d`".to_owned())
 }
 
 fn age_in_words(hours: u32) -> String {
@@ -340,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn every_spelling_has_one_address() {
+    fn all_spellings_have_one_canonical_query() {
         for (query, expected) in [
             ("", ""),
             ("utm_source=x&any=", ""),
@@ -366,34 +370,34 @@ mod tests {
     }
 
     #[test]
-    fn values_that_cannot_be_meant_are_named() {
+    fn invalid_values_are_reported() {
         for (query, expected) in [
             ("any=a,!!", "`any=!!`: a name needs a letter or a digit to have an address"),
-            ("type=%00", "`type=\0`: this should have a letter or a digit"),
+            ("type=%00", "`type=\0`: expected a name with a letter or a digit"),
             (
                 "provider=https://a.b",
-                "`provider=https://a.b`: this should be a host, such as `example.org`, or a name",
+                "`provider=https://a.b`: expected a host, such as `example.org`, or a name",
             ),
-            ("min_quality=high", "`min_quality=high`: this should be a number"),
-            ("min_quality=NaN", "`min_quality=NaN`: this should be a number"),
-            ("order=random", "`order=random`: this should be `date` or `heat`"),
-            ("age=5m", "`age=5m`: this should be a time in whole hours, such as `12h` or `30d`"),
-            ("age=1000y", "`age=1000y`: this should be a time in whole hours, such as `12h` or `30d`"),
-            ("limit=0", "`limit=0`: this should be a number from 1 to 50"),
-            ("entries=51", "`entries=51`: this should be a number from 1 to 50"),
-            ("limit=5&limit=6", "`limit=6`: this stands here twice, with two values"),
-            ("order=heat&order=date", "`order=date`: this stands here twice, with two values"),
-            ("language=_", "`language=_`: this should be a language tag such as `en` or `pt-BR`"),
+            ("min_quality=high", "`min_quality=high`: expected a number"),
+            ("min_quality=NaN", "`min_quality=NaN`: expected a number"),
+            ("order=random", "`order=random`: expected `date` or `heat`"),
+            ("age=5m", "`age=5m`: expected a time in whole hours, such as `12h` or `30d`"),
+            ("age=1000y", "`age=1000y`: expected a time in whole hours, such as `12h` or `30d`"),
+            ("limit=0", "`limit=0`: expected a number from 1 to 50"),
+            ("entries=51", "`entries=51`: expected a number from 1 to 50"),
+            ("limit=5&limit=6", "`limit=6`: given twice, with different values"),
+            ("order=heat&order=date", "`order=date`: given twice, with different values"),
+            ("language=_", "`language=_`: expected a language tag such as `en` or `pt-BR`"),
         ] {
             assert_eq!(canonical(query), Err(expected.to_owned()), "{query}");
         }
         let many: Vec<_> = (0..51).map(|number| format!("t{number}")).collect();
-        let told = canonical(&format!("any={}", many.join(","))).unwrap_err();
-        assert_eq!(told, "`any=t50`: a selection has at most 50 values");
+        let error = canonical(&format!("any={}", many.join(","))).unwrap_err();
+        assert_eq!(error, "`any=t50`: a selection has at most 50 values");
     }
 
     #[test]
-    fn what_is_picked_is_told_in_words() {
+    fn criteria_are_described_in_words() {
         let criteria = Criteria::from_query("any=a,b&none=c&type=video&min_quality=60&order=heat&age=2d", 50)
             .unwrap()
             .unwrap();
@@ -405,7 +409,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_canonical_spelling_is_its_own(query in "(any|all|none|type|provider|language|min_quality|age|limit|x)=[a-zA-Z0-9+%,.é&=-]{0,40}") {
+        fn canonical_query_is_stable(query in "(any|all|none|type|provider|language|min_quality|age|limit|x)=[a-zA-Z0-9+%,.é&=-]{0,40}") {
             if let Ok(once) = canonical(&query) {
                 prop_assert_eq!(canonical(&once), Ok(once.clone()));
                 prop_assert!(once.is_ascii());

@@ -1,21 +1,35 @@
-//! Which fields of seeds say what, where that can be chosen: for seeds that were written for others.
+//! The meaning of fields in seeds, where it can be chosen: for seeds that were written for another program.
 
 use std::fmt;
 
 use url::Url;
 
-use super::{ConfigError, File, OFF, Setting, joined};
 use crate::config::args::Settings;
+use crate::config::error::ConfigError;
+use crate::config::file::{ConfigFile, FileKeys};
+use crate::config::setting::{Setting, comma_separated};
+use crate::config::value::{Kind, OFF};
 use crate::text;
 use crate::text::plain;
 
-const TOPIC_FIELDS: &str =
-    "names of fields that say nothing else, such as `tags` or `taxonomies.tags`, or `off`";
-const PERMALINK: &str = "an http or https address with `{stem}` or `{name}` in its path, and perhaps `{year}`, \
+const TOPIC_FIELDS: Kind<Vec<TopicField>> = Kind {
+    expected: "names of fields that have no other meaning, such as `tags` or `taxonomies.tags`, or `off`",
+    parse: topic_fields,
+};
+
+const DEFAULT_TOPIC: Kind<String> = Kind {
+    expected: "the name of a topic, with a letter or a digit",
+    parse: |text| {
+        let name = plain(text);
+        text::topic_slug(&name).is_ok().then_some(name)
+    },
+};
+
+const PERMALINK: &str = "an http or https address with `{stem}` or `{name}` in its path, and optionally `{year}`, \
                          `{month}`, `{day}`, `{folder}`, or one of `topic_fields`, such as \
                          `https://example.org/posts/{name}/`";
 
-/// Fields of seeds that mean something else than topics.
+/// Fields of seeds with a meaning of their own, which cannot be topics.
 pub const FIELDS_IN_USE: &[&str] = &[
     "title",
     "name",
@@ -61,25 +75,25 @@ pub const FIELDS_IN_USE: &[&str] = &[
     "secured",
 ];
 
-/// What fields of seeds say, where that can be chosen.
+/// The meaning of fields in seeds, where it can be chosen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SeedSettings {
-    /// Fields that topics are taken from, besides `topics`.
+    /// The fields that topics are taken from, besides `topics`.
     pub topic_fields: Vec<TopicField>,
-    /// Whether text in these is words, each a topic.
+    /// Set if text in these fields is split into words, each of them a topic.
     pub topic_words: bool,
     /// The topic of seeds that name none.
     pub default_topic: Option<String>,
-    /// Where the records are that do not say so.
+    /// The pattern for links of records that have none.
     pub permalink: Option<Permalink>,
 }
 
 /// A field that topics are taken from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicField {
-    /// Its key.
+    /// The key of the field.
     pub key: String,
-    /// The key within, if the field is a mapping.
+    /// The key within the field, if it is a mapping.
     pub within: Option<String>,
 }
 
@@ -91,35 +105,35 @@ impl fmt::Display for TopicField {
 }
 
 impl SeedSettings {
-    pub(super) fn resolve<'a>(
-        setting: impl Fn(&'static str, Option<String>, Option<String>) -> Setting<'a>,
-        typed: &mut Settings,
-        file: &mut File,
+    pub(super) fn resolve(
+        flags: &mut Settings,
+        keys: &mut FileKeys,
+        file: &ConfigFile,
     ) -> Result<Self, ConfigError> {
-        let topic_fields = file.topic_fields.take().map(joined);
-        let topic_fields = setting("topic-fields", typed.topic_fields.take(), topic_fields);
-        let topic_words = setting("topic-words", typed.topic_words.take(), file.topic_words.take());
-        let default_topic = setting("default-topic", typed.default_topic.take(), file.default_topic.take());
-        let permalink = setting("permalink", typed.permalink.take(), file.permalink.take());
-        let topic_fields = topic_fields.read(TOPIC_FIELDS, fields_of_topics)?.unwrap_or_default();
+        let setting = |flag, value, key| Setting::new(file, flag, value, key);
+        let listed = keys.topic_fields.take().map(comma_separated);
+        let topic_fields = setting("topic-fields", flags.topic_fields.take(), listed)
+            .read(&TOPIC_FIELDS)?
+            .unwrap_or_default();
         Ok(Self {
-            topic_words: topic_words.switch(false)?,
-            default_topic: default_topic.read("the name of a topic, with a letter or a digit", |text| {
-                let name = plain(text);
-                text::topic_slug(&name).is_ok().then_some(name)
-            })?,
-            permalink: permalink.read(PERMALINK, |text| Permalink::parse(text, &topic_fields))?,
+            topic_words: setting("topic-words", flags.topic_words.take(), keys.topic_words.take())
+                .switch(false)?,
+            default_topic: setting("default-topic", flags.default_topic.take(), keys.default_topic.take())
+                .read(&DEFAULT_TOPIC)?,
+            permalink: setting("permalink", flags.permalink.take(), keys.permalink.take())
+                .read_with(PERMALINK, |text| Permalink::parse(text, &topic_fields))?,
             topic_fields,
         })
     }
 
-    /// Whether topics are taken from a field with this key, or from one within it.
+    /// Returns `true` if topics are taken from the field with this key, or from a field within it.
     pub fn is_of_topics(&self, key: &str) -> bool {
         self.topic_fields.iter().any(|field| field.key == key)
     }
 }
 
-fn fields_of_topics(text: &str) -> Option<Vec<TopicField>> {
+/// Parses a list of fields. `off` and `topics` add nothing to it.
+fn topic_fields(text: &str) -> Option<Vec<TopicField>> {
     let mut fields: Vec<TopicField> = Vec::new();
     for name in text.split(',').map(str::trim).filter(|name| *name != OFF && *name != "topics") {
         let (key, within) = name.split_once('.').map_or((name, None), |(key, within)| (key, Some(within)));
@@ -127,10 +141,14 @@ fn fields_of_topics(text: &str) -> Option<Vec<TopicField>> {
             !key.is_empty() && !key.contains(['.', '{', '}']) && !key.to_lowercase().contains("secured")
         };
         let field = TopicField { key: key.to_owned(), within: within.map(str::to_owned) };
-        // A field is a list of topics, or a mapping that has some.
-        let is_other = |other: &TopicField| other.key == key && other.within.is_some() != within.is_some();
-        let fits = is_key(key) && within.is_none_or(is_key) && !fields.iter().any(is_other);
-        if !fits || FIELDS_IN_USE.contains(&key) || matches!((key, within), ("category" | "type", Some(_))) {
+        // A field is either a list of topics or a mapping.
+        let is_contradiction =
+            |other: &TopicField| other.key == key && other.within.is_some() != within.is_some();
+        let is_valid = is_key(key) && within.is_none_or(is_key) && !fields.iter().any(is_contradiction);
+        if !is_valid
+            || FIELDS_IN_USE.contains(&key)
+            || matches!((key, within), ("category" | "type", Some(_)))
+        {
             return None;
         }
         if !fields.contains(&field) {
@@ -140,7 +158,7 @@ fn fields_of_topics(text: &str) -> Option<Vec<TopicField>> {
     Some(fields)
 }
 
-/// An address with gaps for what is known of a record.
+/// A pattern for addresses, with placeholders for the date, the file name and the topics of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Permalink {
     site: Url,
@@ -150,21 +168,21 @@ pub struct Permalink {
 /// A part of a permalink's path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
-    /// What it is for all.
+    /// Literal text.
     Text(String),
     /// The year of publication.
     Year,
-    /// The month, with two digits.
+    /// The month of publication, with two digits.
     Month,
-    /// The day, with two digits.
+    /// The day of publication, with two digits.
     Day,
-    /// What the seed is called.
+    /// The file name of the seed without its ending.
     Stem,
-    /// The same without the date that begins it.
+    /// The file name without its ending and without a leading date.
     Name,
-    /// The folders that it lies in.
+    /// The folders that contain the seed.
     Folder,
-    /// The names in a field of topics.
+    /// The names in a topic field, by its index.
     Topics(usize),
 }
 
@@ -178,8 +196,8 @@ impl Permalink {
         }
         let mut pieces = Vec::new();
         let mut rest = &text[path..];
-        while let Some((before, gap)) = rest.split_once('{') {
-            let (name, after) = gap.split_once('}')?;
+        while let Some((before, placeholder)) = rest.split_once('{') {
+            let (name, after) = placeholder.split_once('}')?;
             pieces.push(Piece::Text(before.to_owned()));
             pieces.push(match name {
                 "year" => Piece::Year,
@@ -194,17 +212,17 @@ impl Permalink {
         }
         pieces.push(Piece::Text(rest.to_owned()));
         pieces.retain(|piece| *piece != Piece::Text(String::new()));
-        // Without its name one record's address would be another's.
-        let tells_apart = pieces.iter().any(|piece| matches!(piece, Piece::Stem | Piece::Name));
-        (tells_apart && !rest.contains('}')).then_some(Self { site, pieces })
+        // The file name alone makes the addresses of two records differ.
+        let is_unique = pieces.iter().any(|piece| matches!(piece, Piece::Stem | Piece::Name));
+        (is_unique && !rest.contains('}')).then_some(Self { site, pieces })
     }
 
-    /// Where the paths begin: an address of a host alone.
+    /// Returns the site that the paths are relative to: an address without a path.
     pub fn site(&self) -> &Url {
         &self.site
     }
 
-    /// What the path is made of.
+    /// Returns the parts of the path.
     pub fn pieces(&self) -> &[Piece] {
         &self.pieces
     }
@@ -215,21 +233,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_that_topics_are_taken_from() {
-        let told = |text| {
-            fields_of_topics(text).map(|fields| fields.iter().map(TopicField::to_string).collect::<Vec<_>>())
+    fn topic_fields_have_no_other_meaning() {
+        let parsed = |text| {
+            topic_fields(text).map(|fields| fields.iter().map(TopicField::to_string).collect::<Vec<_>>())
         };
-        assert_eq!(told("topics, tags,taxonomies.tags,tags").unwrap(), ["tags", "taxonomies.tags"]);
-        assert_eq!(told("category,type").unwrap(), ["category", "type"]);
-        assert_eq!(told("off").unwrap(), [""; 0]);
+        assert_eq!(parsed("topics, tags,taxonomies.tags,tags").unwrap(), ["tags", "taxonomies.tags"]);
+        assert_eq!(parsed("category,type").unwrap(), ["category", "type"]);
+        assert_eq!(parsed("off").unwrap(), [""; 0]);
         for wrong in ["", "tags,", "draft", "secured", "a.Secured", "a.b.c", "a.", ".a", "a,a.b", "type.x"] {
-            assert_eq!(told(wrong), None, "{wrong}");
+            assert_eq!(parsed(wrong), None, "{wrong}");
         }
     }
 
     #[test]
-    fn permalinks() {
-        let fields = fields_of_topics("categories,taxonomies.tags").unwrap();
+    fn permalinks_are_absolute_and_contain_the_file_name() {
+        let fields = topic_fields("categories,taxonomies.tags").unwrap();
         for text in [
             "https://example.org/{name}",
             "http://localhost:4000/{categories}/{year}/{month}/{day}/{name}.html",

@@ -1,78 +1,108 @@
-//! Topics that need more than their name, and how topics hang together.
+//! Topics that need more than a name, and the tree that they form.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::ContentLength;
+use crate::config::error::ConfigError;
+use crate::config::file::{ConfigFile, TopicKeys};
+use crate::config::setting::ListItem;
+use crate::config::value::{CONTENT, ContentLength, ENTRIES, Kind, LANGUAGE, PICTURE, SWITCH, TEXT};
+use crate::text;
+use crate::text::plain;
 
-/// What the configuration says of topics. A topic that it does not mention has its name from the
-/// seeds, and no parent.
+/// The topics of the configuration. A topic that it does not mention has its name from the seeds, and no parent.
 #[derive(Debug, Clone, Default)]
 pub struct Topics {
     by_slug: BTreeMap<Arc<str>, TopicSettings>,
-    /// The slugs that lead elsewhere, and where to.
+    /// Old slugs, each with the slug that replaces it.
     moved: BTreeMap<Arc<str>, Arc<str>>,
 }
 
-/// What the configuration says of one topic.
+/// The settings of one topic.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TopicSettings {
-    /// What it is the same topic by.
+    /// The slug, which identifies the topic.
     pub slug: Arc<str>,
-    /// What it is called.
+    /// The name for people.
     pub name: Arc<str>,
-    /// The slug of the topic whose feed has its entries too.
+    /// The slug of the parent, whose feeds contain the entries of this topic too.
     pub parent: Option<Arc<str>>,
-    /// What it is about, in a sentence or two of plain text.
+    /// A description of one or two sentences, in plain text.
     pub description: Option<String>,
-    /// Its picture: an absolute address.
+    /// The absolute address of a picture.
     pub icon: Option<String>,
-    /// Language of its feeds (RFC 5646), if it is not the publication's.
+    /// The language of the feeds (RFC 5646), if it differs from that of the publication.
     pub language: Option<String>,
-    /// Most entries of its feeds, if it is not the publication's number.
+    /// The largest number of entries in a feed, if it differs from that of the publication.
     pub entries: Option<usize>,
-    /// How much of a record its entries show, if it is not what the publication shows.
+    /// The part of a record that entries show, if it differs from that of the publication.
     pub content: Option<ContentLength>,
-    /// Whether its feeds are gone for good.
+    /// Set if the feeds are gone for good.
     pub retired: bool,
 }
 
-/// Why topics do not hang together.
+/// A topic, and its old slugs.
+type TopicWithAliases = (TopicSettings, Vec<Arc<str>>);
+
+const SLUG: Kind<String> = Kind {
+    expected: "a slug, such as `power-apps`",
+    parse: |text| text::topic_slug(text).ok().filter(|slug| slug == text),
+};
+
+/// A contradiction between topics.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Conflict {
-    /// The topic that is one too many, by its place in the list.
-    pub(super) index: usize,
-    pub(super) reason: String,
+struct Conflict {
+    /// The index of the topic in the list.
+    index: usize,
+    reason: String,
 }
 
 impl Topics {
-    /// Puts topics together, each with its old slugs.
-    pub(super) fn new(list: &[(TopicSettings, Vec<Arc<str>>)]) -> Result<Self, Conflict> {
+    /// Checks the topics of the file. A parent that is not in the list becomes a topic with the name that its
+    /// child gives it.
+    pub(super) fn resolve(list: &[TopicKeys], file: &ConfigFile) -> Result<Self, ConfigError> {
+        let item = |index| ListItem { file, list: "topics", index };
+        let mut topics: Vec<TopicWithAliases> = Vec::with_capacity(list.len());
+        let mut parents: Vec<TopicSettings> = Vec::new();
+        for (index, keys) in list.iter().enumerate() {
+            let parent = parent(&item(index), keys)?;
+            topics.push(topic(&item(index), keys, parent.as_ref())?);
+            parents.extend(parent);
+        }
+        let known: Vec<Arc<str>> =
+            topics.iter().flat_map(|(topic, aliases)| aliases.iter().chain([&topic.slug])).cloned().collect();
+        for parent in parents {
+            if !known.contains(&parent.slug) && topics.iter().all(|(topic, _)| topic.slug != parent.slug) {
+                topics.push((parent, Vec::new()));
+            }
+        }
+        Self::new(&topics).map_err(|conflict| item(conflict.index).error_at(&[], conflict.reason))
+    }
+
+    fn new(list: &[TopicWithAliases]) -> Result<Self, Conflict> {
         let mut topics = Self::default();
         for (index, (topic, _)) in list.iter().enumerate() {
             if topics.by_slug.insert(topic.slug.clone(), topic.clone()).is_some() {
-                let reason = format!("the topic `{}` stands here twice", topic.slug);
-                return Err(Conflict { index, reason });
+                return Err(Conflict { index, reason: format!("duplicate topic `{}`", topic.slug) });
             }
         }
-        for (index, (topic, old_slugs)) in list.iter().enumerate() {
-            for old in old_slugs.iter().filter(|old| **old != topic.slug) {
-                let taken = topics.by_slug.contains_key(old)
+        for (index, (topic, aliases)) in list.iter().enumerate() {
+            for alias in aliases.iter().filter(|alias| **alias != topic.slug) {
+                let is_taken = topics.by_slug.contains_key(alias)
                     || topics
                         .moved
-                        .insert(old.clone(), topic.slug.clone())
+                        .insert(alias.clone(), topic.slug.clone())
                         .is_some_and(|other| other != topic.slug);
-                if taken {
-                    let reason = format!("`{old}` is another topic's already");
-                    return Err(Conflict { index, reason });
+                if is_taken {
+                    return Err(Conflict { index, reason: format!("`{alias}` belongs to another topic") });
                 }
             }
         }
         for topic in topics.by_slug.values_mut() {
             if let Some(parent) = topic.parent.as_mut()
-                && let Some(now) = topics.moved.get(parent)
+                && let Some(current) = topics.moved.get(parent)
             {
-                parent.clone_from(now);
+                parent.clone_from(current);
             }
         }
         for (index, (topic, _)) in list.iter().enumerate() {
@@ -84,34 +114,75 @@ impl Topics {
         Ok(topics)
     }
 
-    /// What is said of a topic.
+    /// Returns the settings of a topic.
     pub fn get(&self, slug: &str) -> Option<&TopicSettings> {
         self.by_slug.get(slug)
     }
 
-    /// Every topic that is mentioned, by slug.
+    /// Iterates over all topics of the configuration, by slug.
     pub fn iter(&self) -> impl Iterator<Item = &TopicSettings> {
         self.by_slug.values()
     }
 
-    /// The slug that a topic has now, if the one it had leads elsewhere.
+    /// Returns the current slug of a topic if `slug` is an old one.
     pub fn moved(&self, slug: &str) -> Option<&Arc<str>> {
         self.moved.get(slug)
     }
 
-    /// The slug that a topic has now.
+    /// Returns the current slug of a topic.
     pub fn now(&self, slug: &Arc<str>) -> Arc<str> {
         self.moved(slug).unwrap_or(slug).clone()
     }
 
-    /// Whether a topic's feeds are gone for good.
+    /// Returns `true` if the feeds of a topic are gone for good.
     pub fn is_retired(&self, slug: &str) -> bool {
         self.get(slug).is_some_and(|topic| topic.retired)
     }
 
-    /// The parent of a topic, and so on to the topmost.
+    /// Iterates over the parent of a topic, its parent, and so on to the root.
     pub fn ancestors<'a>(&'a self, slug: &str) -> impl Iterator<Item = &'a Arc<str>> {
         let parent = |slug: &str| self.get(slug).and_then(|topic| topic.parent.as_ref());
         std::iter::successors(parent(slug), move |slug| parent(slug))
     }
+}
+
+/// Returns the parent that a topic names, as a topic with nothing but a name.
+fn parent(item: &ListItem<'_>, keys: &TopicKeys) -> Result<Option<TopicSettings>, ConfigError> {
+    let Some(name) = keys.parent.as_deref().map(plain).filter(|name| !name.is_empty()) else {
+        return Ok(None);
+    };
+    let slug = text::topic_slug(&name).map_err(|reason| item.key_error("parent", reason))?;
+    Ok(Some(TopicSettings { slug: slug.into(), name: name.into(), ..TopicSettings::default() }))
+}
+
+/// Reads one topic.
+fn topic(
+    item: &ListItem<'_>,
+    keys: &TopicKeys,
+    parent: Option<&TopicSettings>,
+) -> Result<TopicWithAliases, ConfigError> {
+    let name = item.read("name", keys.name.as_ref(), &TEXT)?;
+    let slug_of_name = match &name {
+        Some(name) => Some(text::topic_slug(name).map_err(|reason| item.key_error("name", reason))?),
+        None => None,
+    };
+    let slug = item.read("slug", keys.slug.as_ref(), &SLUG)?.or_else(|| slug_of_name.clone());
+    let Some(slug) = slug.map(Arc::from) else {
+        return Err(item.error_at(&[], "a topic needs a `name`".to_owned()));
+    };
+    // Before the topic was given a slug of its own, its address was made of its name.
+    let mut aliases = item.topic_slugs("aliases", &keys.aliases)?;
+    aliases.extend(slug_of_name.map(Arc::from));
+    let settings = TopicSettings {
+        name: name.map_or_else(|| Arc::clone(&slug), Arc::from),
+        slug,
+        parent: parent.map(|parent| parent.slug.clone()),
+        description: item.read("description", keys.description.as_ref(), &TEXT)?,
+        icon: item.read("icon", keys.icon.as_ref(), &PICTURE)?,
+        language: item.read("language", keys.language.as_ref(), &LANGUAGE)?,
+        entries: item.read("entries", keys.entries.as_ref(), &ENTRIES)?,
+        content: item.read("content", keys.content.as_ref(), &CONTENT)?,
+        retired: item.read("retired", keys.retired.as_ref(), &SWITCH)?.unwrap_or(false),
+    };
+    Ok((settings, aliases))
 }

@@ -1,52 +1,54 @@
-//! What the service manager is told (`sd_notify`). Without one, nothing happens.
+//! Notifications to systemd (`sd_notify`). Without a service manager, they do nothing.
 
 use std::time::{Duration, Instant};
 
-use sd_notify::{NotifyState, notify as send};
+use sd_notify::{NotifyState, notify};
 use tracing::debug;
 
-/// The first edition is served, or a new configuration has been taken up.
+/// Reports that the first edition is served, or that a reload has ended.
 pub fn ready() {
-    tell(&[NotifyState::Ready]);
+    send(&[NotifyState::Ready]);
 }
 
-/// A new configuration is being taken up.
+/// Reports that a reload has begun.
 pub fn reloading() {
-    // The manager ignores a reload that does not say when it began.
+    // systemd ignores a reload without the time of its beginning.
     let now = NotifyState::monotonic_usec_now().ok();
-    tell(&[Some(NotifyState::Reloading), now].into_iter().flatten().collect::<Vec<_>>());
+    send(&[Some(NotifyState::Reloading), now].into_iter().flatten().collect::<Vec<_>>());
 }
 
-/// The last requests are being answered.
+/// Reports that the process is stopping.
 pub fn stopping() {
-    tell(&[NotifyState::Stopping]);
+    send(&[NotifyState::Stopping]);
 }
 
-fn tell(state: &[NotifyState<'_>]) {
-    if let Err(error) = send(state) {
-        debug!("the service manager cannot be told: {error}");
+fn send(state: &[NotifyState<'_>]) {
+    if let Err(error) = notify(state) {
+        debug!("cannot notify systemd: {error}");
     }
 }
 
-/// Tells a service manager that asked for it that the daemon is alive.
+/// The keep-alive signal for the watchdog of systemd (`WatchdogSec`).
 #[derive(Debug)]
 pub struct Watchdog {
-    every: Option<Duration>,
-    told: Instant,
+    /// The time between two signals. `None` if systemd expects none.
+    interval: Option<Duration>,
+    last_signal: Instant,
 }
 
 impl Watchdog {
-    /// A watchdog as the service manager asked for it, if it did.
+    /// Returns a watchdog with the interval that systemd asks for.
     pub fn from_environment() -> Self {
-        // It recommends twice in the time after which it loses patience.
-        Self { every: sd_notify::watchdog_enabled().map(|patience| patience / 2), told: Instant::now() }
+        // sd_watchdog_enabled(3) recommends half of the timeout.
+        let interval = sd_notify::watchdog_enabled().map(|timeout| timeout / 2);
+        Self { interval, last_signal: Instant::now() }
     }
 
-    /// The daemon is alive.
+    /// Signals that the daemon is alive, unless it did so within the interval.
     pub fn notify(&mut self) {
-        if self.every.is_some_and(|every| self.told.elapsed() >= every) {
-            self.told = Instant::now();
-            tell(&[NotifyState::Watchdog]);
+        if self.interval.is_some_and(|interval| self.last_signal.elapsed() >= interval) {
+            self.last_signal = Instant::now();
+            send(&[NotifyState::Watchdog]);
         }
     }
 }

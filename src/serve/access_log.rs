@@ -19,7 +19,7 @@ use tracing::warn;
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 
 use super::client::Client;
-use crate::config::AccessLog as Form;
+use crate::config::AccessLogFormat as Form;
 
 /// The most lines that wait to be written.
 const QUEUE: usize = 8192;

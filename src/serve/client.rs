@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use hyper::HeaderMap;
 
-use crate::config::Proxies;
+use crate::config::TrustedProxies;
 
 /// The address of a client, or None on a Unix socket.
 pub(super) type Client = Option<IpAddr>;
@@ -13,8 +13,8 @@ const X_FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// Returns the client of a request, given the peer of its connection. If that is a trusted proxy, the client is the
 /// last address in `X-Forwarded-For` that is not one: each proxy appends the address that it was connected from.
-pub(super) fn behind_proxies(peer: Client, headers: &HeaderMap, proxies: &Proxies) -> Client {
-    let is_trusted = |peer: Client| peer.map_or(proxies.unix, |address| proxies.contain(address));
+pub(super) fn behind_proxies(peer: Client, headers: &HeaderMap, proxies: &TrustedProxies) -> Client {
+    let is_trusted = |peer: Client| peer.map_or(proxies.unix, |address| proxies.contains(address));
     let mut client = peer.map(|address| address.to_canonical());
     if !is_trusted(client) {
         return client;
@@ -72,6 +72,6 @@ mod tests {
         }
         let mut headers = HeaderMap::new();
         headers.append(X_FORWARDED_FOR, "192.0.2.1".parse().unwrap());
-        assert_eq!(behind_proxies(None, &headers, &Proxies::default()), None);
+        assert_eq!(behind_proxies(None, &headers, &TrustedProxies::default()), None);
     }
 }

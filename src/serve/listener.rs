@@ -11,7 +11,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tracing::warn;
 
 use super::connection::{Connections, Handler};
-use crate::config::Address;
+use crate::config::ListenAddress;
 
 /// The pause after a failure that concerns the listener, such as too many open files.
 const EXHAUSTED: Duration = Duration::from_millis(100);
@@ -51,11 +51,11 @@ impl Listener {
     /// # Errors
     ///
     /// The error of the system.
-    pub async fn bind(address: &Address, all: &[Address]) -> io::Result<Self> {
+    pub async fn bind(address: &ListenAddress, all: &[ListenAddress]) -> io::Result<Self> {
         match address {
-            Address::Tcp(address) => listen(*address, all).map(Self::Tcp),
+            ListenAddress::Tcp(address) => listen(*address, all).map(Self::Tcp),
             #[cfg(unix)]
-            Address::Unix(path) => {
+            ListenAddress::Unix(path) => {
                 use std::os::unix::fs::FileTypeExt;
                 let is_socket = std::fs::symlink_metadata(path).is_ok_and(|is| is.file_type().is_socket());
                 if is_socket {
@@ -70,7 +70,7 @@ impl Listener {
                 UnixListener::bind(path).map(Self::Unix)
             }
             #[cfg(not(unix))]
-            Address::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+            ListenAddress::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -100,13 +100,13 @@ impl Listener {
     /// # Errors
     ///
     /// The error of the system.
-    pub fn address(&self) -> io::Result<Address> {
+    pub fn address(&self) -> io::Result<ListenAddress> {
         match self {
-            Self::Tcp(listener) => listener.local_addr().map(Address::Tcp),
+            Self::Tcp(listener) => listener.local_addr().map(ListenAddress::Tcp),
             #[cfg(unix)]
             Self::Unix(listener) => {
                 let address = listener.local_addr()?;
-                Ok(Address::Unix(address.as_pathname().map(ToOwned::to_owned).unwrap_or_default()))
+                Ok(ListenAddress::Unix(address.as_pathname().map(ToOwned::to_owned).unwrap_or_default()))
             }
         }
     }
@@ -149,10 +149,10 @@ impl Listener {
 
 /// Listens on an address and port. All addresses of IPv6 (`::`) include those of IPv4, unless another listener has
 /// them.
-fn listen(address: SocketAddr, all: &[Address]) -> io::Result<TcpListener> {
+fn listen(address: SocketAddr, all: &[ListenAddress]) -> io::Result<TcpListener> {
     let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
-        let is_twin = |other: &Address| matches!(other, Address::Tcp(other) if other.is_ipv4() && other.port() == address.port());
+        let is_twin = |other: &ListenAddress| matches!(other, ListenAddress::Tcp(other) if other.is_ipv4() && other.port() == address.port());
         socket.set_only_v6(all.iter().any(is_twin))?;
     }
     #[cfg(unix)]
@@ -175,10 +175,10 @@ mod tests {
 
     #[tokio::test]
     async fn wildcard_addresses_of_ipv4_and_ipv6_share_a_port() {
-        let any = |address: &str| Address::Tcp(address.parse().unwrap());
+        let any = |address: &str| ListenAddress::Tcp(address.parse().unwrap());
         let four = Listener::bind(&any("0.0.0.0:0"), &[]).await.unwrap();
         let bound = four.address().unwrap();
-        let Address::Tcp(address) = &bound else { panic!("{bound}") };
+        let ListenAddress::Tcp(address) = &bound else { panic!("{bound}") };
         let six = any(&format!("[::]:{}", address.port()));
         match Listener::bind(&six, std::slice::from_ref(&bound)).await {
             Ok(listener) => assert_eq!(listener.address().unwrap(), six),

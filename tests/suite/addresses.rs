@@ -189,9 +189,9 @@ fn a_selection_has_one_address_one_self_link_and_one_set_of_validators() {
     assert_eq!(statuses(&daemon, &["/all.atom?utm_source=x", "/topics/ai.atom?any=x"]), [200, 200]);
     for (path, said) in [
         ("/all.atom?any=!!!", "`any=!!!`: a name needs a letter or a digit"),
-        ("/all.rss?min_quality=high", "`min_quality=high`: this should be a number"),
-        ("/all.atom?type=video&limit=51", "`limit=51`: this should be a number from 1 to 50"),
-        ("/all.atom?order=%1B%5B31m", "`order=\u{FFFD}[31m`: this should be `date` or `heat`"),
+        ("/all.rss?min_quality=high", "`min_quality=high`: expected a number"),
+        ("/all.atom?type=video&limit=51", "`limit=51`: expected a number from 1 to 50"),
+        ("/all.atom?order=%1B%5B31m", "`order=\u{FFFD}[31m`: expected `date` or `heat`"),
     ] {
         let response = daemon.get(path);
         let told = String::from_utf8(response.body).unwrap();

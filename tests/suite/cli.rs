@@ -145,7 +145,7 @@ fn nothing_shown_says_why_and_what_shows_it() {
         "{said}"
     );
     let (code, _, said) = run(work.path(), &["build", "--unpublished"]);
-    assert!(code == 1 && said.contains("a preview is not for the usual directory"), "{said}");
+    assert!(code == 1 && said.contains("a preview is not built into the default directory"), "{said}");
     let (_, _, said) = run(work.path(), &["build", "--unpublished", "--feeds", "preview"]);
     assert!(said.contains("1 seed: 1 entry in 1 topic"), "{said}");
 }
@@ -232,5 +232,5 @@ fn init_writes_a_start_that_works_and_overwrites_nothing() {
     assert_eq!(code, 0, "every key in the comments is one: {said}");
     let (code, _, said) = run(work.path(), &["init", "site"]);
     assert_eq!(code, 1);
-    assert!(said.contains("is there already"), "{said}");
+    assert!(said.contains("already exists"), "{said}");
 }

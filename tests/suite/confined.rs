@@ -20,8 +20,8 @@ fn confined(work: &Workspace) -> Option<(Served, String)> {
         line.extend(byte);
     }
     let line = String::from_utf8(line).unwrap().trim_end().to_owned();
-    if !line.contains("confined by Landlock") {
-        assert!(line.contains("not confined: "), "{line}");
+    if !line.contains("sandbox on (Landlock") {
+        assert!(line.contains("sandbox off: "), "{line}");
         skipped(&line);
         return None;
     }
@@ -39,8 +39,7 @@ fn nothing_is_written_elsewhere_before_a_restart() {
     work.write("a.md", dated("A", "One"));
     let Some((served, may_write)) = confined(&work) else { return };
     let beside = work.path().canonicalize().unwrap();
-    let told =
-        format!("nothing is read but below {0}, and nothing is written but below {0}", beside.display());
+    let told = format!("reads only below {0}, writes only below {0}", beside.display());
     assert!(may_write.ends_with(&told), "{may_write}");
     shows(&served, &["A"]);
     in_step(&work.feeds(), &served, &["one"]);
@@ -55,7 +54,7 @@ fn nothing_is_written_elsewhere_before_a_restart() {
     is_ready(&served);
     in_step(&work.path().join("others"), &served, &["one", "two"]);
     let (_, log) = served.stop();
-    let told = "where this process may not write since it is confined, which needs a restart";
+    let told = "which the sandbox does not let this process write; restart sower";
     assert_eq!(log.matches(told).count(), 1, "{log}");
     configure_and_restart(&work, elsewhere.path());
 }
@@ -86,7 +85,7 @@ fn nothing_is_read_elsewhere_before_a_restart() {
     work.write("c.md", dated("C", "One"));
     shows(&served, &["A", "B", "C", "Known"]);
     let (_, log) = served.stop();
-    let told = "where this process may not read since it is confined, which needs a restart";
+    let told = "which the sandbox does not let this process read; restart sower";
     assert_eq!(log.matches(told).count(), 1, "{log}");
     assert!(log.contains("a restart lets sower use it; the configuration before is kept"), "{log}");
 
@@ -121,7 +120,7 @@ fn anything_may_be_read_while_nobody_knows_where_the_seeds_will_be() {
     let (work, elsewhere) = (Workspace::new(), tempfile::tempdir().unwrap());
     fs::remove_dir(work.seeds()).unwrap();
     let Some((served, told)) = confined(&work) else { return };
-    assert!(told.contains("anything may be read, for the seed directory is not there yet"), "{told}");
+    assert!(told.contains("reads anywhere (the seed directory does not exist yet)"), "{told}");
     fs::write(elsewhere.path().join("a.md"), dated("A", "One")).unwrap();
     symlink(elsewhere.path(), work.seeds()).unwrap();
     shows(&served, &["A"]);

@@ -406,7 +406,7 @@ fn there_is_room_for_as_many_connections_as_files_may_be_open_and_some_are_left(
         assert_eq!(next.answer("GET").status, 200);
     }
     let (_, log) = served.stop();
-    assert!(log.contains("open 100 files: there is room for 50 connections, and not for 10000"), "{log}");
+    assert!(log.contains("open 100 files: accepting 50 connections instead of 10000"), "{log}");
     assert!(!log.contains("too many") && !log.contains("Too many"), "{log}");
 }
 

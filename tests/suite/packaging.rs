@@ -59,10 +59,10 @@ fn man_page(command: &Command, commands: &[String]) -> Vec<u8> {
     let mut roff = Roff::new();
     if name(command) != "sower-init" {
         roff.control("SH", ["FILES"]).control("TP", []).text([italic("sower.yaml")]);
-        roff.text([roman("The configuration, described in sower.yaml(5). Flags win over variables of the environment, variables over the file.")]);
+        roff.text([roman("The configuration, described in sower.yaml(5). Flags override environment variables, which override the file.")]);
     }
     roff.control("SH", ["EXIT STATUS"]);
-    roff.text([roman("0 for success, 1 for faults or failure, 2 for what cannot be meant.")]);
+    roff.text([roman("0 for success, 1 for faults or failure, 2 for usage errors.")]);
     let others = commands.iter().map(String::as_str).chain(["sower"]).filter(|other| *other != name(command));
     let mut others: Vec<_> = others.map(|other| format!("{other}(1)")).collect();
     others.push("sower.yaml(5)".to_owned());

@@ -333,7 +333,7 @@ fn a_new_configuration_is_taken_up_and_a_wrong_one_is_not() {
     let (_, log) = served.stop();
     assert!(
         log.contains(
-            "sower.yaml:1:1: unknown key `titel`; did you mean `title`?; the configuration before is kept"
+            "sower.yaml:1:1: unknown key `titel`; did you mean `title`?; keeping the previous configuration"
         ),
         "{log}"
     );

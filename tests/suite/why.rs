@@ -84,9 +84,9 @@ fn every_way_of_being_missing_has_an_answer() {
         ("undated.md", 1, "held: undated since 20"),
         ("broken.md", 1, "--> broken.md:1:1"),
         ("https://a.example/broken", 1, "a seed needs `topics`"),
-        ("plain.md", 1, "no seed, since it has no front matter"),
-        ("unicorn", 1, "plain.md: no seed"),
-        (".hidden.md", 1, "no seed; its name is not that of a seed"),
+        ("plain.md", 1, "not a seed: it has no front matter"),
+        ("unicorn", 1, "plain.md: not a seed"),
+        (".hidden.md", 1, "not a seed: a seed is not hidden"),
         ("shwon.md", 1, "did you mean shown.md?"),
         ("https://a.example/SHOWN", 1, "did you mean https://a.example/shown/?"),
         ("https://nowhere.example/", 1, "has this path, address, id or title"),
@@ -121,14 +121,14 @@ selections:
     assert_eq!(
         lacks,
         [
-            "a.atom: it is not of the topics that the selection picks",
-            "b.atom: it is of atom, which the selection leaves out",
+            "a.atom: it has none of the topics of the selection",
+            "b.atom: it has the topic atom, which the selection excludes",
             "c.atom: its quality is 2.5, below 5",
             "d.atom: its type is article",
             "e.atom: it has no category",
             "f.atom: its provider is Example",
             "g.atom: its language is en",
-            "h.atom: it is of 2024-01-01T00:00:00Z, too old for the selection",
+            "h.atom: its date is 2024-01-01T00:00:00Z, too old for the selection",
             "i.atom, place 1 of 1",
         ]
     );
