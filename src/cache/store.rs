@@ -287,7 +287,7 @@ fn complete(
     // A seed that is broken now shows nothing of what is remembered of it: it shows what it would if
     // nothing was.
     let outdated: Vec<_> =
-        changes.iter().filter(|(path, _)| catalog.has(path)).map(|(path, _)| path.clone()).collect();
+        changes.iter().filter(|(path, _)| catalog.contains(path)).map(|(path, _)| path.clone()).collect();
     catalog.apply(outdated.into_iter().map(|path| (path, Change::Gone)).chain(changes), now);
     Ok(Taken { remembered: remembered.saturating_sub(read), read, passed_over })
 }
@@ -307,7 +307,9 @@ impl Memory {
     /// shown: a restart reads both.
     pub fn of(scan: &Scan, catalog: &Catalog) -> Self {
         let known = scan.remembered().filter(|(path, _)| !catalog.is_outdated(path));
-        let files = known.map(|(path, known)| (path.clone(), known.clone(), catalog.held_of(path))).collect();
+        let files = known
+            .map(|(path, known)| (path.clone(), known.clone(), catalog.record_and_faults(path)))
+            .collect();
         Self { files }
     }
 

@@ -10,8 +10,8 @@ use chrono::Utc;
 
 use super::{Harvest, cache, is_styled, read_all, scan};
 use crate::cache::Memory;
+use crate::catalog::Affected;
 use crate::catalog::Catalog;
-use crate::catalog::Touched;
 use crate::catalog::report;
 use crate::config::Config;
 use crate::ingest::scan::{Scan, ScanError};
@@ -40,7 +40,7 @@ pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     if texts == Texts::LeftOut {
         read_what_is_shown(&publisher, scan, catalog)?;
     }
-    let published = publisher.publish(catalog, &Touched::default(), SystemTime::now());
+    let published = publisher.publish(catalog, &Affected::default(), SystemTime::now());
 
     let mut stderr = std::io::stderr().lock();
     let styled = is_styled(&std::io::stderr());

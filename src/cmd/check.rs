@@ -58,7 +58,7 @@ fn selections<'a>(config: &'a Config, catalog: &Catalog) -> Vec<SelectionCount<'
 #[derive(Serialize)]
 struct Report<'a> {
     #[serde(flatten)]
-    seeds: report::Seeds<'a>,
+    seeds: report::SeedsReport<'a>,
     selections: Vec<SelectionCount<'a>>,
     passed_over: &'a [Arc<str>],
 }
@@ -72,7 +72,7 @@ struct SelectionCount<'a> {
 impl<'a> Report<'a> {
     fn of(config: &'a Config, harvest: &'a Harvest) -> Self {
         Self {
-            seeds: report::Seeds::of(&harvest.catalog),
+            seeds: report::SeedsReport::of(&harvest.catalog),
             selections: selections(config, &harvest.catalog),
             passed_over: &harvest.passed_over,
         }

@@ -16,8 +16,8 @@ use tracing::{error, info, warn};
 
 use crate::cache::Remembering;
 use crate::cache::{Taken, Untaken};
+use crate::catalog::Affected;
 use crate::catalog::Catalog;
-use crate::catalog::Touched;
 use crate::catalog::report;
 use crate::config::Config;
 use crate::daemon::systemd::{self as service, Watchdog};
@@ -273,7 +273,7 @@ impl Daemon {
         note_look(&self.status, &self.watch, failed.as_ref().or(self.scan.doubt()), true);
         tell_read(&self.scan, &self.status.catalog(), &taken, began);
         self.tell_where(&self.publisher.current().load().config);
-        let published = self.publish(&Touched::default());
+        let published = self.publish(&Affected::default());
         self.conclude(published);
     }
 
@@ -389,7 +389,7 @@ impl Daemon {
                 self.status.change(|old| *old = catalog);
                 self.publisher = Publisher::after(self.publisher.current(), config.clone());
                 self.tell_where(&config);
-                let published = self.publish(&Touched::default());
+                let published = self.publish(&Affected::default());
                 self.tell_edition(Some("the configuration was read again".to_owned()), &published, began);
                 self.conclude(published);
             }
@@ -436,7 +436,7 @@ impl Daemon {
         changes
     }
 
-    fn publish(&mut self, touched: &Touched) -> Published {
+    fn publish(&mut self, touched: &Affected) -> Published {
         let began = Instant::now();
         let published = self.publisher.publish(&self.status.catalog(), touched, SystemTime::now());
         self.status.phases.publish.observe(began.elapsed().as_secs_f64());

@@ -16,7 +16,7 @@ use quick_cache::sync::Cache;
 use rayon::prelude::*;
 
 use crate::catalog::Catalog;
-use crate::catalog::{Entries, Touched};
+use crate::catalog::{Affected, Entries};
 use crate::config::Config;
 use crate::edition::{Edition, Representation};
 use crate::feed::{self, About, LogicalFeed, Selection, Tally};
@@ -169,7 +169,7 @@ impl Publisher {
 
     /// Publishes what a catalog says now, given the feeds that may have changed. In the first edition
     /// any may have, whatever is given; it takes up the times at which documents last changed from the mirror.
-    pub fn publish(&mut self, catalog: &Catalog, touched: &Touched, now: SystemTime) -> Published {
+    pub fn publish(&mut self, catalog: &Catalog, touched: &Affected, now: SystemTime) -> Published {
         let before = self.current.load_full();
         let first = !std::mem::replace(&mut self.begun, true);
         let entries = catalog.entries();
@@ -239,7 +239,7 @@ impl Publisher {
     fn changed<'a>(
         &mut self,
         catalog: &'a Catalog,
-        touched: &Touched,
+        touched: &Affected,
         first: bool,
         work: &mut Work,
     ) -> Vec<LogicalFeed<'a>> {
@@ -588,7 +588,7 @@ mod tests {
         for (second, selections) in [(1, "[]"), (2, "[{name: s}]"), (3, "[]")] {
             let config = Arc::new(Config::sample(&format!("selections: {selections}")));
             run.publisher = Publisher::after(run.publisher.current(), config);
-            run.publisher.publish(&run.catalog, &Touched::default(), at(second));
+            run.publisher.publish(&run.catalog, &Affected::default(), at(second));
             let edition = run.publisher.current().load_full();
             let there = edition.representations.get(path).map(|it| &it.audience);
             let known: Vec<_> = there.into_iter().chain(edition.departed.get(path)).collect();

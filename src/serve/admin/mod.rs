@@ -138,7 +138,7 @@ fn status(site: &Site) -> String {
         watched: !condition.deaf,
         next_due: edition.next_due.map(|due| due.to_rfc3339()),
         connections: site.room.taken(),
-        seeds: report::Seeds::of(&catalog),
+        seeds: report::SeedsReport::of(&catalog),
         feeds: feeds(&edition, site.day(now).number),
     };
     // Its parts have no maps with keys that are no text, which is all that could fail.
@@ -159,7 +159,7 @@ struct Status<'a> {
     watched: bool,
     next_due: Option<String>,
     connections: usize,
-    seeds: report::Seeds<'a>,
+    seeds: report::SeedsReport<'a>,
     feeds: Vec<Feed>,
 }
 
