@@ -22,8 +22,6 @@ use crate::seed::{Fault, Severity};
 pub struct Catalog {
     unpublished: bool,
     now: Timestamp,
-    /// The latest value of `now`, which is later than `now` if the clock was set back.
-    latest: Timestamp,
     seeds: BTreeMap<Arc<str>, Seed>,
     groups: HashMap<Arc<str>, Group>,
     /// The groups whose visibility changes by itself, by time.
@@ -119,7 +117,7 @@ impl Catalog {
         changes: impl IntoIterator<Item = (Arc<str>, Change)>,
         now: Timestamp,
     ) -> Affected {
-        (self.now, self.latest) = (now, self.latest.max(now));
+        self.now = now;
         let changes: Vec<_> = changes.into_iter().collect();
         let updates = if self.seeds.is_empty() && changes.is_sorted_by(|(a, _), (b, _)| a < b) {
             self.apply_first(changes)
@@ -212,11 +210,6 @@ impl Catalog {
     /// Returns the instant of the last update.
     pub fn now(&self) -> Timestamp {
         self.now
-    }
-
-    /// Returns the latest instant of any update. The shown entries are valid from then on.
-    pub fn latest(&self) -> Timestamp {
-        self.latest
     }
 
     /// Returns the next time at which an entry appears, changes or expires by itself.

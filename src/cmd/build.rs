@@ -9,14 +9,14 @@ use anyhow::bail;
 use chrono::Utc;
 
 use super::{Harvest, cache, is_styled, read_all, scan};
-use crate::cache::Memory;
+use crate::cache::Cache;
 use crate::catalog::Affected;
 use crate::catalog::Catalog;
 use crate::catalog::report;
 use crate::config::Config;
-use crate::ingest::scan::{Scan, ScanError};
+use crate::ingest::{Scan, ScanError};
 use crate::publish::Publisher;
-use crate::publish::mirror::{Mirror, Work};
+use crate::publish::mirror::{Mirror, MirrorPlan};
 use crate::seed::{Change, Texts};
 use crate::text::count;
 
@@ -56,7 +56,7 @@ pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
         writeln!(stderr, "{failed}")?;
     }
     let mut mirror = Mirror::new(feeds.clone());
-    let mirrored = mirror.update(&publisher.current().load(), &mut Work::everything(), &|| false)?;
+    let mirrored = mirror.update(&publisher.current().load(), &mut MirrorPlan::everything(), &|| false)?;
     writeln!(
         stderr,
         "{} in {}: {} written, {} removed, {} ms",
@@ -66,9 +66,9 @@ pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
         mirrored.removed,
         began.elapsed().as_millis()
     )?;
-    if let Some(cache) = cache.filter(|_| scan.unremembered() > 0) {
+    if let Some(cache) = cache.filter(|_| scan.uncached() > 0) {
         // That it cannot be remembered is no failure: the next start takes longer.
-        let _ = Memory::of(scan, catalog).write(&cache, scan.rules());
+        let _ = Cache::of(scan, catalog).write(&cache, scan.rules());
     }
     Ok(ExitCode::from(u8::from(census.faults > 0 || !published.failed.is_empty())))
 }

@@ -14,11 +14,11 @@ use std::sync::Arc;
 
 use chrono::Utc;
 
-use crate::cache::{self, Untaken};
+use crate::cache::{self, CachedRecords};
 use crate::catalog::Catalog;
 use crate::config::args::{Args, Command};
 use crate::config::{Config, ConfigError};
-use crate::ingest::scan::Scan;
+use crate::ingest::Scan;
 use crate::seed::{Rules, Texts};
 
 /// Runs what was typed. 0 is success, 1 is for faults.
@@ -61,14 +61,14 @@ fn scan(config: &Config, strict: bool, texts: Texts) -> Scan {
 /// back in one go.
 fn read_all(config: &Config, mut scan: Scan, cache: Option<&Path>) -> anyhow::Result<ManuallyDrop<Harvest>> {
     let mut catalog = Catalog::new(config.unpublished, config.topics.clone());
-    let untaken = Untaken::recall(&mut scan, cache);
-    let taken = untaken.read_all(&mut scan, &mut catalog, Utc::now())?;
-    Ok(ManuallyDrop::new(Harvest { scan, catalog, passed_over: taken.passed_over }))
+    let cached = CachedRecords::open(&mut scan, cache);
+    let stats = cached.read_all(&mut scan, &mut catalog, Utc::now())?;
+    Ok(ManuallyDrop::new(Harvest { scan, catalog, passed_over: stats.passed_over }))
 }
 
 /// Where what is read is remembered for the next start.
 fn cache(config: &Config) -> Option<PathBuf> {
-    if config.no_cache { None } else { cache::place(&config.seeds) }
+    if config.no_cache { None } else { cache::default_path(&config.seeds) }
 }
 
 /// Whether a stream shows colours: a terminal, unless `NO_COLOR` says no.

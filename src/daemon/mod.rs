@@ -14,16 +14,14 @@ use std::time::{Duration, Instant, SystemTime};
 use chrono::Utc;
 use tracing::{error, info, warn};
 
-use crate::cache::Remembering;
-use crate::cache::{Taken, Untaken};
+use crate::cache::CacheWriter;
+use crate::cache::{CachedRecords, LoadStats};
 use crate::catalog::Affected;
 use crate::catalog::Catalog;
 use crate::catalog::report;
 use crate::config::Config;
 use crate::daemon::systemd::{self as service, Watchdog};
-use crate::ingest::rescan::{Round, Rounded};
-use crate::ingest::scan::{Scan, ScanError};
-use crate::ingest::watch::{Hint, Watch};
+use crate::ingest::{Hint, Rescan, RescanStep, Scan, ScanError, Watch};
 use crate::publish::mirror_worker::Mirroring;
 use crate::publish::{Published, Publisher};
 use crate::render::Format;
@@ -119,22 +117,22 @@ struct Daemon {
     watch: Watch,
     scan: Scan,
     /// The look everywhere that is under way.
-    round: Option<Round>,
+    rescan: Option<Rescan>,
     status: Arc<Status>,
     publisher: Publisher,
     mirroring: Mirroring,
     configs: Receiver<Config>,
     watchdog: Watchdog,
-    remembering: Remembering,
+    remembering: CacheWriter,
     /// When something changed last.
     busy: Instant,
 }
 
 /// Reads every seed again, by other rules. One that is broken keeps the record that a catalog before
 /// had of it.
-fn read_again(config: &Config, scan: &mut Scan, before: &Catalog) -> Result<(Catalog, Taken), ScanError> {
+fn read_again(config: &Config, scan: &mut Scan, before: &Catalog) -> Result<(Catalog, LoadStats), ScanError> {
     let mut catalog = Catalog::new(config.unpublished, config.topics.clone());
-    let changes = scan.look(&Hint::everywhere())?;
+    let changes = scan.scan(&Hint::everywhere())?;
     let broken: BTreeSet<&str> =
         changes.iter().filter(|(_, change)| is_broken(change)).map(|(path, _)| &**path).collect();
     // Of a folder that cannot be read, every seed is.
@@ -150,16 +148,16 @@ fn read_again(config: &Config, scan: &mut Scan, before: &Catalog) -> Result<(Cat
         (record.path.clone(), Change::Read(last_good))
     });
     catalog.apply(last_good, Utc::now());
-    let taken = Taken { read: changes.len(), ..Taken::default() };
+    let stats = LoadStats { read: changes.len(), ..LoadStats::default() };
     catalog.apply(changes, Utc::now());
-    Ok((catalog, taken))
+    Ok((catalog, stats))
 }
 
 /// Tells what was read, and what is wrong with it.
-fn tell_read(scan: &Scan, catalog: &Catalog, taken: &Taken, began: Instant) {
+fn tell_read(scan: &Scan, catalog: &Catalog, stats: &LoadStats, began: Instant) {
     let census = catalog.census();
-    let anew = || format!(" ({} anew)", count(taken.read, "file"));
-    let how = if taken.remembered > 0 { anew() } else { String::new() };
+    let anew = || format!(" ({} anew)", count(stats.read, "file"));
+    let how = if stats.cached > 0 { anew() } else { String::new() };
     info!("read the seeds in {} ms{how}: {}", began.elapsed().as_millis(), report::census(&census));
     tell_faults(catalog.faults());
     match report::nothing_shown(&census) {
@@ -185,13 +183,13 @@ fn note_look(status: &Status, watch: &Watch, failed: Option<&ScanError>, at_all:
         if at_all && condition.unreadable.take().is_some() {
             info!("the seed directory is read again");
         }
-        return condition.look(watch.is_deaf());
+        return condition.look(watch.is_unwatched());
     };
     let told = format!("{error}; what was read of it is still served");
     if condition.unreadable.replace(told.clone()).is_none() {
         error!("{told}");
     }
-    watch.look_again();
+    watch.request_delayed_scan();
 }
 
 /// The first scan of the seed directory, and the watch over it.
@@ -200,7 +198,7 @@ struct First {
     scan: Scan,
     catalog: Catalog,
     /// The number of files read and remembered, or the error that left nothing but the remembered records.
-    read: Result<Taken, ScanError>,
+    read: Result<LoadStats, ScanError>,
 }
 
 impl First {
@@ -212,7 +210,7 @@ impl First {
         let mut catalog = Catalog::new(config.unpublished, config.topics.clone());
         // In a large directory, both take long.
         let (watch, remembered) =
-            rayon::join(|| Watch::new(&root, config.watch), || Untaken::recall(&mut scan, cache));
+            rayon::join(|| Watch::new(&root, config.watch), || CachedRecords::open(&mut scan, cache));
         match remembered.read_all(&mut scan, &mut catalog, Utc::now()) {
             Err(failed @ ScanError::Unreadable { .. }) if catalog.records().next().is_none() => Err(failed),
             read => Ok(Self { watch, scan, catalog, read }),
@@ -251,13 +249,13 @@ impl Daemon {
         let mut daemon = Self {
             watch,
             scan,
-            round: None,
+            rescan: None,
             mirroring: Mirroring::begin(status.clone()),
             status,
             publisher: Publisher::new(config),
             configs,
             watchdog,
-            remembering: Remembering::begin(cache),
+            remembering: CacheWriter::new(cache),
             busy: Instant::now(),
         };
         daemon.publish_first(read, began);
@@ -265,13 +263,13 @@ impl Daemon {
     }
 
     /// Publishes the catalog for the first time, after a look at the seeds.
-    fn publish_first(&mut self, taken: Result<Taken, ScanError>, began: Instant) {
-        let (taken, failed) = match taken {
-            Ok(taken) => (taken, None),
-            Err(failed) => (Taken::default(), Some(failed)),
+    fn publish_first(&mut self, stats: Result<LoadStats, ScanError>, began: Instant) {
+        let (stats, failed) = match stats {
+            Ok(stats) => (stats, None),
+            Err(failed) => (LoadStats::default(), Some(failed)),
         };
-        note_look(&self.status, &self.watch, failed.as_ref().or(self.scan.doubt()), true);
-        tell_read(&self.scan, &self.status.catalog(), &taken, began);
+        note_look(&self.status, &self.watch, failed.as_ref().or(self.scan.unconfirmed_loss()), true);
+        tell_read(&self.scan, &self.status.catalog(), &stats, began);
         self.tell_where(&self.publisher.current().load().config);
         let published = self.publish(&Affected::default());
         self.conclude(published);
@@ -280,7 +278,7 @@ impl Daemon {
     /// Follows the seed directory and the clock until the watch is stopped.
     fn keep_up(mut self) {
         while self.follow() {}
-        self.remembering.end(&mut self.scan, &self.status.catalog());
+        self.remembering.finish(&mut self.scan, &self.status.catalog());
     }
 
     /// Waits for a change, and publishes it. Whether there may be another.
@@ -288,19 +286,19 @@ impl Daemon {
         let due = self.publisher.next_due(&self.status.catalog());
         let wait =
             due.map_or(LONGEST_WAIT, |due| (due - Utc::now()).to_std().unwrap_or_default().min(LONGEST_WAIT));
-        let wait = if self.round.is_some() { Duration::ZERO } else { wait };
+        let wait = if self.rescan.is_some() { Duration::ZERO } else { wait };
         let Some(hint) = self.watch.next(wait) else { return false };
-        if hint.round {
-            self.round.get_or_insert_with(|| self.scan.begin_round());
+        if hint.rescan {
+            self.rescan.get_or_insert_with(|| Rescan::new(&self.scan));
         }
         if let Some(config) = self.configs.try_iter().last() {
             self.reconfigure(config);
         } else {
             self.reload(&hint);
         }
-        self.go_on();
-        let quiet = if self.round.is_none() { self.busy.elapsed() } else { Duration::ZERO };
-        self.remembering.follow(quiet, &mut self.scan, &self.status.catalog());
+        self.continue_rescan();
+        let quiet = if self.rescan.is_none() { self.busy.elapsed() } else { Duration::ZERO };
+        self.remembering.write_if_due(quiet, &mut self.scan, &self.status.catalog());
         if REST.contains(&quiet) {
             give_back();
         }
@@ -309,25 +307,25 @@ impl Daemon {
     }
 
     /// Goes on with the look everywhere that is under way. What is not as it was is looked at.
-    fn go_on(&mut self) {
-        let Some(round) = &mut self.round else { return };
-        match self.scan.go_on(round) {
+    fn continue_rescan(&mut self) {
+        let Some(rescan) = &mut self.rescan else { return };
+        match rescan.step(&self.scan) {
             None => return,
-            Some(Rounded::Unsettled(paths)) => {
-                let hint = self.watch.hint_at(paths);
+            Some(RescanStep::Reread(paths)) => {
+                let hint = self.watch.hint_for(paths);
                 return self.reload(&hint);
             }
-            Some(Rounded::Others(paths, took)) => {
-                self.watch.took(took);
-                let hint = self.watch.hint_at(paths);
+            Some(RescanStep::Finished(paths, took)) => {
+                self.watch.set_scan_cost(took);
+                let hint = self.watch.hint_for(paths);
                 if hint.is_empty() {
-                    note_look(&self.status, &self.watch, self.scan.doubt(), true);
+                    note_look(&self.status, &self.watch, self.scan.unconfirmed_loss(), true);
                 }
                 self.reload(&hint);
             }
-            Some(Rounded::Unsure) => self.watch.look_everywhere(),
+            Some(RescanStep::ScanNeeded) => self.watch.request_scan(),
         }
-        self.round = None;
+        self.rescan = None;
     }
 
     /// Publishes what changed on disk, and by time.
@@ -349,7 +347,7 @@ impl Daemon {
         let due = self.publisher.is_due(&self.status.catalog());
         if told.is_some() || !touched.is_empty() || due {
             let published = self.publish(&touched);
-            if let Some(heard) = hint.heard.filter(|_| told.is_some()) {
+            if let Some(heard) = hint.observed.filter(|_| told.is_some()) {
                 self.status.phases.heard_to_served.observe(heard.elapsed().as_secs_f64());
             }
             self.tell_edition(told, &published, began);
@@ -371,9 +369,9 @@ impl Daemon {
     /// published before is served. If the seeds cannot be read, the one before stays.
     fn reconfigure(&mut self, config: Config) {
         let (began, config) = (Instant::now(), Arc::new(config));
-        self.round = None;
+        self.rescan = None;
         let mut scan = scan(&config);
-        self.watch.turn_to(scan.root(), config.watch);
+        self.watch.watch_root(scan.root(), config.watch);
         let nothing = Catalog::new(config.unpublished, config.topics.clone());
         let read = if scan.root() == self.scan.root() {
             scan.expect(self.status.catalog().records().map(|record| record.path.clone()));
@@ -383,8 +381,8 @@ impl Daemon {
             read_again(&config, &mut scan, &nothing)
         };
         match read {
-            Ok((catalog, taken)) => {
-                tell_read(&scan, &catalog, &taken, began);
+            Ok((catalog, stats)) => {
+                tell_read(&scan, &catalog, &stats, began);
                 self.scan = scan;
                 self.status.change(|old| *old = catalog);
                 self.publisher = Publisher::after(self.publisher.current(), config.clone());
@@ -396,7 +394,7 @@ impl Daemon {
             Err(error) => {
                 error!("{error}; the configuration before is kept");
                 let before = self.publisher.current().load().config.watch;
-                self.watch.turn_to(self.scan.root(), before);
+                self.watch.watch_root(self.scan.root(), before);
             }
         }
         service::ready();
@@ -420,18 +418,18 @@ impl Daemon {
             return Vec::new();
         }
         let began = Instant::now();
-        let looked = self.scan.look(hint);
+        let looked = self.scan.scan(hint);
         if hint.everywhere || looked.is_err() {
-            self.round = None;
+            self.rescan = None;
         }
         if hint.everywhere && looked.as_ref().is_ok_and(Vec::is_empty) {
-            self.watch.took(began.elapsed());
+            self.watch.set_scan_cost(began.elapsed());
         }
-        let failed = looked.as_ref().err().or(self.scan.doubt());
+        let failed = looked.as_ref().err().or(self.scan.unconfirmed_loss());
         note_look(&self.status, &self.watch, failed, hint.everywhere);
         let changes = looked.unwrap_or_default();
-        if let Some(round) = &mut self.round {
-            round.note(changes.iter().map(|(path, _)| path));
+        if let Some(rescan) = &mut self.rescan {
+            rescan.record_scanned(changes.iter().map(|(path, _)| path));
         }
         changes
     }

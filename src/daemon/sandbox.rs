@@ -18,7 +18,7 @@ use std::thread;
 
 use crate::config::Config;
 #[cfg(target_os = "linux")]
-use crate::ingest::note_sandbox;
+use crate::ingest::mark_sandboxed;
 
 /// What a process may do.
 #[derive(Debug, Default)]
@@ -127,7 +127,7 @@ pub fn confine(config: &Config, cache: Option<&Path>) -> Confinement {
             Confinement { reason: "this kernel has no Landlock".to_owned(), ..Confinement::default() }
         }
         Ok(status) => {
-            note_sandbox();
+            mark_sandboxed();
             let partial = status == RulesetStatus::PartiallyEnforced;
             Confinement { writable: Some(writable), readable, partial, reason: reason.to_owned() }
         }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tracing::{error, info};
 
 use crate::edition::Edition;
-use crate::publish::mirror::{Mirror, Work};
+use crate::publish::mirror::{Mirror, MirrorPlan};
 use crate::status::Status;
 
 /// How soon a mirror that failed is tried again; each time that it fails again, after twice as long.
@@ -36,7 +36,7 @@ struct Next {
 #[derive(Debug, Default)]
 struct Slot {
     /// With what is new since the one that was taken last.
-    edition: Option<(Arc<Edition>, Work)>,
+    edition: Option<(Arc<Edition>, MirrorPlan)>,
     /// Whether there will be no other.
     ended: bool,
 }
@@ -46,7 +46,7 @@ impl Next {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, edition: Arc<Edition>, mut work: Work) {
+    fn put(&self, edition: Arc<Edition>, mut work: MirrorPlan) {
         let mut slot = self.lock();
         if let Some((_, before)) = slot.edition.take() {
             work.extend(before);
@@ -78,7 +78,7 @@ impl Mirroring {
     }
 
     /// Has the files follow an edition, of which this is new since the last.
-    pub fn follow(&self, edition: Arc<Edition>, work: Work) {
+    pub fn follow(&self, edition: Arc<Edition>, work: MirrorPlan) {
         // Both at once, so that nobody finds the mirror in step in between.
         let mut condition = self.status.condition();
         self.next.put(edition, work);
@@ -136,7 +136,7 @@ impl Keeper {
     }
 
     /// Brings the files in step as far as it can be done now. Whether something failed.
-    fn update(&mut self, edition: &Edition, work: &mut Work) -> bool {
+    fn update(&mut self, edition: &Edition, work: &mut MirrorPlan) -> bool {
         let root: Option<&PathBuf> = edition.config.feeds.as_ref();
         if self.mirror.as_ref().map(Mirror::root) != root.map(PathBuf::as_path) {
             self.mirror = root.cloned().map(Mirror::new);
@@ -149,7 +149,7 @@ impl Keeper {
         let updated = match &mut self.mirror {
             Some(mirror) => mirror.update(edition, work, &interrupted).map(drop),
             None => {
-                *work = Work::default();
+                *work = MirrorPlan::default();
                 Ok(())
             }
         };
@@ -160,7 +160,7 @@ impl Keeper {
             Some(failed) if trouble != condition.mirror => error!("{failed}"),
             _ => {}
         }
-        if *work == Work::default() && self.next.lock().edition.is_none() {
+        if *work == MirrorPlan::default() && self.next.lock().edition.is_none() {
             condition.behind = None;
         }
         condition.mirror = trouble;

@@ -23,7 +23,7 @@ use crate::feed::{self, About, LogicalFeed, Selection, Tally};
 use crate::render::{self, Format, Publication, RenderError, html, opml};
 use crate::seed::{Packed, Record, Timestamp};
 use crate::text::slug;
-use mirror::Work;
+use mirror::MirrorPlan;
 
 /// The edition that is served, for whoever serves it.
 pub type Current = Arc<ArcSwap<Edition>>;
@@ -62,7 +62,7 @@ pub struct Published {
     /// Feeds that could not be written; what was served at their addresses still is.
     pub failed: Vec<RenderError>,
     /// What the mirror has to look at.
-    pub work: Work,
+    pub work: MirrorPlan,
 }
 
 /// Most bytes of records that are kept unpacked.
@@ -174,7 +174,7 @@ impl Publisher {
         let first = !std::mem::replace(&mut self.begun, true);
         let entries = catalog.entries();
         let mut next = Edition { config: self.config.clone(), ..Edition::clone(&before) };
-        let mut work = Work { everything: first, ..Work::default() };
+        let mut work = MirrorPlan { everything: first, ..MirrorPlan::default() };
         if first || !touched.is_empty() {
             next.entries = entries.clone();
             next.generation += 1;
@@ -241,7 +241,7 @@ impl Publisher {
         catalog: &'a Catalog,
         touched: &Affected,
         first: bool,
-        work: &mut Work,
+        work: &mut MirrorPlan,
     ) -> Vec<LogicalFeed<'a>> {
         let (entries, mut changed) = (catalog.entries(), Vec::new());
         let topics: Vec<_> =
