@@ -12,7 +12,7 @@ use crate::catalog::Entry;
 use crate::catalog::report;
 use crate::config::Config;
 use crate::config::criteria::Criteria;
-use crate::feed::{self, LogicalFeed, Missed};
+use crate::feed::{self, LogicalFeed, Mismatch};
 use crate::render::{Format, Publication};
 use crate::seed::Place;
 use crate::seed::{self, Held, Month, Record, Rules, Texts, Timestamp};
@@ -183,7 +183,7 @@ impl Why<'_> {
         }
         for selection in &self.config.selections {
             let feed = LogicalFeed::named(self.config, entries, selection, catalog.now());
-            match feed::lacks(self.config, selection, entry, catalog.now()) {
+            match feed::mismatch(self.config, selection, entry, catalog.now()) {
                 None => self.tell_feed(&feed, entry, answer),
                 Some(missed) => {
                     let url = self.publication.feed_url(feed.selection(), Format::Atom);
@@ -195,35 +195,35 @@ impl Why<'_> {
     }
 
     /// What an entry lacks to be picked, with what it has.
-    fn lack(&self, missed: Missed, entry: &Entry, criteria: &Criteria) -> String {
+    fn lack(&self, missed: Mismatch, entry: &Entry, criteria: &Criteria) -> String {
         let record = entry.record.without_body();
         let has = |what: &str, value: Option<&str>| match value {
             Some(value) => format!("its {what} is {}", printable(value)),
             None => format!("it has no {what}"),
         };
         match missed {
-            Missed::Topic => "it is not of the topics that the selection picks".to_owned(),
-            Missed::Unwanted => {
+            Mismatch::Topic => "it is not of the topics that the selection picks".to_owned(),
+            Mismatch::ExcludedTopic => {
                 let unwanted = criteria.none.iter().find(|slug| entry.is_within(slug));
                 format!(
                     "it is of {}, which the selection leaves out",
                     unwanted.map_or("a topic", |slug| slug)
                 )
             }
-            Missed::Quality => {
+            Mismatch::Quality => {
                 format!(
                     "its quality is {}, below {}",
                     record.quality,
                     criteria.min_quality.unwrap_or_default()
                 )
             }
-            Missed::Type => has("type", record.kind.as_deref()),
-            Missed::Category => has("category", record.category.as_deref()),
-            Missed::Provider => has("provider", record.provider.as_ref().map(|provider| &*provider.name)),
-            Missed::Language => {
+            Mismatch::Type => has("type", record.kind.as_deref()),
+            Mismatch::Category => has("category", record.category.as_deref()),
+            Mismatch::Provider => has("provider", record.provider.as_ref().map(|provider| &*provider.name)),
+            Mismatch::Language => {
                 has("language", Some(record.language.as_deref().unwrap_or(&self.config.language)))
             }
-            Missed::Age => format!("it is of {}, too old for the selection", shown(entry.published)),
+            Mismatch::Age => format!("it is of {}, too old for the selection", shown(entry.published)),
         }
     }
 

@@ -260,7 +260,7 @@ impl Publisher {
             // It may name topics of which it has no entry.
             let about = feed::about(&self.config, entries, selection);
             let same = self.abouts.get(&selection.name) == Some(&about);
-            let concerns = |entry| feed::lacks(&self.config, selection, entry, catalog.now()).is_none();
+            let concerns = |entry| feed::mismatch(&self.config, selection, entry, catalog.now()).is_none();
             let concerned = || touched.entries.iter().any(|entry| concerns(entry));
             if !(first || due || !same || concerned()) {
                 continue;

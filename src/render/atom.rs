@@ -73,7 +73,7 @@ fn with_archive_mark(mut written: Vec<u8>) -> Vec<u8> {
     written
 }
 
-fn entry(entry: &feed::Shown, feed: &feed::Feed, publication: &Publication) -> Entry {
+fn entry(entry: &feed::ShownEntry, feed: &feed::Feed, publication: &Publication) -> Entry {
     let record = &entry.record;
     let links = record
         .link

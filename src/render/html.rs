@@ -15,7 +15,7 @@ use url::{Url, form_urlencoded};
 use super::{Format, HOME, Publication, RenderError, address, document_path, encoded, opml};
 use crate::config::Config;
 use crate::config::criteria::Word;
-use crate::feed::{About, Choices, Feed, Outline, Selection, Shown};
+use crate::feed::{About, Choices, Feed, Outline, Selection, ShownEntry};
 use crate::seed::{Image, Month, Record, Related, Timestamp};
 
 /// The path of the page for an address at which there is nothing.
@@ -355,8 +355,8 @@ pub(super) fn render(feed: &Feed, publication: &Publication) -> Result<Vec<u8>, 
         described: about.description.is_some(),
         icon: about.icon.as_deref().filter(|icon| publication.shows(icon)),
         current: at_home(&publication.feed_url(&feed.selection, Format::Html), publication),
-        ancestors: links(&feed.family.ancestors, publication),
-        children: links(&feed.family.children, publication),
+        ancestors: links(&feed.topic_links.ancestors, publication),
+        children: links(&feed.topic_links.children, publication),
         entries: feed.entries.iter().map(|entry| card(entry, language, publication)).collect(),
         newer: feed.next_archive.map(|month| month_link(feed, month, publication)),
         older: feed.archive.and(feed.prev_archive).map(|month| month_link(feed, month, publication)),
@@ -478,7 +478,7 @@ fn years(feed: &Feed, publication: &Publication) -> Vec<Year> {
         .collect()
 }
 
-fn card<'a>(entry: &'a Shown, feed_language: &'a str, publication: &Publication) -> Card<'a> {
+fn card<'a>(entry: &'a ShownEntry, feed_language: &'a str, publication: &Publication) -> Card<'a> {
     let record: &Record = &entry.record;
     let picture = |image: &'a Image| Picture { url: &image.url, width: image.width, height: image.height };
     let provider = record.provider.as_ref();

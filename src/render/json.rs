@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::file::{File, files};
 use super::{Format, Publication, RenderError, content, room};
-use crate::feed::{Feed, Shown};
+use crate::feed::{Feed, ShownEntry};
 use crate::seed::{Record, Timestamp};
 
 /// A feed, in the order in which the specification lists its keys.
@@ -93,7 +93,7 @@ pub(super) fn render(feed: &Feed, publication: &Publication) -> Result<Vec<u8>, 
     Ok(written)
 }
 
-fn item<'a>(entry: &'a Shown, feed: &'a Feed, publication: &Publication) -> Item<'a> {
+fn item<'a>(entry: &'a ShownEntry, feed: &'a Feed, publication: &Publication) -> Item<'a> {
     let record = &entry.record;
     let modified = Some(entry.updated()).filter(|updated| *updated != entry.published);
     Item {

@@ -22,7 +22,7 @@ use percent_encoding::{CONTROLS, utf8_percent_encode};
 use url::Url;
 
 use crate::config::{Config, ContentLength};
-use crate::feed::{Feed, Selection, Shown};
+use crate::feed::{Feed, Selection, ShownEntry};
 use crate::seed::{Month, Record};
 
 /// What every feed says of where it comes from.
@@ -125,7 +125,7 @@ fn room(feed: &Feed) -> Vec<u8> {
         ContentLength::Excerpt => record.content.excerpt_weight(),
     };
     // What marks HTML up takes more bytes where it is escaped.
-    let bytes = |entry: &Shown| BESIDE_CONTENT + content(&entry.record) * 5 / 4;
+    let bytes = |entry: &ShownEntry| BESIDE_CONTENT + content(&entry.record) * 5 / 4;
     Vec::with_capacity(feed.entries.iter().map(bytes).sum())
 }
 
@@ -247,7 +247,7 @@ impl Publication {
     }
 
     /// What an entry is grouped by, and what says by what: its topics, its type and its category.
-    fn categories<'a>(&self, feed: &'a Feed, entry: &'a Shown) -> Vec<(&'a str, String)> {
+    fn categories<'a>(&self, feed: &'a Feed, entry: &'a ShownEntry) -> Vec<(&'a str, String)> {
         let record = &entry.record;
         let topics = feed.topic_names(entry).map(|name| (name, "topics"));
         let kind = record.kind.iter().map(|kind| (&**kind, "types"));

@@ -13,7 +13,7 @@ use rss::{Category, Channel, Enclosure, Guid, Image, Item};
 use super::file::{self, File};
 use super::media::{self, Element};
 use super::{Format, GENERATOR, HISTORY, Publication, RenderError, content, room};
-use crate::feed::{Feed, Shown};
+use crate::feed::{Feed, ShownEntry};
 use crate::seed::{Timestamp, media_type};
 
 pub(super) fn render(feed: &Feed, publication: &Publication) -> Result<Vec<u8>, RenderError> {
@@ -112,7 +112,7 @@ fn image(feed: &Feed, publication: &Publication) -> Option<Image> {
     })
 }
 
-fn item(entry: &Shown, feed: &Feed, publication: &Publication) -> Item {
+fn item(entry: &ShownEntry, feed: &Feed, publication: &Publication) -> Item {
     let record = &entry.record;
     let categories = publication.categories(feed, entry).into_iter();
     let categories =
@@ -166,7 +166,7 @@ fn enclosure(file: File<'_>) -> Option<Enclosure> {
     Some(Enclosure { url: file.url.to_owned(), length: "0".to_owned(), mime_type })
 }
 
-fn extensions(entry: &Shown) -> ExtensionMap {
+fn extensions(entry: &ShownEntry) -> ExtensionMap {
     let mut extensions = ExtensionMap::new();
     // RSS has no element for a change after publication.
     if entry.updated() != entry.published {
