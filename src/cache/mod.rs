@@ -1,7 +1,12 @@
-//! Records remembered over restarts, so that no file is read twice.
+//! Records cached over restarts, so that unchanged files are not read again.
 
-mod store;
+mod location;
+mod format;
+mod load;
+mod snapshot;
 mod writer;
 
-pub use store::{Memory, Taken, Untaken, place};
-pub use writer::Remembering;
+pub use load::{CachedRecords, LoadStats};
+pub use location::default_path;
+pub use snapshot::Cache;
+pub use writer::CacheWriter;

@@ -1,4 +1,4 @@
-//! Keeping what is remembered in step, beside everything else: no save waits for it.
+//! Keeping the cache up to date in the background.
 
 use std::path::PathBuf;
 use std::thread::JoinHandle;
@@ -6,70 +6,71 @@ use std::time::{Duration, Instant};
 
 use tracing::info;
 
-use crate::cache::Memory;
+use crate::cache::snapshot::Cache;
 use crate::catalog::Catalog;
-use crate::ingest::scan::Scan;
+use crate::ingest::Scan;
 
-/// Files that are read before what was read is remembered again.
-const MOST_UNREMEMBERED: usize = 10_000;
-/// How long it must be quiet until it is, since whoever saves a seed meanwhile waits for it;
+/// The number of files that may be read before the cache is written again.
+const MAX_UNCACHED: usize = 10_000;
+/// The pause without changes before a write, since a seed that is saved meanwhile has to wait;
 const QUIET: Duration = Duration::from_secs(1);
-/// and how long at most, where it is never quiet.
-const LONGEST_UNREMEMBERED: Duration = Duration::from_secs(60);
+/// and the maximum delay of a write if there is no such pause.
+const MAX_DELAY: Duration = Duration::from_secs(60);
 
-/// What remembers what was read for the next process. That it cannot be is no failure: the next start takes longer.
+/// Writes the cache in a background thread. A failure is not fatal: it makes the next start slower.
 #[derive(Debug)]
-pub struct Remembering {
-    /// Where it is remembered. Without it nothing is.
-    cache: Option<PathBuf>,
-    /// What is writing it down, and whether that could be done.
+pub struct CacheWriter {
+    /// The cache file, unless caching is off.
+    path: Option<PathBuf>,
+    /// The current write, which returns `true` if it succeeded.
     writing: Option<JoinHandle<bool>>,
-    /// Since when there is much to remember.
-    much_since: Option<Instant>,
+    /// The time at which a write became necessary.
+    due_since: Option<Instant>,
 }
 
-impl Remembering {
-    /// Begins after a start, which read much.
-    pub fn begin(cache: Option<PathBuf>) -> Self {
-        Self { cache, writing: None, much_since: Some(Instant::now()) }
+impl CacheWriter {
+    /// Creates a writer. A first write is due soon, since a start may have read many files.
+    pub fn new(path: Option<PathBuf>) -> Self {
+        Self { path, writing: None, due_since: Some(Instant::now()) }
     }
 
-    /// Remembers what was read if that is much, when it has been quiet for long enough or has not been for long.
-    pub fn follow(&mut self, quiet: Duration, scan: &mut Scan, catalog: &Catalog) {
-        if scan.unremembered() > MOST_UNREMEMBERED {
-            self.much_since.get_or_insert_with(Instant::now);
+    /// Begins a write if many files are not in the cache, and if it has been quiet for long enough or
+    /// the write has been due for long.
+    pub fn write_if_due(&mut self, quiet: Duration, scan: &mut Scan, catalog: &Catalog) {
+        if scan.uncached() > MAX_UNCACHED {
+            self.due_since.get_or_insert_with(Instant::now);
         }
-        let Some(since) = self.much_since else { return };
-        let is_time = quiet >= QUIET || since.elapsed() >= LONGEST_UNREMEMBERED;
-        // A disk that hangs while it is written holds up nobody.
-        let is_free = self.writing.as_ref().is_none_or(JoinHandle::is_finished);
-        if is_time && is_free {
-            self.much_since = None;
-            self.remember(scan, catalog);
+        let Some(since) = self.due_since else { return };
+        let is_time = quiet >= QUIET || since.elapsed() >= MAX_DELAY;
+        // Never wait here for a write: a disk that hangs would stop publishing.
+        let is_idle = self.writing.as_ref().is_none_or(JoinHandle::is_finished);
+        if is_time && is_idle {
+            self.due_since = None;
+            self.write(scan, catalog);
         }
     }
 
-    /// Remembers what was read since, however little, and waits until it is written.
-    pub fn end(mut self, scan: &mut Scan, catalog: &Catalog) {
-        self.remember(scan, catalog);
+    /// Writes the cache if any file is not in it, and waits until that is done.
+    pub fn finish(mut self, scan: &mut Scan, catalog: &Catalog) {
+        self.write(scan, catalog);
         if let Some(writing) = self.writing {
             let _ = writing.join();
         }
     }
 
-    fn remember(&mut self, scan: &mut Scan, catalog: &Catalog) {
-        let Some(cache) = self.cache.clone() else { return };
-        let failed = self.writing.take().is_some_and(|writing| !writing.join().unwrap_or(false));
-        if scan.unremembered() == 0 && !failed {
+    fn write(&mut self, scan: &mut Scan, catalog: &Catalog) {
+        let Some(path) = self.path.clone() else { return };
+        let has_failed = self.writing.take().is_some_and(|writing| !writing.join().unwrap_or(false));
+        if scan.uncached() == 0 && !has_failed {
             return;
         }
-        scan.note_remembered();
-        let memory = Memory::of(scan, catalog);
+        scan.mark_cached();
+        let cache = Cache::of(scan, catalog);
         let rules = scan.rules().clone();
         self.writing = Some(std::thread::spawn(move || {
-            let written = memory.write(&cache, &rules);
+            let written = cache.write(&path, &rules);
             if let Err(error) = &written {
-                info!("what was read cannot be remembered in {}: {error}", cache.display());
+                info!("cannot write the cache {}: {error}; the next start reads all seeds", path.display());
             }
             written.is_ok()
         }));

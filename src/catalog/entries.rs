@@ -1,5 +1,7 @@
-//! The entries that are shown, in the order of feeds: a value, of which many may be held as they
-//! were at many instants, since those share all but what changed between them.
+//! The shown entries, in feed order.
+//!
+//! The index is a persistent data structure: snapshots of different instants share everything that
+//! did not change between them.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -8,86 +10,60 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 use rayon::prelude::*;
 
+use crate::catalog::entry::Entry;
 use crate::config::Topics;
-use crate::seed::{Month, Packed, Timestamp, Topic};
+use crate::seed::{Month, Timestamp};
 
-/// One element of a feed: what is shown of all the records that have the same id.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
-    /// The best of the records: highest quality, then newest, then smallest path.
-    pub record: Arc<Packed>,
-    /// When it was published.
-    pub published: Timestamp,
-    /// The topics of all the records, each slug once, those of the best record first.
-    pub topics: Arc<[Topic]>,
-    /// The slugs of the topics in whose feeds it is: its own and their ancestors, sorted.
-    pub within: Box<[Arc<str>]>,
-}
-
-impl Entry {
-    /// When the entry last changed.
-    pub fn updated(&self) -> Timestamp {
-        self.record.updated.unwrap_or(self.published).max(self.published)
-    }
-
-    /// Whether it is in the feed of a topic.
-    pub fn is_within(&self, slug: &str) -> bool {
-        self.within.iter().any(|within| **within == *slug)
-    }
-}
-
-/// What happens to an entry.
+/// One change to the set of shown entries. An entry that changed is removed and inserted.
 #[derive(Debug, Clone)]
-pub(crate) enum Turn {
-    /// It is not shown any more, or not as it was.
-    Withdraw(Arc<Entry>),
-    /// It is shown from now on.
-    Show(Arc<Entry>),
+pub(super) enum EntryChange {
+    Remove(Arc<Entry>),
+    Insert(Arc<Entry>),
 }
 
-impl Turn {
+impl EntryChange {
     fn entry(&self) -> &Arc<Entry> {
         match self {
-            Self::Withdraw(entry) | Self::Show(entry) => entry,
+            Self::Remove(entry) | Self::Insert(entry) => entry,
         }
     }
 }
 
-/// Counts entries by something that they have: as many of each as came, less those that went. Tells what they
-/// had, whether there are as many of it as before or not.
-fn count<'a, K: Ord + Clone>(
+/// Updates the number of entries per key, and returns every key that the changes name, including
+/// those whose number stayed the same.
+fn update_counts<'a, K: Ord + Clone>(
     counts: &mut OrdMap<K, usize>,
-    turns: impl Iterator<Item = (&'a Turn, K)>,
+    changes: impl Iterator<Item = (&'a EntryChange, K)>,
 ) -> BTreeSet<K> {
-    let mut changes: BTreeMap<K, isize> = BTreeMap::new();
-    for (turn, key) in turns {
-        *changes.entry(key).or_default() += match turn {
-            Turn::Show(_) => 1,
-            Turn::Withdraw(_) => -1,
+    let mut differences: BTreeMap<K, isize> = BTreeMap::new();
+    for (change, key) in changes {
+        *differences.entry(key).or_default() += match change {
+            EntryChange::Insert(_) => 1,
+            EntryChange::Remove(_) => -1,
         };
     }
-    for (key, change) in &changes {
-        match counts.get(key).copied().unwrap_or_default().saturating_add_signed(*change) {
+    for (key, difference) in &differences {
+        match counts.get(key).copied().unwrap_or_default().saturating_add_signed(*difference) {
             0 => counts.remove(key),
             count => counts.insert(key.clone(), count),
         };
     }
-    changes.into_keys().collect()
+    differences.into_keys().collect()
 }
 
-/// The months whose entries a change may have changed, by feed.
+/// The parts of feeds that a set of changes may have affected.
 #[derive(Debug, Default, PartialEq)]
-pub struct Touched {
-    /// In the feed of all entries, and so in any.
+pub struct Affected {
+    /// The affected months of the feed of all entries.
     pub all: BTreeSet<Month>,
-    /// In the feed of each topic, by slug.
+    /// The affected months of each topic's feed, by slug.
     pub topics: BTreeMap<Arc<str>, BTreeSet<Month>>,
-    /// The entries that changed, as they were and as they are.
+    /// The changed entries, both the old and the new versions.
     pub entries: Vec<Arc<Entry>>,
 }
 
-impl Touched {
-    /// Whether no feed can have changed.
+impl Affected {
+    /// Returns `true` if no feed can have changed.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
@@ -102,8 +78,8 @@ impl Touched {
     }
 }
 
-/// An entry at its place in every feed that it is in: newest first, then by id. Without an entry, the
-/// place before all that were published at an instant.
+/// The position of an entry in every feed that contains it: newest first, then by id. Without an
+/// entry, the position before all entries published at that instant.
 #[derive(Debug, Clone)]
 struct Ranked {
     published: Reverse<Timestamp>,
@@ -148,19 +124,18 @@ impl PartialEq for Ranked {
 
 impl Eq for Ranked {}
 
-/// The entries that are shown at one instant, and what their topics are called. A clone costs next
-/// to nothing.
+/// The entries that are shown at one instant, with the names of their topics. Cheap to clone.
 #[derive(Debug, Default, Clone)]
 pub struct Entries {
     hierarchy: Arc<Topics>,
     all: ByDate,
     topics: OrdMap<Arc<str>, TopicEntries>,
-    /// How many there are of each type, by its slug.
+    /// The number of entries of each type, by slug.
     types: OrdMap<Arc<str>, usize>,
     hash: u128,
 }
 
-/// Entries in the order of feeds, and how many there are of each month.
+/// Entries in feed order, with the number of entries of each month.
 #[derive(Debug, Default, Clone)]
 struct ByDate {
     ranked: OrdSet<Ranked>,
@@ -170,62 +145,65 @@ struct ByDate {
 #[derive(Debug, Default, Clone)]
 struct TopicEntries {
     by_date: ByDate,
-    /// How many entries spell it how.
+    /// The number of entries that use each spelling of the topic's name.
     spellings: OrdMap<Arc<str>, usize>,
 }
 
 impl Entries {
-    /// No entries, of topics that are arranged in some way.
+    /// Creates an empty index for a topic hierarchy.
     pub fn new(hierarchy: Arc<Topics>) -> Self {
         Self { hierarchy, ..Self::default() }
     }
 
-    /// How topics are arranged.
+    /// Returns the topic hierarchy.
     pub fn hierarchy(&self) -> &Topics {
         &self.hierarchy
     }
 
-    /// Takes the turns in their order. What they touch is each entry, in each feed that it is or was
-    /// in, and whatever names a topic that is called something else now.
-    pub(crate) fn update(&mut self, turns: &[Turn]) -> Touched {
-        if turns.is_empty() {
-            return Touched::default();
+    /// Applies changes in order. A topic whose displayed name changes affects every feed that
+    /// contains one of its entries, since each of them shows the name.
+    pub(super) fn update(&mut self, changes: &[EntryChange]) -> Affected {
+        if changes.is_empty() {
+            return Affected::default();
         }
-        // The feed of everything takes as long as all others, and as all else that is to be done.
+        // The feed of all entries costs about as much as everything else together.
         let (all, (topics, entries)) = rayon::join(
-            || self.all.take_turns(turns.iter()),
+            || self.all.apply(changes.iter()),
             || {
-                let mut by_topic: HashMap<&Arc<str>, Vec<&Turn>> = HashMap::new();
-                for turn in turns {
-                    let entry = turn.entry();
+                let mut by_topic: HashMap<&Arc<str>, Vec<&EntryChange>> = HashMap::new();
+                for change in changes {
+                    let entry = change.entry();
                     for slug in &entry.within {
-                        by_topic.entry(slug).or_default().push(turn);
+                        by_topic.entry(slug).or_default().push(change);
                     }
-                    self.hash = match turn {
-                        Turn::Show(_) => self.hash.wrapping_add(entry.record.hash),
-                        Turn::Withdraw(_) => self.hash.wrapping_sub(entry.record.hash),
+                    self.hash = match change {
+                        EntryChange::Insert(_) => self.hash.wrapping_add(entry.record.hash),
+                        EntryChange::Remove(_) => self.hash.wrapping_sub(entry.record.hash),
                     };
                 }
-                let kind = |turn: &Turn| turn.entry().record.facets.kind.clone();
-                count(&mut self.types, turns.iter().filter_map(|turn| Some((turn, kind(turn)?))));
-                let entries = turns.iter().map(|turn| turn.entry().clone()).collect();
-                let work: Vec<_> = by_topic
+                let kind = |change: &EntryChange| change.entry().record.facets.kind.clone();
+                update_counts(
+                    &mut self.types,
+                    changes.iter().filter_map(|change| Some((change, kind(change)?))),
+                );
+                let entries = changes.iter().map(|change| change.entry().clone()).collect();
+                let topics: Vec<_> = by_topic
                     .into_iter()
-                    .map(|(slug, turns)| (slug, self.topics.remove(slug).unwrap_or_default(), turns))
+                    .map(|(slug, changes)| (slug, self.topics.remove(slug).unwrap_or_default(), changes))
                     .collect();
-                let topics = work.into_par_iter().map(|(slug, mut topic, turns)| {
+                let topics = topics.into_par_iter().map(|(slug, mut topic, changes)| {
                     let before = topic.name().to_owned();
-                    let months = topic.by_date.take_turns(turns.iter().copied());
-                    topic.spell(slug, &turns);
+                    let months = topic.by_date.apply(changes.iter().copied());
+                    topic.count_spellings(slug, &changes);
                     (slug, months, before, topic)
                 });
                 (topics.collect::<Vec<_>>(), entries)
             },
         );
-        let mut touched = Touched { all, entries, ..Touched::default() };
+        let mut affected = Affected { all, entries, ..Affected::default() };
         let mut renamed = Vec::new();
         for (slug, months, before, topic) in topics {
-            touched.topics.insert(slug.clone(), months);
+            affected.topics.insert(slug.clone(), months);
             if topic.by_date.ranked.is_empty() {
                 continue;
             }
@@ -235,28 +213,28 @@ impl Entries {
             self.topics.insert(slug.clone(), topic);
         }
         for slug in renamed {
-            self.topic(slug).for_each(|entry| touched.add(entry));
+            self.topic(slug).for_each(|entry| affected.add(entry));
         }
-        touched
+        affected
     }
 
-    /// A hash of what is shown: equal for equal seeds at equal instants.
+    /// Returns a hash of the shown records, equal for equal seeds at equal instants.
     pub fn hash(&self) -> u128 {
         self.hash
     }
 
-    /// All entries, in order.
+    /// Returns all entries, in order.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Entry>> {
         self.all.ranked.iter().filter_map(|ranked| ranked.entry.as_ref())
     }
 
-    /// The entries of a topic, in order.
+    /// Returns the entries of a topic, in order.
     pub fn topic(&self, slug: &str) -> impl Iterator<Item = &Arc<Entry>> {
         let ranked = self.by_date(Some(slug)).into_iter().flat_map(|by_date| by_date.ranked.iter());
         ranked.filter_map(|ranked| ranked.entry.as_ref())
     }
 
-    /// How many entries a topic has, or how many there are if none is given.
+    /// Returns the number of entries of a topic, or of all entries without a topic.
     pub fn count(&self, topic: Option<&str>) -> usize {
         self.by_date(topic).map_or(0, |by_date| by_date.ranked.len())
     }
@@ -268,14 +246,14 @@ impl Entries {
         }
     }
 
-    /// The months of a topic's entries, or of all entries if none is given, the newest first, and how
-    /// many there are of each.
+    /// Returns the months of a topic's entries, or of all entries without a topic, newest first, each
+    /// with its number of entries.
     pub fn months(&self, topic: Option<&str>) -> impl Iterator<Item = (Month, usize)> {
         let months = self.by_date(topic).into_iter().flat_map(|by_date| by_date.months.iter().rev());
         months.map(|(month, count)| (*month, *count))
     }
 
-    /// The entries of one month, in order: a topic's, or all if none is given.
+    /// Returns the entries of one month, in order: a topic's, or all without a topic.
     pub fn month(&self, topic: Option<&str>, month: Month) -> impl Iterator<Item = &Arc<Entry>> {
         let newest = Ranked::before(month.last_second());
         let by_date = self.by_date(topic).into_iter();
@@ -284,8 +262,8 @@ impl Entries {
         of_month.filter_map(|ranked| ranked.entry.as_ref())
     }
 
-    /// Every topic with an entry: its slug, its name, and how many entries. A retired one has no
-    /// feed, and is not among them.
+    /// Returns the slug, the name and the number of entries of every topic that has entries. Retired
+    /// topics have no feed and are left out.
     pub fn topics(&self) -> impl Iterator<Item = (&Arc<str>, &str, usize)> {
         let shown = self.topics.iter().filter(|(slug, _)| !self.hierarchy.is_retired(slug));
         shown.map(|(slug, entries)| {
@@ -293,34 +271,34 @@ impl Entries {
         })
     }
 
-    /// What a topic is called: as the configuration says, else as it is spelled most often; the
-    /// smallest spelling, if several are.
+    /// Returns the displayed name of a topic: the configured one, else the most frequent spelling,
+    /// and of equally frequent ones the smallest.
     pub fn topic_name(&self, slug: &str) -> Option<&str> {
         let configured = self.hierarchy.get(slug).map(|topic| &*topic.name);
         configured.or_else(|| self.topics.get(slug).map(TopicEntries::name))
     }
 
-    /// Every type of an entry: its slug, and how many entries.
+    /// Returns the slug and the number of entries of every type.
     pub fn types(&self) -> impl Iterator<Item = (&Arc<str>, usize)> {
         self.types.iter().map(|(kind, count)| (kind, *count))
     }
 
-    /// What every topic with an entry is called, by slug.
+    /// Returns the slug and the displayed name of every topic that has entries.
     pub fn topic_names(&self) -> impl Iterator<Item = (&Arc<str>, &str)> {
         self.topics.keys().map(|slug| (slug, self.topic_name(slug).unwrap_or(slug)))
     }
 }
 
 impl ByDate {
-    /// Puts entries at their places and takes them away, and tells in which months.
-    fn take_turns<'a>(&mut self, turns: impl Iterator<Item = &'a Turn> + Clone) -> BTreeSet<Month> {
-        let by_month = turns.clone().map(|turn| (turn, Month::of(turn.entry().published)));
-        let months = count(&mut self.months, by_month);
-        for turn in turns {
-            let at = Ranked::of(turn.entry());
-            match turn {
-                Turn::Withdraw(_) => self.ranked.remove(&at),
-                Turn::Show(_) => self.ranked.insert(at),
+    /// Applies changes and returns the affected months.
+    fn apply<'a>(&mut self, changes: impl Iterator<Item = &'a EntryChange> + Clone) -> BTreeSet<Month> {
+        let by_month = changes.clone().map(|change| (change, Month::of(change.entry().published)));
+        let months = update_counts(&mut self.months, by_month);
+        for change in changes {
+            let ranked = Ranked::of(change.entry());
+            match change {
+                EntryChange::Remove(_) => self.ranked.remove(&ranked),
+                EntryChange::Insert(_) => self.ranked.insert(ranked),
             };
         }
         months
@@ -328,13 +306,13 @@ impl ByDate {
 }
 
 impl TopicEntries {
-    /// Counts how the topic is spelled.
-    fn spell(&mut self, slug: &str, turns: &[&Turn]) {
-        let spelt = turns.iter().filter_map(|turn| {
-            let topic = turn.entry().topics.iter().find(|topic| *topic.slug == *slug)?;
-            Some((*turn, topic.name.clone()))
+    /// Updates the number of uses of each spelling.
+    fn count_spellings(&mut self, slug: &str, changes: &[&EntryChange]) {
+        let spellings = changes.iter().filter_map(|change| {
+            let topic = change.entry().topics.iter().find(|topic| *topic.slug == *slug)?;
+            Some((*change, topic.name.clone()))
         });
-        count(&mut self.spellings, spelt);
+        update_counts(&mut self.spellings, spellings);
     }
 
     fn name(&self) -> &str {

@@ -1,9 +1,11 @@
 //! The catalog: every seed that was read, and the entries that are shown.
 
+mod entry;
 mod entries;
+mod group;
 mod records;
 pub mod report;
 
-pub(crate) use entries::Turn;
-pub use entries::{Entries, Entry, Touched};
+pub use entries::{Affected, Entries};
+pub use entry::Entry;
 pub use records::{Catalog, Census, Duplicates};

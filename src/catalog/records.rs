@@ -1,8 +1,8 @@
-//! The catalog: every seed that was read, and the entries that are shown of them, by topic.
+//! Every seed that was read, and the entries made of them.
 //!
-//! It changes a few seeds at a time, and the work grows with what changed. What it says depends on
-//! the seeds and the instant alone, never on the order in which they came: the one exception is a
-//! seed that was good and is broken now, which keeps its last good record.
+//! Updates are incremental: their cost grows with the number of changed seeds. The result depends
+//! only on the seeds and the instant, never on the order of changes. The one exception is a seed
+//! that was good and is broken now: it keeps its last good record.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map};
@@ -10,9 +10,11 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::catalog::{Entries, Entry, Touched, Turn};
+use crate::catalog::entries::{Affected, Entries, EntryChange};
+use crate::catalog::entry::Entry;
+use crate::catalog::group::{Group, GroupUpdate, View};
 use crate::config::Topics;
-use crate::seed::{Change, Held, Packed, Reading, Timestamp, Topic};
+use crate::seed::{Change, Held, Packed, Reading, Timestamp};
 use crate::seed::{Fault, Severity};
 
 /// Every seed that was read, and the entries that are shown of them.
@@ -20,26 +22,24 @@ use crate::seed::{Fault, Severity};
 pub struct Catalog {
     unpublished: bool,
     now: Timestamp,
-    /// The latest instant that it ever spoke of: clocks are set back, and what was shown by then stays.
-    latest: Timestamp,
     seeds: BTreeMap<Arc<str>, Seed>,
     groups: HashMap<Arc<str>, Group>,
-    /// When the standing of which group changes by itself.
+    /// The groups whose visibility changes by itself, by time.
     due: BTreeSet<(Timestamp, Arc<str>)>,
     entries: Entries,
 }
 
-/// What is known of one seed.
+/// One seed, as it was last read.
 #[derive(Debug, Default)]
 struct Seed {
     record: Option<Arc<Packed>>,
     faults: Vec<Fault>,
-    /// Whether the seed is broken and the record is the last good one.
+    /// Set if the seed is broken and the record is its last good one.
     outdated: bool,
 }
 
 impl Seed {
-    /// A seed after a change, of which this is the last good record. None if there is none any more.
+    /// Returns the seed after a change, or `None` if the file is no seed any more.
     fn of(path: &Arc<str>, change: Change, last_good: Option<&Arc<Packed>>) -> Option<Self> {
         match (change, last_good) {
             (Change::Gone | Change::Read(Reading::NotASeed), _) | (Change::Read(Reading::Blank), None) => {
@@ -51,7 +51,7 @@ impl Seed {
                     path: path.clone(),
                     place: None,
                     reason: "this seed is empty now".to_owned(),
-                    help: Some("mend it, or delete the file to withdraw the entry".to_owned()),
+                    help: Some("restore its content, or delete the file to withdraw the entry".to_owned()),
                 };
                 Some(Self { record: Some(last_good.clone()), faults: vec![fault], outdated: true })
             }
@@ -65,91 +65,22 @@ impl Seed {
     }
 }
 
-/// What decides what is shown of records.
-#[derive(Clone, Copy)]
-struct View<'a> {
-    now: Timestamp,
-    unpublished: bool,
-    hierarchy: &'a Topics,
-}
-
-impl<'a> View<'a> {
-    fn of(now: Timestamp, unpublished: bool, entries: &'a Entries) -> Self {
-        Self { now, unpublished, hierarchy: entries.hierarchy() }
-    }
-}
-
-/// The records with one id.
-#[derive(Debug, Default)]
-struct Group {
-    records: Vec<Arc<Packed>>,
-    entry: Option<Arc<Entry>>,
-    due: Option<Timestamp>,
-    /// Whether the entry may not be what the records say it is.
-    unsettled: bool,
-}
-
-impl Group {
-    /// Notes that its entry may have changed, once.
-    fn unsettle(&mut self, id: &Arc<str>, unsettled: &mut Vec<Arc<str>>) {
-        if !std::mem::replace(&mut self.unsettled, true) {
-            unsettled.push(id.clone());
-        }
-    }
-
-    fn take(&mut self, record: Arc<Packed>) {
-        // No longer than it must be: nearly all groups have one record.
-        self.records.reserve_exact(1);
-        self.records.push(record);
-    }
-
-    /// Makes the entry what the records say it is.
-    fn settle(&mut self, id: &Arc<str>, view: View<'_>) -> Settled {
-        let (mut shown, mut due) = (Vec::new(), None);
-        for record in &self.records {
-            let standing = record.standing(view.now, view.unpublished);
-            due = due.into_iter().chain(standing.until).min();
-            if let Ok(published) = standing.shown {
-                shown.push((record, published));
-            }
-        }
-        let entry = merge(shown, view.hierarchy);
-        self.unsettled = false;
-        let due = (std::mem::replace(&mut self.due, due), due);
-        let mut settled = Settled { id: id.clone(), due, withdrawn: None, shown: None };
-        if entry.as_ref() != self.entry.as_deref() {
-            settled.shown = entry.map(Arc::new);
-            settled.withdrawn = std::mem::replace(&mut self.entry, settled.shown.clone());
-        }
-        settled
-    }
-}
-
-/// What became of a group.
-struct Settled {
-    id: Arc<str>,
-    /// When its standing changed by itself, and when it does now.
-    due: (Option<Timestamp>, Option<Timestamp>),
-    withdrawn: Option<Arc<Entry>>,
-    shown: Option<Arc<Entry>>,
-}
-
-/// The seeds in numbers.
+/// Numbers of seeds, records, entries and faults.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Census {
     /// Seeds, readable or not.
     pub seeds: usize,
-    /// Those with a record.
+    /// Seeds with a record.
     pub records: usize,
-    /// Entries shown.
+    /// Shown entries.
     pub entries: usize,
-    /// Topics with an entry shown.
+    /// Topics with a shown entry.
     pub topics: usize,
-    /// Records that are held, by reason.
+    /// Held records, by reason.
     pub held: BTreeMap<Held, usize>,
-    /// Records shown in the entry of another, since they have its id.
+    /// Records that are merged into the entry of another record with the same id.
     pub duplicates: usize,
-    /// Seeds that show their last good record, since they are broken now.
+    /// Broken seeds that show their last good record.
     pub outdated: usize,
     /// Faults.
     pub faults: usize,
@@ -157,57 +88,58 @@ pub struct Census {
     pub warnings: usize,
 }
 
-/// The records of one entry.
+/// The seeds that share one entry.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Duplicates {
-    /// The id that they share.
+    /// The shared id.
     pub id: Arc<str>,
     /// The seed whose fields are shown.
     pub shown: Arc<str>,
     /// The other seeds.
     pub others: Vec<Arc<str>>,
-    /// Whether the id is made of a date and a file's name, so that they may be the same by chance.
+    /// Set if the id is made of a date and a file name, so that it may be shared by accident.
     pub by_name: bool,
 }
 
 impl Catalog {
-    /// An empty catalog. With `unpublished`, records are shown that their writers hide.
+    /// Creates an empty catalog. With `unpublished`, unpublished and removed records are shown too.
     pub fn new(unpublished: bool, hierarchy: Arc<Topics>) -> Self {
         Self { unpublished, entries: Entries::new(hierarchy), ..Self::default() }
     }
 
-    /// Takes in what changed, and what time changed: scheduled and expired records up to `now`.
+    /// Applies changed seeds, and shows or withdraws the scheduled and expired records that are due
+    /// by `now`.
     ///
-    /// A clock that is set back takes nothing away: what is shown is looked at again when it changes
-    /// or is due.
+    /// If the clock was set back, entries that are already shown stay: a group is evaluated again
+    /// only when one of its seeds changes or when it is due.
     pub fn apply(
         &mut self,
         changes: impl IntoIterator<Item = (Arc<str>, Change)>,
         now: Timestamp,
-    ) -> Touched {
-        (self.now, self.latest) = (now, self.latest.max(now));
+    ) -> Affected {
+        self.now = now;
         let changes: Vec<_> = changes.into_iter().collect();
-        let settled = if self.seeds.is_empty() && changes.is_sorted_by(|(a, _), (b, _)| a < b) {
-            self.take_first(changes)
+        let updates = if self.seeds.is_empty() && changes.is_sorted_by(|(a, _), (b, _)| a < b) {
+            self.apply_first(changes)
         } else {
-            self.take_all(changes)
+            self.apply_later(changes)
         };
-        let mut turns = Vec::with_capacity(settled.len());
-        for Settled { id, due: (before, due), withdrawn, shown } in settled {
-            if before != due {
-                if let Some(before) = before {
-                    self.due.remove(&(before, id.clone()));
+        let mut changes = Vec::with_capacity(updates.len());
+        for GroupUpdate { id, old_due, due, removed, inserted } in updates {
+            if old_due != due {
+                if let Some(old_due) = old_due {
+                    self.due.remove(&(old_due, id.clone()));
                 }
                 self.due.extend(due.map(|due| (due, id)));
             }
-            turns.extend(withdrawn.map(Turn::Withdraw));
-            turns.extend(shown.map(Turn::Show));
+            changes.extend(removed.map(EntryChange::Remove));
+            changes.extend(inserted.map(EntryChange::Insert));
         }
-        self.entries.update(&turns)
+        self.entries.update(&changes)
     }
 
-    /// Stores what is there to begin with, each path once, and settles every group.
-    fn take_first(&mut self, changes: Vec<(Arc<str>, Change)>) -> Vec<Settled> {
+    /// Fills an empty catalog. Each path occurs once.
+    fn apply_first(&mut self, changes: Vec<(Arc<str>, Change)>) -> Vec<GroupUpdate> {
         let (mut seeds, mut records) = (Vec::with_capacity(changes.len()), Vec::with_capacity(changes.len()));
         for (path, change) in changes {
             if let Some(seed) = Seed::of(&path, change, None) {
@@ -216,82 +148,47 @@ impl Catalog {
             }
         }
         let (view, groups) = (View::of(self.now, self.unpublished, &self.entries), &mut self.groups);
-        let group = || {
-            groups.reserve(records.len());
-            // Nearly all have an id of their own, and in their order they lie together in memory.
-            let (mut settled, mut alone) = (Vec::new(), Vec::new());
-            let settle = |record: Arc<Packed>| {
-                let (id, mut group) = (record.id.clone(), Group::default());
-                group.take(record);
-                (group.settle(&id, view), (id, group))
-            };
-            records.into_par_iter().map(settle).unzip_into_vecs(&mut settled, &mut alone);
-            let store = || {
-                let mut shared = BTreeSet::new();
-                for (id, group) in alone {
-                    match groups.entry(id) {
-                        hash_map::Entry::Vacant(place) => drop(place.insert(group)),
-                        hash_map::Entry::Occupied(mut place) => {
-                            shared.insert(place.key().clone());
-                            group.records.into_iter().for_each(|record| place.get_mut().take(record));
-                        }
-                    }
-                }
-                shared
-            };
-            // Feeds take entries sooner that come in their order, as nearly all do then.
-            let newest_first =
-                |settled: &Settled| Reverse(settled.shown.as_ref().map(|entry| entry.published));
-            let ((), shared) = rayon::join(|| settled.par_sort_by_cached_key(newest_first), store);
-            settled.retain(|settled| !shared.contains(&settled.id));
-            for id in shared {
-                if let Some(group) = groups.get_mut(&id) {
-                    (group.entry, group.due) = (None, None);
-                    settled.push(group.settle(&id, view));
-                }
-            }
-            settled
-        };
-        // Sorted, they need no look for the place of each.
-        let (seeds, settled) = rayon::join(|| seeds.into_iter().collect(), group);
+        // A sorted input makes both maps without searching for the place of each key.
+        let (seeds, updates) =
+            rayon::join(|| seeds.into_iter().collect(), || group_first(records, groups, view));
         self.seeds = seeds;
-        settled
+        updates
     }
 
-    /// Stores changes, and settles the groups that they and time concern.
-    fn take_all(&mut self, changes: Vec<(Arc<str>, Change)>) -> Vec<Settled> {
-        let mut unsettled = Vec::new();
+    /// Applies changes to a catalog, and refreshes the groups whose records changed or that are due.
+    fn apply_later(&mut self, changes: Vec<(Arc<str>, Change)>) -> Vec<GroupUpdate> {
+        let mut stale = Vec::new();
         let is_due = |(due, _): &&(Timestamp, Arc<str>)| *due <= self.now;
         for (_, id) in self.due.iter().take_while(is_due) {
             if let Some(group) = self.groups.get_mut(id) {
-                group.unsettle(id, &mut unsettled);
+                group.mark_stale(id, &mut stale);
             }
         }
         for (path, change) in changes {
-            self.take(path, change, &mut unsettled);
+            self.apply_change(path, change, &mut stale);
         }
-        let groups: Vec<_> = unsettled.into_iter().filter_map(|id| self.groups.remove_entry(&id)).collect();
+        let groups: Vec<_> = stale.into_iter().filter_map(|id| self.groups.remove_entry(&id)).collect();
         let view = View::of(self.now, self.unpublished, &self.entries);
-        let settled = groups.into_par_iter().map(|(id, mut group)| (group.settle(&id, view), group));
-        let settled: Vec<_> = settled.collect();
-        let keep = |(settled, group): (Settled, Group)| {
+        let refreshed = groups.into_par_iter().map(|(id, mut group)| (group.refresh(&id, view), group));
+        let refreshed: Vec<_> = refreshed.collect();
+        let keep = |(update, group): (GroupUpdate, Group)| {
             if !group.records.is_empty() {
-                self.groups.insert(settled.id.clone(), group);
+                self.groups.insert(update.id.clone(), group);
             }
-            settled
+            update
         };
-        settled.into_iter().map(keep).collect()
+        refreshed.into_iter().map(keep).collect()
     }
 
-    /// Stores one change, and notes the ids that it concerns.
-    fn take(&mut self, path: Arc<str>, change: Change, unsettled: &mut Vec<Arc<str>>) {
-        let known = self.seeds.get(&path).and_then(|seed| seed.record.clone());
-        let seed = Seed::of(&path, change, known.as_ref());
-        if let Some(old) = known.filter(|_| seed.as_ref().is_none_or(|seed| !seed.outdated))
+    /// Applies one change, and marks the groups that it concerns as stale.
+    fn apply_change(&mut self, path: Arc<str>, change: Change, stale: &mut Vec<Arc<str>>) {
+        let old = self.seeds.get(&path).and_then(|seed| seed.record.clone());
+        let seed = Seed::of(&path, change, old.as_ref());
+        if let Some(old) = old.filter(|_| seed.as_ref().is_none_or(|seed| !seed.outdated))
             && let Some(group) = self.groups.get_mut(&old.id)
         {
             group.records.retain(|record| *record.path != *old.path);
-            group.unsettle(&old.id, unsettled);
+            group.mark_stale(&old.id, stale);
         }
         let Some(seed) = seed else {
             self.seeds.remove(&path);
@@ -299,79 +196,74 @@ impl Catalog {
         };
         if let Some(new) = seed.record.as_ref().filter(|_| !seed.outdated) {
             let group = self.groups.entry(new.id.clone()).or_default();
-            group.take(new.clone());
-            group.unsettle(&new.id, unsettled);
+            group.push(new.clone());
+            group.mark_stale(&new.id, stale);
         }
         self.seeds.insert(path, seed);
     }
 
-    /// The entries that are shown.
+    /// Returns the shown entries.
     pub fn entries(&self) -> &Entries {
         &self.entries
     }
 
-    /// The instant that the catalog speaks of.
+    /// Returns the instant of the last update.
     pub fn now(&self) -> Timestamp {
         self.now
     }
 
-    /// The latest instant that it ever spoke of: what is shown is right from then on.
-    pub fn latest(&self) -> Timestamp {
-        self.latest
-    }
-
-    /// When something will change by itself.
+    /// Returns the next time at which an entry appears, changes or expires by itself.
     pub fn next_due(&self) -> Option<Timestamp> {
         self.due.first().map(|(due, _)| *due)
     }
 
-    /// Whether there is a seed at a path.
-    pub fn has(&self, path: &str) -> bool {
+    /// Returns `true` if the catalog contains a seed with this path.
+    pub fn contains(&self, path: &str) -> bool {
         self.seeds.contains_key(path)
     }
 
-    /// Whether the seed at a path is broken and its last good record is shown.
+    /// Returns `true` if the seed at a path is broken and its last good record is shown.
     pub fn is_outdated(&self, path: &str) -> bool {
         self.seeds.get(path).is_some_and(|seed| seed.outdated)
     }
 
-    /// The faults of the seed at a path.
+    /// Returns the faults of the seed at a path.
     pub fn faults_of(&self, path: &str) -> &[Fault] {
         self.seeds.get(path).map_or(&[], |seed| &seed.faults)
     }
 
-    /// What is held of the seed at a path: its record, and its faults.
-    pub fn held_of(&self, path: &str) -> Option<(Option<Arc<Packed>>, Vec<Fault>)> {
+    /// Returns the record and the faults of the seed at a path.
+    pub fn record_and_faults(&self, path: &str) -> Option<(Option<Arc<Packed>>, Vec<Fault>)> {
         self.seeds.get(path).map(|seed| (seed.record.clone(), seed.faults.clone()))
     }
 
-    /// Why the record of the seed at a path is held, if it is.
+    /// Returns the reason why the record of the seed at a path is held, if it is.
     pub fn held_at(&self, path: &str) -> Option<Held> {
         let record = self.seeds.get(path)?.record.as_ref()?;
         record.standing(self.now, self.unpublished).shown.err()
     }
 
-    /// Every seed without a record: a fault cost it.
+    /// Returns the path of every seed that has no record because of a fault.
     pub fn left_out(&self) -> impl Iterator<Item = &Arc<str>> {
         self.seeds.iter().filter(|(_, seed)| seed.record.is_none()).map(|(path, _)| path)
     }
 
-    /// Every record, held or not, by path.
+    /// Returns every record, held or not, by path.
     pub fn records(&self) -> impl Iterator<Item = &Arc<Packed>> {
         self.seeds.values().filter_map(|seed| seed.record.as_ref())
     }
 
-    /// The entry with an id, if one is shown.
+    /// Returns the shown entry with an id.
     pub fn entry(&self, id: &str) -> Option<&Arc<Entry>> {
         self.groups.get(id)?.entry.as_ref()
     }
 
-    /// Every fault and warning, by path and place.
+    /// Returns every fault and warning, by path and position.
     pub fn faults(&self) -> impl Iterator<Item = &Fault> {
         self.seeds.values().flat_map(|seed| &seed.faults)
     }
 
-    /// Every record that is held, with the reason.
+    /// Returns every held record, with the reason.
     pub fn held(&self) -> impl Iterator<Item = (&Arc<Packed>, Held)> {
         self.seeds.values().filter_map(|seed| {
             let record = seed.record.as_ref()?;
@@ -379,7 +271,7 @@ impl Catalog {
         })
     }
 
-    /// Every entry that is made of several records, by id.
+    /// Returns every entry that is made of several records, by id.
     pub fn duplicates(&self) -> Vec<Duplicates> {
         let duplicates = self.groups.iter().filter_map(|(id, group)| {
             let shown = group.entry.as_ref()?.record.path.clone();
@@ -395,7 +287,7 @@ impl Catalog {
         duplicates
     }
 
-    /// The seeds in numbers.
+    /// Counts seeds, records, entries and faults.
     pub fn census(&self) -> Census {
         let mut census = Census {
             seeds: self.seeds.len(),
@@ -419,30 +311,46 @@ impl Catalog {
     }
 }
 
-/// The entry of the records that are shown and have one id.
-fn merge(mut records: Vec<(&Arc<Packed>, Timestamp)>, hierarchy: &Topics) -> Option<Entry> {
-    records.sort_by(|(a, a_published), (b, b_published)| {
-        b.quality.total_cmp(&a.quality).then(b_published.cmp(a_published)).then(a.path.cmp(&b.path))
-    });
-    let &(best, published) = records.first()?;
-    let is_now = |topic: &Topic| hierarchy.now(&topic.slug) == topic.slug;
-    let topics: Arc<[Topic]> = if records.len() == 1 && best.facets.topics.iter().all(is_now) {
-        best.facets.topics.clone()
-    } else {
-        let mut topics: Vec<Topic> = Vec::new();
-        for topic in records.iter().flat_map(|(record, _)| &*record.facets.topics) {
-            let slug = hierarchy.now(&topic.slug);
-            if topics.iter().all(|known| known.slug != slug) {
-                topics.push(Topic { slug, name: topic.name.clone() });
+/// Groups the first records by id, on all cores, and returns the update of each group.
+fn group_first(
+    records: Vec<Arc<Packed>>,
+    groups: &mut HashMap<Arc<str>, Group>,
+    view: View<'_>,
+) -> Vec<GroupUpdate> {
+    groups.reserve(records.len());
+    // Nearly all records have an id of their own. A group is made for each, in order, so that
+    // neighbours lie together in memory; groups that share an id are merged below.
+    let (mut updates, mut singles) = (Vec::new(), Vec::new());
+    let refresh = |record: Arc<Packed>| {
+        let (id, mut group) = (record.id.clone(), Group::default());
+        group.push(record);
+        (group.refresh(&id, view), (id, group))
+    };
+    records.into_par_iter().map(refresh).unzip_into_vecs(&mut updates, &mut singles);
+    let insert = || {
+        let mut shared = BTreeSet::new();
+        for (id, group) in singles {
+            match groups.entry(id) {
+                hash_map::Entry::Vacant(place) => drop(place.insert(group)),
+                hash_map::Entry::Occupied(mut place) => {
+                    shared.insert(place.key().clone());
+                    group.records.into_iter().for_each(|record| place.get_mut().push(record));
+                }
             }
         }
-        topics.into()
+        shared
     };
-    let above = topics.iter().flat_map(|topic| hierarchy.ancestors(&topic.slug));
-    let mut within: Vec<_> = topics.iter().map(|topic| &topic.slug).chain(above).cloned().collect();
-    within.sort_unstable();
-    within.dedup();
-    Some(Entry { record: best.clone(), published, topics, within: within.into() })
+    // The index of entries is filled faster in feed order.
+    let newest_first = |update: &GroupUpdate| Reverse(update.inserted.as_ref().map(|entry| entry.published));
+    let ((), shared) = rayon::join(|| updates.par_sort_by_cached_key(newest_first), insert);
+    updates.retain(|update| !shared.contains(&update.id));
+    for id in shared {
+        if let Some(group) = groups.get_mut(&id) {
+            group.reset();
+            updates.push(group.refresh(&id, view));
+        }
+    }
+    updates
 }
 
 #[cfg(test)]
@@ -466,8 +374,8 @@ mod tests {
         read(path, &format!("title: {path}\ntopics: {topics}\ndate: 2024-01-01\n{extra}"))
     }
 
-    /// Everything that can be seen of a catalog's entries.
-    fn seen(catalog: &Catalog) -> Vec<(String, Vec<String>)> {
+    /// Returns every feed of a catalog, with its entries as text.
+    fn listing(catalog: &Catalog) -> Vec<(String, Vec<String>)> {
         let feed = |name: &str, entries: Vec<&Arc<Entry>>| {
             let shown = entries.iter().map(|entry| {
                 let topics: Vec<_> = entry.topics.iter().map(|topic| &*topic.name).collect();
@@ -475,13 +383,13 @@ mod tests {
             });
             (name.to_owned(), shown.collect())
         };
-        let mut seen = vec![feed("*", catalog.entries.all().collect())];
+        let mut feeds = vec![feed("*", catalog.entries.all().collect())];
         for (slug, name, count) in catalog.entries.topics() {
             let entries: Vec<_> = catalog.entries.topic(slug).collect();
             assert_eq!(entries.len(), count);
-            seen.push(feed(name, entries));
+            feeds.push(feed(name, entries));
         }
-        seen
+        feeds
     }
 
     #[test]
@@ -510,22 +418,22 @@ mod tests {
     }
 
     #[test]
-    fn only_feeds_with_a_change_are_touched() {
+    fn change_affects_only_feeds_with_its_topics() {
         let mut catalog = Catalog::new(false, Arc::default());
         catalog.apply([good("a.md", "One", ""), good("b.md", "Two", "")], now());
-        let touched = catalog.apply([good("a.md", "[One, Three]", "")], now());
+        let affected = catalog.apply([good("a.md", "[One, Three]", "")], now());
         let january = BTreeSet::from([Month::of("2024-01-01T00:00:00Z".parse().unwrap())]);
         let topics = ["one", "three"].map(|slug| (slug.into(), january.clone()));
-        assert_eq!((touched.all, touched.topics), (january, topics.into()));
-        assert_eq!(catalog.apply([good("a.md", "[One, Three]", "")], now()), Touched::default());
+        assert_eq!((affected.all, affected.topics), (january, topics.into()));
+        assert_eq!(catalog.apply([good("a.md", "[One, Three]", "")], now()), Affected::default());
     }
 
     #[test]
-    fn a_broken_seed_keeps_its_last_good_record() {
+    fn broken_seed_keeps_its_last_good_record() {
         let mut catalog = Catalog::new(false, Arc::default());
         catalog.apply([good("a.md", "One", "")], now());
         for broken in [read("a.md", "title: [\n"), ("a.md".into(), Change::Read(Reading::Blank))] {
-            assert_eq!(catalog.apply([broken], now()), Touched::default());
+            assert_eq!(catalog.apply([broken], now()), Affected::default());
             assert_eq!(
                 (catalog.entries.all().count(), catalog.census().outdated, catalog.census().faults),
                 (1, 1, 1)
@@ -541,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn time_alone_shows_and_withdraws() {
+    fn entries_appear_and_expire_with_time() {
         let mut catalog = Catalog::new(false, Arc::default());
         let at = |day: i64| now() + chrono::Duration::days(day);
         let seed =
@@ -551,28 +459,28 @@ mod tests {
         assert!(!catalog.apply([], at(1)).is_empty());
         assert_eq!((catalog.entries.all().count(), catalog.next_due()), (1, Some(at(3))));
         catalog.apply([], at(0));
-        assert_eq!(catalog.entries.all().count(), 1, "a clock set back takes nothing away");
+        assert_eq!(catalog.entries.all().count(), 1, "an entry stays when the clock is set back");
         catalog.apply([], at(5));
         assert_eq!((catalog.entries.all().count(), catalog.next_due()), (0, None));
     }
 
     #[test]
-    fn the_most_frequent_spelling_is_shown() {
+    fn most_frequent_topic_spelling_is_shown() {
         let mut catalog = Catalog::new(false, Arc::default());
         catalog.apply([good("a.md", "json feed", ""), good("b.md", "JSON Feed", "")], now());
         assert_eq!(catalog.entries.topic_name("json-feed"), Some("JSON Feed"));
         catalog.apply([good("d.md", "[JSON Feed, Other]", ""), good("e.md", "json feed", "")], now());
-        let touched = catalog.apply([good("c.md", "json feed", "")], now());
+        let affected = catalog.apply([good("c.md", "json feed", "")], now());
         assert_eq!(catalog.entries.topic_name("json-feed"), Some("json feed"));
-        assert!(touched.topics.contains_key("other"), "a feed whose entries name the topic changes with it");
+        assert!(affected.topics.contains_key("other"), "a new topic name affects every feed that shows it");
         catalog.apply(["a.md", "c.md"].map(|path| (path.into(), Change::Gone)), now());
         assert_eq!(catalog.entries.topic_name("json-feed"), Some("JSON Feed"));
     }
 
     proptest! {
-        /// After any history a catalog says what one says that reads the last state at once.
+        /// After any history of changes, a catalog equals one that reads the last state at once.
         #[test]
-        fn histories_leave_no_trace(
+        fn incremental_updates_equal_a_cold_read(
             steps in proptest::collection::vec((0..6_u8, 0..4_u8, 0..3_u8, 0..3_u8, 0..8_u8), 1..60),
         ) {
             let mut catalog = Catalog::new(false, Arc::default());
@@ -598,13 +506,13 @@ mod tests {
             let seeds = last.iter().filter_map(|(path, yaml)| Some(read(path, yaml.as_ref()?)));
             cold.apply(seeds, catalog.now);
             catalog.apply([], cold.now);
-            prop_assert_eq!(seen(&catalog), seen(&cold));
+            prop_assert_eq!(listing(&catalog), listing(&cold));
             prop_assert_eq!(catalog.census(), cold.census());
             prop_assert_eq!(catalog.next_due(), cold.next_due());
             for catalog in [&mut catalog, &mut cold] {
                 catalog.apply([good("0.md", "b", "id: urn:x:1\n")], now() + chrono::Duration::days(5));
             }
-            prop_assert_eq!(seen(&catalog), seen(&cold));
+            prop_assert_eq!(listing(&catalog), listing(&cold));
             prop_assert_eq!(catalog.next_due(), cold.next_due());
         }
     }

@@ -1,5 +1,5 @@
-//! What sower tells people: faults the way a compiler shows them, the seeds and their changes in
-//! words.
+//! Reports for people and machines: faults in the style of compiler errors, summaries of the seeds,
+//! and changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -8,15 +8,15 @@ use std::sync::Arc;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde::{Serialize, Serializer};
 
-use crate::catalog::{Catalog, Census, Duplicates};
+use crate::catalog::records::{Catalog, Census, Duplicates};
 use crate::seed::{Change, Held, Reading, Timestamp};
 use crate::seed::{Fault, Severity};
 use crate::text::{count, printable};
 
-/// Most names of one kind in a list for people.
-const MOST_NAMES: usize = 10;
+/// The maximum length of a list for people.
+const MAX_LISTED: usize = 10;
 
-/// A fault with its line and a marker under the column.
+/// Renders a fault with its line and a marker under the column.
 pub fn fault(fault: &Fault, styled: bool) -> String {
     let level = match fault.severity {
         Severity::Fault => Level::ERROR.with_name("fault"),
@@ -42,7 +42,7 @@ pub fn fault(fault: &Fault, styled: bool) -> String {
     renderer.render(&report)
 }
 
-/// The seeds in a line: `17 seeds: 14 entries in 8 topics, 2 held (…), 1 duplicate`.
+/// Summarises a census in one line: `17 seeds: 14 entries in 8 topics, 2 held (…), 1 duplicate`.
 pub fn census(census: &Census) -> String {
     let mut line = count(census.seeds, "seed");
     let _ = write!(line, ": {} in {}", count(census.entries, "entry"), count(census.topics, "topic"));
@@ -65,32 +65,33 @@ fn held_by_reason(held: &BTreeMap<Held, usize>) -> String {
     reasons.join(", ")
 }
 
-/// What would show records that are held.
+/// Explains how to show records that are held for a reason.
 pub fn remedy(held: Held) -> &'static str {
     match held {
-        Held::Unpublished | Held::Removed => "`--unpublished` shows them, for preview",
-        Held::Scheduled => "each appears by itself when its time has come",
-        Held::Expired => "a later `expiryDateTime` brings them back",
-        Held::Undated => "a `publishedDateTime`, or a date that begins the file name, shows them",
+        Held::Unpublished | Held::Removed => "preview them with `--unpublished`",
+        Held::Scheduled => "each appears by itself at its publication time",
+        Held::Expired => "set a later `expiryDateTime` to show them again",
+        Held::Undated => "set `publishedDateTime`, or begin the file name with a date",
     }
 }
 
-/// Why nothing is shown although there are seeds; none if something is shown, or nothing is there.
+/// Explains why no entry is shown although seeds exist. Returns `None` if an entry is shown, or if no
+/// seeds exist.
 pub fn nothing_shown(census: &Census) -> Option<String> {
     if census.entries > 0 || census.seeds == 0 {
         return None;
     }
-    let mut text = format!("no entry is shown of {}", count(census.seeds, "seed"));
+    let mut text = format!("no entries from {}", count(census.seeds, "seed"));
     for (&reason, number) in &census.held {
         let _ = write!(text, "; {number} {reason}: {}", remedy(reason));
     }
     if census.faults > 0 {
-        let _ = write!(text, "; {}: `sower check` shows them", count(census.faults, "fault"));
+        let _ = write!(text, "; {}: run `sower check` to list them", count(census.faults, "fault"));
     }
     Some(text)
 }
 
-/// Everything that `check` says after the faults.
+/// Renders the summary that `sower check` prints after the faults.
 pub fn summary(catalog: &Catalog) -> String {
     let census = catalog.census();
     let mut text = format!(
@@ -116,7 +117,7 @@ pub fn summary(catalog: &Catalog) -> String {
     let duplicates = catalog.duplicates();
     if !duplicates.is_empty() {
         let _ = writeln!(text, "duplicates: {}", count(census.duplicates, "seed"));
-        let lines: Vec<_> = duplicates.iter().map(told_duplicates).collect();
+        let lines: Vec<_> = duplicates.iter().map(describe_duplicates).collect();
         list(&mut text, &lines);
     }
     if census.topics > 0 {
@@ -131,14 +132,12 @@ pub fn summary(catalog: &Catalog) -> String {
     text
 }
 
-fn told_duplicates(same: &Duplicates) -> String {
-    let told = format!("{} is shown for {}", same.shown, same.others.join(", "));
-    if same.by_name {
-        return format!(
-            "{told}: they have one date and one name; an `id` of its own tells one from the other"
-        );
+fn describe_duplicates(duplicates: &Duplicates) -> String {
+    let text = format!("{} is shown for {}", duplicates.shown, duplicates.others.join(", "));
+    if duplicates.by_name {
+        return format!("{text}: same date and name; set an `id` in each to keep them apart");
     }
-    told
+    text
 }
 
 /// The state of all seeds, as an immutable snapshot of a catalog. Its JSON is part of `check --format json` and of
@@ -240,7 +239,8 @@ fn rfc3339<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok
     at.map(|at| at.to_rfc3339()).serialize(serializer)
 }
 
-/// The files that are named like seeds and are none; empty if there are no such files.
+/// Lists the files that have a seed's name but no front matter. Returns an empty string if there are
+/// none.
 pub fn passed_over(paths: &[Arc<str>]) -> String {
     let mut text = String::new();
     if !paths.is_empty() {
@@ -251,29 +251,30 @@ pub fn passed_over(paths: &[Arc<str>]) -> String {
 }
 
 fn list(text: &mut String, names: &[impl AsRef<str>]) {
-    for name in names.iter().take(MOST_NAMES) {
+    for name in names.iter().take(MAX_LISTED) {
         let _ = writeln!(text, "  {}", printable(name.as_ref()));
     }
-    if names.len() > MOST_NAMES {
-        let _ = writeln!(text, "  … and {} more (`--format json` lists all)", names.len() - MOST_NAMES);
+    if names.len() > MAX_LISTED {
+        let _ = writeln!(text, "  … and {} more (`--format json` lists all)", names.len() - MAX_LISTED);
     }
 }
 
-/// What became of a seed.
+/// The kind of a change to one seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum ChangeKind {
     New,
     Changed,
-    NoSeed,
-    Gone,
+    /// The file has no front matter any more.
+    NotASeed,
+    Removed,
 }
 
-impl Fate {
-    /// None if there was no seed and is none.
+impl ChangeKind {
+    /// Returns `None` if the file was no seed before and is none now.
     fn of(change: &Change, known: bool) -> Option<Self> {
         match change {
-            Change::Gone if known => Some(Self::Gone),
-            Change::Read(Reading::NotASeed) if known => Some(Self::NoSeed),
+            Change::Gone if known => Some(Self::Removed),
+            Change::Read(Reading::NotASeed) if known => Some(Self::NotASeed),
             Change::Read(_) if known => Some(Self::Changed),
             Change::Read(Reading::Seed { .. }) => Some(Self::New),
             Change::Gone | Change::Read(_) => None,
@@ -281,31 +282,32 @@ impl Fate {
     }
 }
 
-/// What changed, in a few words; none if no seed did. Told before the catalog takes it in.
+/// Describes changes in a few words, given the catalog before they are applied. Returns `None` if no
+/// seed changed.
 pub fn changes(catalog: &Catalog, changes: &[(Arc<str>, Change)]) -> Option<String> {
-    let fates: Vec<_> = changes
+    let kinds: Vec<_> = changes
         .iter()
-        .filter_map(|(path, change)| Some((path, Fate::of(change, catalog.has(path))?)))
+        .filter_map(|(path, change)| Some((path, ChangeKind::of(change, catalog.contains(path))?)))
         .collect();
-    if let [(path, fate)] = fates.as_slice() {
+    if let [(path, kind)] = kinds.as_slice() {
         let path = printable(path);
-        return Some(match fate {
-            Fate::New => format!("{path} is new"),
-            Fate::Changed => format!("{path} changed"),
-            Fate::NoSeed => format!("{path} is no seed any more, since it has no front matter"),
-            Fate::Gone => format!("{path} is gone"),
+        return Some(match kind {
+            ChangeKind::New => format!("{path} added"),
+            ChangeKind::Changed => format!("{path} changed"),
+            ChangeKind::NotASeed => format!("{path} is not a seed any more: it has no front matter"),
+            ChangeKind::Removed => format!("{path} removed"),
         });
     }
-    let number = |wanted| fates.iter().filter(|(_, fate)| *fate == wanted).count();
-    let (new, changed) = (number(Fate::New), number(Fate::Changed));
-    let gone = number(Fate::Gone) + number(Fate::NoSeed);
-    let told = [
-        (new, count(new, "new seed")),
+    let number = |wanted| kinds.iter().filter(|(_, kind)| *kind == wanted).count();
+    let (new, changed) = (number(ChangeKind::New), number(ChangeKind::Changed));
+    let removed = number(ChangeKind::Removed) + number(ChangeKind::NotASeed);
+    let parts = [
+        (new, format!("{} added", count(new, "seed"))),
         (changed, format!("{} changed", count(changed, "seed"))),
-        (gone, format!("{} gone", count(gone, "seed"))),
+        (removed, format!("{} removed", count(removed, "seed"))),
     ];
-    let told: Vec<_> = told.into_iter().filter(|(number, _)| *number > 0).map(|(_, told)| told).collect();
-    (!told.is_empty()).then(|| told.join(", "))
+    let parts: Vec<_> = parts.into_iter().filter(|(number, _)| *number > 0).map(|(_, part)| part).collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 #[cfg(test)]
@@ -315,9 +317,9 @@ mod tests {
     use crate::syntax::yaml::Position;
 
     #[test]
-    fn faults_look_like_a_compilers() {
+    fn fault_is_rendered_like_a_compiler_error() {
         let place = Place::in_text("---\ntitle: A\nquality: 高い\n---\n", Position { line: 3, column: 10 });
-        let mut told = Fault {
+        let mut example = Fault {
             severity: Severity::Fault,
             path: "news/a.md".into(),
             place: Some(place),
@@ -332,13 +334,13 @@ fault: `quality` is left out: it is not a number
   |          ^^^^
   |
 help: write a number";
-        assert_eq!(fault(&told, false), expected);
-        told.place = None;
-        assert!(fault(&told, false).contains("--> news/a.md\n"), "{}", fault(&told, false));
+        assert_eq!(fault(&example, false), expected);
+        example.place = None;
+        assert!(fault(&example, false).contains("--> news/a.md\n"), "{}", fault(&example, false));
     }
 
     #[test]
-    fn changes_are_told_in_a_few_words() {
+    fn changes_are_described_in_a_few_words() {
         let seed = || Change::Read(Reading::Seed { record: None, faults: Vec::new() });
         let at = |path: &str, change| (Arc::<str>::from(path), change);
         let mut catalog = Catalog::new(false, Arc::default());
@@ -346,17 +348,17 @@ help: write a number";
         for (given, expected) in [
             (vec![], None),
             (vec![at("README.md", Change::Read(Reading::NotASeed))], None),
-            (vec![at("a.md", seed())], Some("a.md is new")),
+            (vec![at("a.md", seed())], Some("a.md added")),
             (vec![at("known.md", seed())], Some("known.md changed")),
-            (vec![at("known.md", Change::Gone)], Some("known.md is gone")),
+            (vec![at("known.md", Change::Gone)], Some("known.md removed")),
             (
                 vec![at("known.md", Change::Read(Reading::NotASeed))],
-                Some("known.md is no seed any more, since it has no front matter"),
+                Some("known.md is not a seed any more: it has no front matter"),
             ),
-            (vec![at("a.md", seed()), at("b.md", seed())], Some("2 new seeds")),
+            (vec![at("a.md", seed()), at("b.md", seed())], Some("2 seeds added")),
             (
                 vec![at("a.md", seed()), at("old.md", Change::Gone), at("known.md", seed())],
-                Some("1 new seed, 1 seed changed, 1 seed gone"),
+                Some("1 seed added, 1 seed changed, 1 seed removed"),
             ),
         ] {
             assert_eq!(changes(&catalog, &given).as_deref(), expected);
@@ -366,9 +368,9 @@ help: write a number";
     #[test]
     fn long_lists_are_cut_short() {
         let paths: Vec<Arc<str>> = (0..12).map(|number| format!("{number}.md").into()).collect();
-        let told = passed_over(&paths);
-        assert!(told.starts_with("passed over: 12 files without front matter\n  0.md\n"), "{told}");
-        assert!(told.ends_with("  9.md\n  … and 2 more (`--format json` lists all)\n"), "{told}");
+        let text = passed_over(&paths);
+        assert!(text.starts_with("passed over: 12 files without front matter\n  0.md\n"), "{text}");
+        assert!(text.ends_with("  9.md\n  … and 2 more (`--format json` lists all)\n"), "{text}");
         assert_eq!(passed_over(&[]), "");
     }
 }

@@ -8,16 +8,16 @@ use std::time::{Instant, SystemTime};
 use anyhow::bail;
 use chrono::Utc;
 
-use crate::cache::Memory;
+use crate::cache::Cache;
+use crate::catalog::Affected;
 use crate::catalog::Catalog;
-use crate::catalog::Touched;
 use crate::catalog::report;
 use crate::cmd::load::{LoadedSeeds, cache_file, load, new_scan};
 use crate::cmd::terminal::has_colours;
 use crate::config::Config;
-use crate::ingest::scan::{Scan, ScanError};
+use crate::ingest::{Scan, ScanError};
 use crate::publish::Publisher;
-use crate::publish::mirror::{Mirror, Work};
+use crate::publish::mirror::{Mirror, MirrorPlan};
 use crate::seed::{Change, Texts};
 use crate::text::count;
 
@@ -44,7 +44,7 @@ pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     if texts == Texts::LeftOut {
         read_shown_texts(&publisher, scan, catalog)?;
     }
-    let published = publisher.publish(catalog, &Touched::default(), SystemTime::now());
+    let published = publisher.publish(catalog, &Affected::default(), SystemTime::now());
 
     let mut stderr = std::io::stderr().lock();
     let styled = has_colours(&std::io::stderr());
@@ -60,7 +60,7 @@ pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
         writeln!(stderr, "{failed}")?;
     }
     let mut mirror = Mirror::new(feeds.clone());
-    let mirrored = mirror.update(&publisher.current().load(), &mut Work::everything(), &|| false)?;
+    let mirrored = mirror.update(&publisher.current().load(), &mut MirrorPlan::everything(), &|| false)?;
     writeln!(
         stderr,
         "{} in {}: {} written, {} removed, {} ms",
@@ -70,9 +70,9 @@ pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
         mirrored.removed,
         began.elapsed().as_millis()
     )?;
-    if let Some(cache) = cache.filter(|_| scan.unremembered() > 0) {
+    if let Some(cache) = cache.filter(|_| scan.uncached() > 0) {
         // Without the cache the next build takes longer, which is not a failure of this one.
-        let _ = Memory::of(scan, catalog).write(&cache, scan.rules());
+        let _ = Cache::of(scan, catalog).write(&cache, scan.rules());
     }
     Ok(ExitCode::from(u8::from(census.faults > 0 || !published.failed.is_empty())))
 }

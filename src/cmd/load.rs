@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use chrono::Utc;
 
-use crate::cache::{self, Untaken};
+use crate::cache::{self, CachedRecords};
 use crate::catalog::Catalog;
 use crate::config::Config;
-use crate::ingest::scan::Scan;
+use crate::ingest::Scan;
 use crate::seed::{Rules, Texts};
 
 /// The seeds of a directory.
@@ -34,12 +34,12 @@ pub(super) fn load(
     cache: Option<&Path>,
 ) -> anyhow::Result<ManuallyDrop<LoadedSeeds>> {
     let mut catalog = Catalog::new(config.unpublished, config.topics.clone());
-    let untaken = Untaken::recall(&mut scan, cache);
-    let taken = untaken.read_all(&mut scan, &mut catalog, Utc::now())?;
-    Ok(ManuallyDrop::new(LoadedSeeds { scan, catalog, passed_over: taken.passed_over }))
+    let cached = CachedRecords::open(&mut scan, cache);
+    let stats = cached.read_all(&mut scan, &mut catalog, Utc::now())?;
+    Ok(ManuallyDrop::new(LoadedSeeds { scan, catalog, passed_over: stats.passed_over }))
 }
 
 /// Returns the file of the record cache, unless it is turned off.
 pub(super) fn cache_file(config: &Config) -> Option<PathBuf> {
-    if config.no_cache { None } else { cache::place(&config.seeds) }
+    if config.no_cache { None } else { cache::default_path(&config.seeds) }
 }

@@ -13,7 +13,7 @@ use crate::cmd::load::{LoadedSeeds, load, new_scan};
 use crate::cmd::terminal::has_colours;
 use crate::config::Config;
 use crate::config::criteria::Criteria;
-use crate::feed::{self, LogicalFeed, Missed};
+use crate::feed::{self, LogicalFeed, Mismatch};
 use crate::render::{Format, Publication};
 use crate::seed::Place;
 use crate::seed::{self, Held, Month, Record, Rules, Texts, Timestamp};
@@ -190,7 +190,7 @@ impl Search<'_> {
         }
         for selection in &self.config.selections {
             let feed = LogicalFeed::named(self.config, entries, selection, catalog.now());
-            match feed::lacks(self.config, selection, entry, catalog.now()) {
+            match feed::mismatch(self.config, selection, entry, catalog.now()) {
                 None => self.show_place(&feed, entry, answer),
                 Some(missed) => {
                     let url = self.publication.feed_url(feed.selection(), Format::Atom);
@@ -202,32 +202,32 @@ impl Search<'_> {
     }
 
     /// Describes the criterion that excludes an entry, with the value that the entry has.
-    fn mismatch(&self, missed: Missed, entry: &Entry, criteria: &Criteria) -> String {
+    fn mismatch(&self, missed: Mismatch, entry: &Entry, criteria: &Criteria) -> String {
         let record = entry.record.without_body();
         let has = |field: &str, value: Option<&str>| match value {
             Some(value) => format!("its {field} is {}", printable(value)),
             None => format!("it has no {field}"),
         };
         match missed {
-            Missed::Topic => "it has none of the topics of the selection".to_owned(),
-            Missed::Unwanted => {
+            Mismatch::Topic => "it has none of the topics of the selection".to_owned(),
+            Mismatch::ExcludedTopic => {
                 let unwanted = criteria.none.iter().find(|slug| entry.is_within(slug));
                 format!("it has the topic {}, which the selection excludes", unwanted.map_or("", |slug| slug))
             }
-            Missed::Quality => {
+            Mismatch::Quality => {
                 format!(
                     "its quality is {}, below {}",
                     record.quality,
                     criteria.min_quality.unwrap_or_default()
                 )
             }
-            Missed::Type => has("type", record.kind.as_deref()),
-            Missed::Category => has("category", record.category.as_deref()),
-            Missed::Provider => has("provider", record.provider.as_ref().map(|provider| &*provider.name)),
-            Missed::Language => {
+            Mismatch::Type => has("type", record.kind.as_deref()),
+            Mismatch::Category => has("category", record.category.as_deref()),
+            Mismatch::Provider => has("provider", record.provider.as_ref().map(|provider| &*provider.name)),
+            Mismatch::Language => {
                 has("language", Some(record.language.as_deref().unwrap_or(&self.config.language)))
             }
-            Missed::Age => format!("its date is {}, too old for the selection", rfc3339(entry.published)),
+            Mismatch::Age => format!("its date is {}, too old for the selection", rfc3339(entry.published)),
         }
     }
 

@@ -13,12 +13,10 @@ use super::health::HealthReporter;
 use super::reports;
 use super::startup::{FirstScan, new_scan, read_again};
 use super::systemd::{self, Watchdog};
-use crate::cache::{Remembering, Taken};
-use crate::catalog::{Catalog, Touched, report};
+use crate::cache::{CacheWriter, LoadStats};
+use crate::catalog::{Affected, Catalog, report};
 use crate::config::Config;
-use crate::ingest::rescan::{Round, Rounded};
-use crate::ingest::scan::{Scan, ScanError};
-use crate::ingest::watch::{Hint, Stopper, Watch};
+use crate::ingest::{Hint, Rescan, RescanStep, Scan, ScanError, Stopper, Watch};
 use crate::publish::mirror_worker::MirrorWorker;
 use crate::publish::{Current, Published, Publisher};
 use crate::seed::Change;
@@ -34,7 +32,7 @@ pub(super) struct Daemon {
     watch: Watch,
     scan: Scan,
     /// The rescan in progress.
-    rescan: Option<Round>,
+    rescan: Option<Rescan>,
     catalog: Catalog,
     publisher: Publisher,
     mirror: MirrorWorker,
@@ -42,7 +40,7 @@ pub(super) struct Daemon {
     durations: Durations,
     configs: Receiver<Config>,
     watchdog: Watchdog,
-    cache: Remembering,
+    cache: CacheWriter,
     last_change: Instant,
 }
 
@@ -66,17 +64,17 @@ impl Daemon {
             durations,
             configs,
             watchdog,
-            cache: Remembering::begin(cache),
+            cache: CacheWriter::new(cache),
             last_change: Instant::now(),
         };
         let (stats, error) = match stats {
             Ok(stats) => (stats, None),
-            Err(error) => (Taken::default(), Some(error)),
+            Err(error) => (LoadStats::default(), Some(error)),
         };
         daemon.record_scan(error.as_ref(), true);
         reports::log_seeds(&daemon.scan, &daemon.catalog, &stats, began.elapsed());
         reports::log_addresses(&config, &daemon.catalog, &daemon.scan);
-        let published = daemon.publish(&Touched::default());
+        let published = daemon.publish(&Affected::default());
         daemon.after_publishing(published);
         daemon
     }
@@ -101,7 +99,7 @@ impl Daemon {
         while let Some(hint) = self.watch.next(self.wait()) {
             self.handle(&hint);
         }
-        self.cache.end(&mut self.scan, &self.catalog);
+        self.cache.finish(&mut self.scan, &self.catalog);
     }
 
     /// Returns the time to wait for an event.
@@ -115,8 +113,8 @@ impl Daemon {
     }
 
     fn handle(&mut self, hint: &Hint) {
-        if hint.round {
-            self.rescan.get_or_insert_with(|| self.scan.begin_round());
+        if hint.rescan {
+            self.rescan.get_or_insert_with(|| Rescan::new(&self.scan));
         }
         if let Some(config) = self.configs.try_iter().last() {
             self.reconfigure(config);
@@ -125,7 +123,7 @@ impl Daemon {
         }
         self.continue_rescan();
         let quiet = if self.rescan.is_none() { self.last_change.elapsed() } else { Duration::ZERO };
-        self.cache.follow(quiet, &mut self.scan, &self.catalog);
+        self.cache.write_if_due(quiet, &mut self.scan, &self.catalog);
         if RETURN_MEMORY.contains(&quiet) {
             return_memory();
         }
@@ -135,21 +133,21 @@ impl Daemon {
     /// Does the next step of a rescan. Files that are not as they were at the last scan are read.
     fn continue_rescan(&mut self) {
         let Some(rescan) = &mut self.rescan else { return };
-        match self.scan.go_on(rescan) {
+        match rescan.step(&self.scan) {
             None => return,
-            Some(Rounded::Unsettled(paths)) => {
-                let hint = self.watch.hint_at(paths);
+            Some(RescanStep::Reread(paths)) => {
+                let hint = self.watch.hint_for(paths);
                 return self.reload(&hint);
             }
-            Some(Rounded::Others(paths, took)) => {
-                self.watch.took(took);
-                let hint = self.watch.hint_at(paths);
+            Some(RescanStep::Finished(paths, took)) => {
+                self.watch.set_scan_cost(took);
+                let hint = self.watch.hint_for(paths);
                 if hint.is_empty() {
                     self.record_scan(None, true);
                 }
                 self.reload(&hint);
             }
-            Some(Rounded::Unsure) => self.watch.look_everywhere(),
+            Some(RescanStep::ScanNeeded) => self.watch.request_scan(),
         }
         self.rescan = None;
     }
@@ -176,7 +174,7 @@ impl Daemon {
             return;
         }
         let published = self.publish(&affected);
-        if let Some(event) = hint.heard.filter(|_| what.is_some()) {
+        if let Some(event) = hint.observed.filter(|_| what.is_some()) {
             self.durations.event_to_served.observe(event.elapsed().as_secs_f64());
         }
         let what = what.unwrap_or_else(|| "a scheduled or expiring record is due".to_owned());
@@ -190,12 +188,12 @@ impl Daemon {
             return Vec::new();
         }
         let began = Instant::now();
-        let scanned = self.scan.look(hint);
+        let scanned = self.scan.scan(hint);
         if hint.everywhere || scanned.is_err() {
             self.rescan = None;
         }
         if hint.everywhere && scanned.as_ref().is_ok_and(Vec::is_empty) {
-            self.watch.took(began.elapsed());
+            self.watch.set_scan_cost(began.elapsed());
         }
         let (changes, error) = match scanned {
             Ok(changes) => (changes, None),
@@ -203,7 +201,7 @@ impl Daemon {
         };
         self.record_scan(error.as_ref(), hint.everywhere);
         if let Some(rescan) = &mut self.rescan {
-            rescan.note(changes.iter().map(|(path, _)| path));
+            rescan.record_scanned(changes.iter().map(|(path, _)| path));
         }
         changes
     }
@@ -214,7 +212,7 @@ impl Daemon {
         let (began, config) = (Instant::now(), Arc::new(config));
         self.rescan = None;
         let mut scan = new_scan(&config);
-        self.watch.turn_to(scan.root(), config.watch);
+        self.watch.watch_root(scan.root(), config.watch);
         let read = if scan.root() == self.scan.root() {
             scan.expect(self.catalog.records().map(|record| record.path.clone()));
             read_again(&config, &mut scan, &self.catalog)
@@ -228,7 +226,7 @@ impl Daemon {
                 (self.scan, self.catalog) = (scan, catalog);
                 self.publisher = Publisher::after(self.publisher.current(), config.clone());
                 reports::log_addresses(&config, &self.catalog, &self.scan);
-                let published = self.publish(&Touched::default());
+                let published = self.publish(&Affected::default());
                 self.record_reload(
                     "the configuration was read again".to_owned(),
                     &published,
@@ -239,13 +237,13 @@ impl Daemon {
             Err(error) => {
                 error!("{error}; the configuration before is kept");
                 let before = self.publisher.current().load().config.watch;
-                self.watch.turn_to(self.scan.root(), before);
+                self.watch.watch_root(self.scan.root(), before);
             }
         }
         systemd::ready();
     }
 
-    fn publish(&mut self, affected: &Touched) -> Published {
+    fn publish(&mut self, affected: &Affected) -> Published {
         let began = Instant::now();
         let published = self.publisher.publish(&self.catalog, affected, SystemTime::now());
         self.durations.publish.observe(began.elapsed().as_secs_f64());
@@ -265,11 +263,11 @@ impl Daemon {
     /// Records a scan and its error, of the whole directory or of places in it. Files that vanished in large numbers
     /// are doubted for a while, which counts as an error.
     fn record_scan(&mut self, error: Option<&ScanError>, everywhere: bool) {
-        match error.or(self.scan.doubt()) {
-            None => self.health.scanned(everywhere, self.watch.is_deaf()),
+        match error.or(self.scan.unconfirmed_loss()) {
+            None => self.health.scanned(everywhere, self.watch.is_unwatched()),
             Some(error) => {
                 self.health.scan_failed(error);
-                self.watch.look_again();
+                self.watch.request_delayed_scan();
             }
         }
     }

@@ -7,7 +7,7 @@ use tracing::{error, info};
 
 use crate::catalog::Catalog;
 use crate::catalog::report::SeedsReport;
-use crate::ingest::scan::ScanError;
+use crate::ingest::ScanError;
 use crate::publish::mirror_worker::MirrorMonitor;
 use crate::serve::admin::{Durations, Health, MOST_RELOADS, Monitor, Reload};
 

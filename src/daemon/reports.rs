@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use crate::cache::Taken;
+use crate::cache::LoadStats;
 use crate::catalog::{Catalog, report};
 use crate::config::Config;
-use crate::ingest::scan::Scan;
+use crate::ingest::Scan;
 use crate::publish::Published;
 use crate::render::Format;
 use crate::seed::{Fault, Severity};
@@ -18,9 +18,9 @@ use crate::text::{count, printable};
 const MOST_LINES: usize = 20;
 
 /// Logs the result of reading all seeds.
-pub(super) fn log_seeds(scan: &Scan, catalog: &Catalog, stats: &Taken, took: Duration) {
+pub(super) fn log_seeds(scan: &Scan, catalog: &Catalog, stats: &LoadStats, took: Duration) {
     let census = catalog.census();
-    let read = if stats.remembered > 0 {
+    let read = if stats.cached > 0 {
         format!(" ({} read)", count(stats.read, "changed file"))
     } else {
         String::new()

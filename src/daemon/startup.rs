@@ -10,11 +10,10 @@ use chrono::Utc;
 use tracing::error;
 
 use super::systemd::{self, Watchdog};
-use crate::cache::{Taken, Untaken};
+use crate::cache::{CachedRecords, LoadStats};
 use crate::catalog::Catalog;
 use crate::config::Config;
-use crate::ingest::scan::{Scan, ScanError};
-use crate::ingest::watch::{Hint, Watch};
+use crate::ingest::{Hint, Scan, ScanError, Watch};
 use crate::seed::{Change, Reading, Rules};
 
 /// The time that records are still served after most of their files vanished at once: enough to mount a disk.
@@ -29,7 +28,7 @@ pub(super) struct FirstScan {
     pub(super) scan: Scan,
     pub(super) catalog: Catalog,
     /// The number of files that were read, or the error that left the remembered records alone.
-    pub(super) stats: Result<Taken, ScanError>,
+    pub(super) stats: Result<LoadStats, ScanError>,
 }
 
 impl FirstScan {
@@ -73,7 +72,7 @@ impl FirstScan {
         let mut catalog = Catalog::new(config.unpublished, config.topics.clone());
         // In a large directory, both take long.
         let (watch, remembered) =
-            rayon::join(|| Watch::new(&root, config.watch), || Untaken::recall(&mut scan, cache));
+            rayon::join(|| Watch::new(&root, config.watch), || CachedRecords::open(&mut scan, cache));
         match remembered.read_all(&mut scan, &mut catalog, Utc::now()) {
             Err(error @ ScanError::Unreadable { .. }) if catalog.records().next().is_none() => Err(error),
             stats => Ok(Self { began, watch, scan, catalog, stats }),
@@ -96,9 +95,9 @@ pub(super) fn read_again(
     config: &Config,
     scan: &mut Scan,
     before: &Catalog,
-) -> Result<(Catalog, Taken), ScanError> {
+) -> Result<(Catalog, LoadStats), ScanError> {
     let mut catalog = Catalog::new(config.unpublished, config.topics.clone());
-    let changes = scan.look(&Hint::everywhere())?;
+    let changes = scan.scan(&Hint::everywhere())?;
     let broken: BTreeSet<&str> =
         changes.iter().filter(|(_, change)| is_broken(change)).map(|(path, _)| &**path).collect();
     // A folder that cannot be read makes every seed in it broken.
@@ -114,7 +113,7 @@ pub(super) fn read_again(
         (record.path.clone(), Change::Read(last_good))
     });
     catalog.apply(last_good, Utc::now());
-    let stats = Taken { read: changes.len(), ..Taken::default() };
+    let stats = LoadStats { read: changes.len(), ..LoadStats::default() };
     catalog.apply(changes, Utc::now());
     Ok((catalog, stats))
 }

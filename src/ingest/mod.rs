@@ -1,10 +1,24 @@
-//! The seed directory: watched, walked and scanned. What changed leaves as bytes to be read.
+//! The seed directory: watching, walking, scanning. Changed files leave as parsed seeds.
 
-pub mod watch;
 mod permission;
-pub mod progress;
+mod identity;
+mod file_state;
+mod progress;
 mod walk;
-pub mod scan;
-pub mod rescan;
+mod hint;
+mod events;
+mod watch;
+mod read;
+mod scan_error;
+mod loss;
+mod scan;
+mod rescan;
 
-pub use permission::{note_sandbox, restart_hint};
+pub use file_state::FileState;
+pub use hint::Hint;
+pub use permission::{mark_sandboxed, restart_hint};
+pub use progress::show_progress;
+pub use rescan::{Rescan, RescanStep};
+pub use scan::Scan;
+pub use scan_error::ScanError;
+pub use watch::{Stopper, Watch};

@@ -1,4 +1,4 @@
-//! How far a long look at the seeds is, for whoever waits at a terminal.
+//! The progress of a long scan, shown on a terminal.
 
 use std::fmt;
 use std::io::IsTerminal;
@@ -10,83 +10,83 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
-/// How long nobody wonders.
-const PATIENCE: Duration = Duration::from_millis(500);
-/// How often what is shown changes.
-const TICK: Duration = Duration::from_millis(100);
+/// The delay before the bar appears.
+const DELAY: Duration = Duration::from_millis(500);
+/// The time between two updates of the bar.
+const UPDATE_INTERVAL: Duration = Duration::from_millis(100);
 const STYLE: &str = "reading seeds {wide_bar} {human_pos} of {human_len}, {rate}, {eta} left";
 
-/// How far a look is.
+/// The progress of a scan.
 #[derive(Debug, Default)]
 pub struct Progress {
     found: AtomicUsize,
-    looked: AtomicUsize,
+    scanned: AtomicUsize,
 }
 
 impl Progress {
-    /// A look begins.
+    /// Resets both counters for a new scan.
     pub fn begin(&self) {
-        self.looked.store(0, Relaxed);
+        self.scanned.store(0, Relaxed);
         self.found.store(0, Relaxed);
     }
 
-    /// So many more files were found.
-    pub fn found(&self, files: usize) {
+    /// Adds to the number of files found.
+    pub fn add_found(&self, files: usize) {
         self.found.fetch_add(files, Relaxed);
     }
 
-    /// So many more of them were looked at.
-    pub fn looked(&self, files: usize) {
-        self.looked.fetch_add(files, Relaxed);
+    /// Adds to the number of files scanned.
+    pub fn add_scanned(&self, files: usize) {
+        self.scanned.fetch_add(files, Relaxed);
     }
 
-    /// Files that were looked at, and files that were found.
-    pub fn now(&self) -> (usize, usize) {
-        (self.looked.load(Relaxed), self.found.load(Relaxed))
+    /// Returns the numbers of files scanned and found.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.scanned.load(Relaxed), self.found.load(Relaxed))
     }
 }
 
-/// Shows progress for as long as it is there, if anybody sees it.
+/// Shows a progress bar until it is dropped.
 #[derive(Debug)]
-pub struct Shown(Option<(Sender<()>, JoinHandle<()>)>);
+pub struct ProgressDisplay(Option<(Sender<()>, JoinHandle<()>)>);
 
-/// Shows progress on the terminal, if standard error is one, once that takes long.
-pub fn show(progress: Arc<Progress>) -> Shown {
+/// Shows progress after a short delay, if standard error is a terminal.
+pub fn show_progress(progress: Arc<Progress>) -> ProgressDisplay {
     if !std::io::stderr().is_terminal() {
-        return Shown(None);
+        return ProgressDisplay(None);
     }
     let (end, ended) = channel();
-    let shows = thread::spawn(move || {
-        let mut wait = PATIENCE;
+    let thread = thread::spawn(move || {
+        let mut wait = DELAY;
         let mut bar = None;
         while ended.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
-            wait = TICK;
+            wait = UPDATE_INTERVAL;
             let bar: &ProgressBar = bar.get_or_insert_with(|| {
                 let style = ProgressStyle::with_template(STYLE);
                 let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-                ProgressBar::new(0).with_style(style.with_key("rate", rate))
+                ProgressBar::new(0).with_style(style.with_key("rate", write_rate))
             });
-            let (looked, found) = progress.now();
+            let (scanned, found) = progress.counts();
             bar.set_length(found as u64);
-            bar.set_position(looked as u64);
+            bar.set_position(scanned as u64);
         }
         if let Some(bar) = bar {
             bar.finish_and_clear();
         }
     });
-    Shown(Some((end, shows)))
+    ProgressDisplay(Some((end, thread)))
 }
 
-fn rate(state: &ProgressState, out: &mut dyn fmt::Write) {
-    // That it cannot be written costs a figure on a terminal.
+fn write_rate(state: &ProgressState, out: &mut dyn fmt::Write) {
+    // Writing to a string cannot fail.
     let _ = write!(out, "{:.0} a second", state.per_sec());
 }
 
-impl Drop for Shown {
+impl Drop for ProgressDisplay {
     fn drop(&mut self) {
-        if let Some((end, shows)) = self.0.take() {
+        if let Some((end, thread)) = self.0.take() {
             drop(end);
-            let _ = shows.join();
+            let _ = thread.join();
         }
     }
 }

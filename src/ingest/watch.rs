@@ -1,314 +1,238 @@
-//! Watching: from the events of the file system to hints about where to look.
+//! Watching the seed directory.
 //!
-//! Events are only hints, since they get lost: in new folders, in overflowing queues, and for ever
-//! after the root itself was replaced. So an event about anything but a plain file also asks for a
-//! look everywhere a little later, everything is gone through periodically whatever is heard, and the
-//! root's identity is compared every second.
+//! Events are only hints, since they get lost: for ever once the root was replaced, for instance. So
+//! the whole directory is rescanned periodically even if no event comes, and the identity of the root is
+//! compared every second.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RemoveKind, RenameMode};
-use notify::{Event, EventKind, EventKindMask, RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{Event, EventKindMask, RecommendedWatcher, RecursiveMode, Watcher};
 use tracing::{info, warn};
 
 use crate::config::Watching;
+use crate::ingest::events::Events;
+use crate::ingest::hint::Hint;
+use crate::ingest::identity::{Identity, identity};
 
-/// How long it must be quiet before changes are looked at.
-const QUIET: Duration = Duration::from_millis(20);
-/// The same for a save or two, which are not likely to be part of something larger.
-const QUIET_FEW: Duration = Duration::from_millis(5);
-/// At most so many paths are a few: an editor touches two or three for one file.
-const FEW: usize = 4;
-/// How long changes wait at most while it does not get quiet.
-const IMPATIENCE: Duration = Duration::from_millis(500);
-/// How long a file that is written to, and not closed, is left alone after the last write.
-const UNFINISHED: Duration = Duration::from_secs(3);
-/// How long after an event about a folder everything is looked at.
-const SECOND_LOOK: Duration = Duration::from_secs(1);
-/// How often everything is looked at, whatever is heard.
+/// The interval of rescans while events come.
 const RESCAN: Duration = Duration::from_secs(30);
-/// How often everything is looked at if nothing is heard.
+/// The interval of scans while no events come.
 const POLL: Duration = Duration::from_secs(2);
-/// Looking everywhere takes no more than one part in so many of the time,
-const SPARING: u32 = 10;
-/// but is never put off for longer than this: who asks whether all is well takes it for broken.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// Where looking everywhere takes longer, all cores do it: going through everything in steps takes one.
-const QUICK: Duration = Duration::from_secs(3);
-/// How often it is tried to hear something again.
-const LISTEN: Duration = Duration::from_secs(60);
-/// How often the root's identity is compared, and the longest sleep.
+/// The interval is at least this many times the duration of the last scan,
+const MIN_IDLE_RATIO: u32 = 10;
+/// and never longer than this, since monitoring takes a missing scan for a failure.
+const MAX_INTERVAL: Duration = Duration::from_secs(60);
+/// The duration of a scan above which the directory is scanned on all cores instead of rescanned in
+/// steps, which use one core.
+const MAX_RESCAN_COST: Duration = Duration::from_secs(3);
+/// The interval of attempts to watch a directory, or the rest of it, again.
+const RETRY: Duration = Duration::from_secs(60);
+/// The interval of checks of the root's identity, and the maximum sleep.
 const TICK: Duration = Duration::from_secs(1);
-/// Paths to remember; with more, everything is looked at.
-const MOST_PATHS: usize = 10_000;
-/// Whether the system tells when a file that was written to is closed.
-const TELLS_CLOSE: bool = cfg!(target_os = "linux");
 
-/// Where something may have changed.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Hint {
-    /// Anywhere.
-    pub everywhere: bool,
-    /// At or below these paths.
-    pub paths: BTreeSet<PathBuf>,
-    /// Files that somebody is still writing: they are left for a later look.
-    pub unfinished: BTreeSet<PathBuf>,
-    /// When the first change was heard of, if one was.
-    pub heard: Option<Instant>,
-    /// Nowhere that is known of; but it is time to go through everything, beside what else there is to do.
-    pub round: bool,
-}
-
-impl Hint {
-    /// Look everywhere.
-    pub fn everywhere() -> Self {
-        Self { everywhere: true, ..Self::default() }
-    }
-
-    /// Whether there is nowhere to look.
-    pub fn is_empty(&self) -> bool {
-        !self.everywhere && self.paths.is_empty()
-    }
-}
-
-/// Watches a directory.
+/// A watch over a directory.
 #[derive(Debug)]
 pub struct Watch {
     root: PathBuf,
     watching: Watching,
-    heard: Arc<Heard>,
+    queue: Arc<EventQueue>,
     watcher: Option<RecommendedWatcher>,
-    deaf: bool,
-    root_was: Option<Identity>,
+    /// Set if the directory should be watched and is not.
+    is_unwatched: bool,
+    root_identity: Option<Identity>,
     next_tick: Instant,
     next_rescan: Instant,
-    next_listen: Instant,
-    /// How long the last look everywhere took.
-    cost: Duration,
+    next_retry: Instant,
+    /// The duration of the last scan of the whole directory.
+    scan_cost: Duration,
 }
 
 /// Stops a watch from another thread.
 #[derive(Debug, Clone)]
-pub struct Stopper(Arc<Heard>);
+pub struct Stopper(Arc<EventQueue>);
 
 impl Stopper {
-    /// Ends the watch: its next or current wait returns at once.
+    /// Ends the watch: its current or next wait returns at once.
     pub fn stop(&self) {
-        self.0.lock().stopped = true;
+        self.0.lock().is_stopped = true;
         self.0.woken.notify_all();
     }
 }
 
-/// What was heard and not yet handed on.
+/// The events that the watcher's thread has put in and the watch has not taken out.
 #[derive(Debug, Default)]
-struct Heard {
-    events: Mutex<Events>,
+struct EventQueue {
+    state: Mutex<QueueState>,
     woken: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct Events {
-    stopped: bool,
-    everywhere: bool,
-    round: bool,
-    folders: Folders,
-    /// What was renamed last, and what was to be looked at before that.
-    renamed: Option<(PathBuf, Folders)>,
-    paths: BTreeSet<PathBuf>,
-    /// Files that were written to and not closed yet, with the time of the last write.
-    open: BTreeMap<PathBuf, Instant>,
-    /// What is heard of.
-    reach: Reach,
-    /// The first and the last event since the last hint.
-    since: Option<(Instant, Instant)>,
+struct QueueState {
+    events: Events,
+    is_rescan_due: bool,
+    is_stopped: bool,
 }
 
-/// What follows from events about what may be folders.
-#[derive(Debug, Default, Clone, Copy)]
-struct Folders {
-    /// When everything is looked at.
-    second_look: Option<Instant>,
-    /// When the last was heard.
-    last: Option<Instant>,
-}
-
-impl Folders {
-    fn note(&mut self, now: Instant) {
-        self.last = Some(now);
-        self.second_look.get_or_insert(now + SECOND_LOOK);
-    }
-}
-
-/// How far hearing reaches.
-#[derive(Debug, Default, Clone, Copy)]
-struct Reach {
-    /// Some folder could not be watched.
-    partial: bool,
-    /// A folder is not watched that perhaps may be by now.
-    more: bool,
-}
-
-/// What tells one directory from another at the same path.
-pub(crate) type Identity = (u64, u64, Option<SystemTime>);
-
-impl Heard {
-    fn lock(&self) -> MutexGuard<'_, Events> {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+impl EventQueue {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Watch {
-    /// Begins to watch. What happens from now on is in the hints to come.
+    /// Begins to watch a directory. Later hints contain every change from now on.
     pub fn new(root: &Path, watching: Watching) -> Self {
         let now = Instant::now();
         let mut watch = Self {
             root: root.to_owned(),
             watching,
-            heard: Arc::default(),
+            queue: Arc::default(),
             watcher: None,
-            deaf: false,
-            root_was: identity(root).ok(),
+            is_unwatched: false,
+            root_identity: identity(root).ok(),
             next_tick: now + TICK,
             next_rescan: now + RESCAN,
-            next_listen: now,
-            cost: Duration::ZERO,
+            next_retry: now,
+            scan_cost: Duration::ZERO,
         };
-        watch.listen();
+        watch.subscribe();
         watch
     }
 
-    /// Watches another directory from now on, or in another way.
-    pub fn turn_to(&mut self, root: &Path, watching: Watching) {
+    /// Changes the directory, or the way of watching it.
+    pub fn watch_root(&mut self, root: &Path, watching: Watching) {
         root.clone_into(&mut self.root);
         self.watching = watching;
-        self.root_was = identity(root).ok();
+        self.root_identity = identity(root).ok();
         self.watcher = None;
-        self.listen();
-        self.heard.lock().look_everywhere(Instant::now());
+        self.subscribe();
+        self.request_scan();
     }
 
-    /// What stops this watch.
+    /// Returns a handle that stops this watch.
     pub fn stopper(&self) -> Stopper {
-        Stopper(self.heard.clone())
+        Stopper(self.queue.clone())
     }
 
-    /// A hint at those of these paths of which nothing was heard: the others are in one to come, once it is quiet.
-    pub fn hint_at(&self, paths: BTreeSet<PathBuf>) -> Hint {
-        let events = self.heard.lock();
-        let is_heard_of = |path: &Path| {
-            events.everywhere
-                || events.open.contains_key(path)
-                || path.ancestors().any(|way| events.paths.contains(way))
-        };
-        let paths = paths.into_iter().filter(|path| !is_heard_of(path)).collect();
-        Hint { paths, unfinished: events.open.keys().cloned().collect(), ..Hint::default() }
+    /// Returns a hint for those of some paths about which no event is pending. The others are part of a
+    /// later hint.
+    pub fn hint_for(&self, paths: BTreeSet<PathBuf>) -> Hint {
+        self.queue.lock().events.hint_for(paths)
     }
 
-    /// Has the next hint be to look everywhere.
-    pub fn look_everywhere(&self) {
-        self.heard.lock().look_everywhere(Instant::now());
+    /// Requests a scan of the whole directory.
+    pub fn request_scan(&self) {
+        self.queue.lock().events.request_scan(Instant::now());
     }
 
-    /// Takes note of how long a look everywhere took that found nothing to read.
-    pub fn took(&mut self, cost: Duration) {
-        self.cost = cost;
+    /// Requests a scan of the whole directory a little later, for use after a scan that failed.
+    pub fn request_delayed_scan(&self) {
+        self.queue.lock().events.request_delayed_scan(Instant::now());
     }
 
-    /// Whether no events are heard though they should be, or not of every folder, so that the directory
-    /// is read through instead.
-    pub fn is_deaf(&self) -> bool {
-        self.deaf || self.heard.lock().reach.partial
+    /// Sets the duration of a scan of the whole directory that found no change.
+    pub fn set_scan_cost(&mut self, cost: Duration) {
+        self.scan_cost = cost;
     }
 
-    /// Has everything looked at a little later: a look failed, and what it was told is lost.
-    pub fn look_again(&self) {
-        self.heard.lock().folders.second_look.get_or_insert(Instant::now() + SECOND_LOOK);
+    /// Returns `true` if events should come and do not, or not from every folder. The directory is
+    /// scanned often instead.
+    pub fn is_unwatched(&self) -> bool {
+        self.is_unwatched || self.queue.lock().events.coverage.is_partial
     }
 
-    /// Waits until there is somewhere to look, or for `patience` at most; then the hint may be
-    /// empty. None once the watch is stopped.
-    pub fn next(&mut self, patience: Duration) -> Option<Hint> {
-        let until = Instant::now() + patience;
+    /// Waits for a hint. After the timeout, the hint may be empty. Returns `None` once the watch is
+    /// stopped.
+    pub fn next(&mut self, timeout: Duration) -> Option<Hint> {
+        let until = Instant::now() + timeout;
         loop {
             let now = Instant::now();
             self.tick(now);
-            let heard = self.heard.clone();
-            let mut events = heard.lock();
-            if events.stopped {
+            let queue = self.queue.clone();
+            let mut state = queue.lock();
+            if state.is_stopped {
                 return None;
             }
-            let due = events.due(now);
+            let due = state.events.due(now);
             if due.is_some_and(|due| due <= now) {
-                return Some(events.take(now));
+                return Some(state.events.take(now));
             }
-            if events.round || until <= now {
-                let round = std::mem::take(&mut events.round);
-                // What it is not quiet about yet stays for a later hint.
-                let hint = if events.is_waiting(now) { Hint::default() } else { events.take(now) };
-                return Some(Hint { round, ..hint });
+            if state.is_rescan_due || until <= now {
+                let rescan = std::mem::take(&mut state.is_rescan_due);
+                // Changes that have not been quiet for long enough stay for a later hint.
+                let hint =
+                    if state.events.is_pending(now) { Hint::default() } else { state.events.take(now) };
+                return Some(Hint { rescan, ..hint });
             }
             let wake = due.into_iter().chain([until, self.next_tick]).min().unwrap_or(until);
             let (_guard, _) =
-                heard.woken.wait_timeout(events, wake - now).unwrap_or_else(PoisonError::into_inner);
+                queue.woken.wait_timeout(state, wake - now).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    /// Once a second: is the root still the one that is watched? Is it time to look everywhere?
+    /// Checks once a second whether the root was replaced and whether a rescan is due.
     fn tick(&mut self, now: Instant) {
         if now < self.next_tick {
             return;
         }
         self.next_tick = now + TICK;
-        let is = identity(&self.root).ok();
-        let more = std::mem::take(&mut self.heard.lock().reach.more);
-        if is != self.root_was || more {
-            self.root_was = is;
+        let root_identity = identity(&self.root).ok();
+        let may_grow = std::mem::take(&mut self.queue.lock().events.coverage.may_grow);
+        if root_identity != self.root_identity || may_grow {
+            self.root_identity = root_identity;
             self.watcher = None;
-            if is.is_some() {
-                self.listen();
+            if root_identity.is_some() {
+                self.subscribe();
             }
-            self.heard.lock().look_everywhere(now);
+            self.queue.lock().events.request_scan(now);
         }
         if now >= self.next_rescan {
-            let partial = self.heard.lock().reach.partial;
-            if (self.deaf || partial) && is.is_some() && now >= self.next_listen {
-                self.listen();
+            let is_partial = self.queue.lock().events.coverage.is_partial;
+            let is_incomplete = self.is_unwatched || is_partial;
+            if is_incomplete && root_identity.is_some() && now >= self.next_retry {
+                self.subscribe();
             }
-            let mut events = self.heard.lock();
-            // Where changes are heard of, this finds none, and they do not wait for it.
-            if self.watcher.is_some() && !events.reach.partial && self.cost <= QUICK {
-                events.round = true;
+            let mut state = self.queue.lock();
+            // While events come, a rescan rarely finds a change, so it yields to saved seeds.
+            if self.watcher.is_some()
+                && !state.events.coverage.is_partial
+                && self.scan_cost <= MAX_RESCAN_COST
+            {
+                state.is_rescan_due = true;
             } else {
-                events.look_everywhere(now);
+                state.events.request_scan(now);
             }
         }
-        let (partial, is_looked_at) = {
-            let events = self.heard.lock();
-            (events.reach.partial, events.everywhere || events.round)
+        let (is_partial, is_requested) = {
+            let state = self.queue.lock();
+            (state.events.coverage.is_partial, state.events.is_everywhere() || state.is_rescan_due)
         };
-        let pause = if self.watcher.is_some() && !partial { RESCAN } else { POLL };
-        let next = now + pause.max(self.cost * SPARING).min(LONGEST_PAUSE);
-        self.next_rescan = if is_looked_at { next } else { next.min(self.next_rescan) };
+        let interval = if self.watcher.is_some() && !is_partial { RESCAN } else { POLL };
+        let next = now + interval.max(self.scan_cost * MIN_IDLE_RATIO).min(MAX_INTERVAL);
+        self.next_rescan = if is_requested { next } else { next.min(self.next_rescan) };
     }
 
-    fn listen(&mut self) {
-        // The one before holds what the system has to give.
+    /// Asks the system for events.
+    fn subscribe(&mut self) {
+        // The previous watcher has to free its watches first, since their number is limited.
         self.watcher = None;
-        self.heard.lock().reach.partial = false;
-        self.next_listen = Instant::now() + LISTEN;
+        self.queue.lock().events.coverage.is_partial = false;
+        self.next_retry = Instant::now() + RETRY;
         if self.watching == Watching::Poll {
-            self.deaf = false;
+            self.is_unwatched = false;
             self.next_rescan = Instant::now() + POLL;
             return;
         }
-        let heard = self.heard.clone();
+        let queue = self.queue.clone();
         let handler = move |event: notify::Result<Event>| {
-            heard.lock().hear(event, Instant::now());
-            heard.woken.notify_all();
+            let error = queue.lock().events.observe(event, Instant::now());
+            queue.woken.notify_all();
+            if let Some(error) = error {
+                warn_unwatched("some folders of the seed directory", &error);
+            }
         };
         let config =
             notify::Config::default().with_event_kinds(EventKindMask::CORE | EventKindMask::ACCESS_CLOSE);
@@ -317,480 +241,112 @@ impl Watch {
         match watcher {
             Ok(watcher) => {
                 self.watcher = Some(watcher);
-                if std::mem::take(&mut self.deaf) {
-                    info!("the seed directory is watched again");
+                if std::mem::take(&mut self.is_unwatched) {
+                    info!("watching the seed directory again");
                 }
             }
             Err(error) => {
                 self.next_rescan = Instant::now() + POLL;
-                if std::mem::replace(&mut self.deaf, true) {
-                    return;
+                if !std::mem::replace(&mut self.is_unwatched, true) {
+                    warn_unwatched("the seed directory", &error);
                 }
-                warn!(
-                    "the seed directory cannot be watched ({}); it is read through every {} s instead{}",
-                    error.to_string().trim_end_matches('.'),
-                    POLL.as_secs(),
-                    remedy(&error),
-                );
             }
         }
     }
 }
 
-impl Events {
-    fn hear(&mut self, event: notify::Result<Event>, now: Instant) {
-        self.since = Some((self.since.map_or(now, |(first, _)| first), now));
-        let event = match event {
-            Ok(event) if !event.need_rescan() => event,
-            Ok(_) => return self.look_everywhere(now),
-            Err(error) => {
-                if !std::mem::replace(&mut self.reach.partial, true) {
-                    warn!(
-                        "some folders of the seed directory cannot be watched ({}); it is read through every {} s instead{}",
-                        error.to_string().trim_end_matches('.'),
-                        POLL.as_secs(),
-                        remedy(&error),
-                    );
-                }
-                return self.look_everywhere(now);
-            }
-        };
-        if let (EventKind::Modify(ModifyKind::Name(RenameMode::Both)), [from, to]) =
-            (event.kind, &*event.paths)
-        {
-            // An atomic save: what had the other name was a file as well, whatever that may be.
-            let before = self.renamed.take().filter(|(renamed, _)| renamed == from);
-            if let Some((_, before)) = before.filter(|_| is_file(to)) {
-                self.folders = before;
-            }
-        }
-        for path in event.paths {
-            match event.kind {
-                // Both were told one by one.
-                EventKind::Modify(ModifyKind::Name(RenameMode::Both)) => {}
-                EventKind::Access(AccessKind::Close(AccessMode::Write))
-                | EventKind::Remove(RemoveKind::File) => {
-                    self.open.remove(&path);
-                }
-                EventKind::Access(_) => continue,
-                // Nobody writes to a link, so nobody closes it.
-                EventKind::Create(CreateKind::File) if path.is_symlink() => {
-                    self.reach.more |= path.is_dir();
-                }
-                EventKind::Create(CreateKind::File)
-                | EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Any) => {
-                    if TELLS_CLOSE {
-                        self.open.insert(path.clone(), now);
-                    }
-                }
-                EventKind::Modify(ModifyKind::Metadata(_)) => {
-                    self.reach.more |= self.reach.partial && may_be_folder(&path);
-                }
-                kind => {
-                    self.open.remove(&path);
-                    if kind == EventKind::Modify(ModifyKind::Name(RenameMode::From)) {
-                        self.renamed = Some((path.clone(), self.folders));
-                    }
-                    if may_be_folder(&path) {
-                        self.folders.note(now);
-                    }
-                    self.reach.more |= path.is_symlink() && path.is_dir();
-                }
-            }
-            self.paths.insert(path);
-        }
-        if self.paths.len() > MOST_PATHS || self.open.len() > MOST_PATHS {
-            self.look_everywhere(now);
-        }
-    }
-
-    fn look_everywhere(&mut self, now: Instant) {
-        self.everywhere = true;
-        // What is named and gone is believed to be.
-        if self.paths.len() > MOST_PATHS {
-            self.paths.clear();
-        }
-        if self.open.len() > MOST_PATHS {
-            self.open.clear();
-        }
-        self.since.get_or_insert((now, now));
-    }
-
-    /// When there will be somewhere to look, if nothing more is heard.
-    fn due(&self, now: Instant) -> Option<Instant> {
-        let quiet = if self.everywhere || self.paths.len() > FEW { QUIET } else { QUIET_FEW };
-        let quiet = self.since.map(|(first, last)| (last + quiet).min(first + IMPATIENCE));
-        let ready = quiet.filter(|_| self.is_waiting(now));
-        let closed = self.open.values().map(|written| *written + UNFINISHED).min();
-        ready.into_iter().chain(closed).chain(self.folders.second_look).min()
-    }
-
-    /// Whether there is somewhere to look once it is quiet.
-    fn is_waiting(&self, now: Instant) -> bool {
-        self.everywhere || self.paths.iter().any(|path| !self.is_open(path, now))
-    }
-
-    fn is_open(&self, path: &Path, now: Instant) -> bool {
-        self.open.get(path).is_some_and(|written| *written + UNFINISHED > now)
-    }
-
-    fn take(&mut self, now: Instant) -> Hint {
-        // Of what was never closed, the event may have been lost.
-        let paths = &mut self.paths;
-        self.open.retain(|path, written| {
-            let is_open = *written + UNFINISHED > now;
-            if !is_open {
-                paths.insert(path.clone());
-            }
-            is_open
-        });
-        let Folders { second_look, last } = &mut self.folders;
-        let is_due = second_look.take_if(|due| *due <= now).is_some();
-        if is_due {
-            *second_look = last.map(|heard| heard + SECOND_LOOK).filter(|due| *due > now);
-        }
-        let everywhere = std::mem::take(&mut self.everywhere) || is_due;
-        let unfinished: BTreeSet<_> = self.open.keys().cloned().collect();
-        // What is not closed yet is heard of once more.
-        let paths = std::mem::take(&mut self.paths);
-        let paths = paths.into_iter().filter(|path| !unfinished.contains(path)).collect();
-        let heard = self.since.take().map(|(first, _)| first);
-        Hint { everywhere, paths, unfinished, heard, round: false }
-    }
+fn warn_unwatched(subject: &str, error: &notify::Error) {
+    warn!(
+        "cannot watch {subject}: {}; scanning every {} s instead{}",
+        error.to_string().trim_end_matches('.'),
+        POLL.as_secs(),
+        remedy(error),
+    );
 }
 
-/// What to do about limits of the system, as inotify(7) has them.
+/// Returns advice about the limits of inotify(7), to append to a message.
 fn remedy(error: &notify::Error) -> &'static str {
     /// `EMFILE`
     const TOO_MANY_OPEN: i32 = 24;
     match &error.kind {
         notify::ErrorKind::MaxFilesWatch => {
-            "; it has more folders than the system watches for one user: `sysctl fs.inotify.max_user_watches=1048576` allows more"
+            "; raise the limit of watched folders with `sysctl fs.inotify.max_user_watches=1048576`"
         }
         notify::ErrorKind::Io(error)
             if cfg!(target_os = "linux") && error.raw_os_error() == Some(TOO_MANY_OPEN) =>
         {
-            "; too many programs watch: `sysctl fs.inotify.max_user_instances=1024` allows more"
+            "; raise the limit of watching programs with `sysctl fs.inotify.max_user_instances=1024`"
         }
         _ => "",
     }
 }
 
-/// Whether a path may be a folder's, or a link's through which folders are seen. It may be gone, so
-/// its name must tell; the timer makes up for folders that are named like files.
-fn may_be_folder(path: &Path) -> bool {
-    let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-    hidden || path.extension().is_none()
-}
-
-/// Whether a file is there, and no link.
-fn is_file(path: &Path) -> bool {
-    path.symlink_metadata().is_ok_and(|meta| meta.is_file())
-}
-
-/// What a directory is, if it is there: an inode is used again, so its birth counts too.
-#[cfg(unix)]
-pub(crate) fn identity(root: &Path) -> io::Result<Identity> {
-    use std::os::unix::fs::MetadataExt;
-    let meta = std::fs::metadata(root)?;
-    Ok((meta.dev(), meta.ino(), meta.created().ok()))
-}
-
-#[cfg(not(unix))]
-pub(crate) fn identity(root: &Path) -> io::Result<Identity> {
-    Ok((0, 0, std::fs::metadata(root)?.created().ok()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use notify::event::{DataChange, Flag, MetadataKind};
-    use proptest::prelude::*;
+    use notify::EventKind;
+    use notify::event::RemoveKind;
 
     fn event(kind: EventKind, path: &str) -> Event {
         Event::new(kind).add_path(path.into())
     }
 
-    const WRITTEN: EventKind = EventKind::Modify(ModifyKind::Data(DataChange::Any));
-    const CLOSED: EventKind = EventKind::Access(AccessKind::Close(AccessMode::Write));
-
     #[test]
-    fn a_save_is_handed_on_once_it_is_quiet() {
-        let start = Instant::now();
-        let mut events = Events::default();
-        assert_eq!(events.due(start), None);
-        events.hear(Ok(event(EventKind::Create(CreateKind::File), "a.md")), start);
-        events.hear(Ok(event(CLOSED, "a.md")), start);
-        assert_eq!(events.due(start), Some(start + QUIET_FEW));
-        let hint = events.take(start + QUIET);
-        let paths = BTreeSet::from(["a.md".into()]);
-        assert_eq!(hint, Hint { paths, heard: Some(start), ..Hint::default() });
-        assert_eq!(events.due(start + QUIET), None);
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn a_file_is_left_alone_until_it_is_closed() {
-        let start = Instant::now();
-        let mut events = Events::default();
-        events.hear(Ok(event(WRITTEN, "half.md")), start);
-        events.hear(Ok(event(CLOSED, "whole.md")), start);
-        let hint = events.take(start + QUIET);
-        assert_eq!(hint.paths, BTreeSet::from(["whole.md".into()]));
-        assert_eq!(hint.unfinished, BTreeSet::from(["half.md".into()]));
-        assert_eq!(events.due(start + QUIET), Some(start + UNFINISHED), "nobody waits for ever");
-        let hint = events.take(start + UNFINISHED);
-        assert_eq!((hint.paths.len(), hint.unfinished.len()), (1, 0));
-    }
-
-    #[test]
-    fn a_stream_of_changes_does_not_starve_publishing() {
-        let start = Instant::now();
-        let mut events = Events::default();
-        let mut now = start;
-        while events.due(now).is_none_or(|due| due > now) {
-            events.hear(Ok(event(CLOSED, "a.md")), now);
-            now += Duration::from_millis(4);
-        }
-        assert_eq!(now, start + IMPATIENCE);
-    }
-
-    #[test]
-    fn many_changes_at_once_are_one_batch() {
-        let start = Instant::now();
-        let mut events = Events::default();
-        for number in 0..=FEW {
-            events.hear(Ok(event(CLOSED, &format!("{number}.md"))), start);
-        }
-        assert_eq!(events.due(start), Some(start + QUIET));
-    }
-
-    #[test]
-    fn a_watch_that_polls_hears_nothing_and_says_nothing_of_it() {
+    fn polling_watch_needs_no_events() {
         let directory = tempfile::tempdir().unwrap();
         let mut watch = Watch::new(directory.path(), Watching::Poll);
-        assert!(watch.watcher.is_none() && !watch.is_deaf());
+        assert!(watch.watcher.is_none() && !watch.is_unwatched());
         let soon = Instant::now() + POLL;
         watch.tick(soon);
-        assert!(watch.heard.lock().everywhere && watch.next_rescan <= soon + POLL);
-        watch.took(POLL);
+        assert!(watch.queue.lock().events.is_everywhere() && watch.next_rescan <= soon + POLL);
+        watch.set_scan_cost(POLL);
         watch.tick(soon + 2 * POLL);
-        assert!(watch.next_rescan >= soon + 2 * POLL + POLL * SPARING, "it is sparing where that is dear");
+        assert!(
+            watch.next_rescan >= soon + 2 * POLL + POLL * MIN_IDLE_RATIO,
+            "a slow scan is repeated less often"
+        );
     }
 
     #[test]
-    fn what_may_hide_more_asks_for_a_look_everywhere() {
-        let start = Instant::now();
-        for (heard, at_once) in [
-            (Ok(event(EventKind::Create(CreateKind::Folder), "new")), false),
-            (Ok(event(EventKind::Remove(RemoveKind::Folder), "old")), false),
-            (Ok(event(EventKind::Modify(ModifyKind::Name(RenameMode::To)), "..data")), false),
-            (Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan)), true),
-            (Err(notify::Error::generic("lost")), true),
-        ] {
-            let mut events = Events::default();
-            events.hear(heard, start);
-            assert_eq!(events.take(start + QUIET).everywhere, at_once);
-            let later = events.due(start + QUIET);
-            assert_eq!(later, (!at_once).then_some(start + SECOND_LOOK));
-            if !at_once {
-                assert!(events.take(start + SECOND_LOOK).everywhere);
-            }
-        }
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn an_atomic_save_asks_for_no_look_everywhere() {
-        let directory = tempfile::tempdir().unwrap();
-        let at = |name: &str| directory.path().join(name);
-        std::fs::write(at("a.md"), "").unwrap();
-        std::fs::create_dir(at("folder")).unwrap();
-        std::os::unix::fs::symlink("folder", at("..data")).unwrap();
-        for (from, to, everywhere) in
-            [(".a.md.x1", "a.md", false), ("before", "folder", true), ("..data_tmp", "..data", true)]
-        {
-            for heard_before in [false, true] {
-                let (start, mut events) = (Instant::now(), Events::default());
-                let renamed = |mode| Event::new(EventKind::Modify(ModifyKind::Name(mode)));
-                if heard_before {
-                    events.hear(Ok(event(EventKind::Create(CreateKind::Folder), "new")), start);
-                }
-                events.hear(Ok(renamed(RenameMode::From).add_path(at(from))), start);
-                events.hear(Ok(renamed(RenameMode::To).add_path(at(to))), start);
-                events.hear(Ok(renamed(RenameMode::Both).add_path(at(from)).add_path(at(to))), start);
-                let hint = events.take(start + QUIET);
-                assert!(hint.paths.contains(&at(to)) && hint.paths.contains(&at(from)));
-                assert_eq!(events.take(start + SECOND_LOOK).everywhere, everywhere || heard_before, "{from}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_file_whose_closing_was_lost_is_looked_at_all_the_same() {
-        let (start, mut events) = (Instant::now(), Events::default());
-        events.hear(Ok(event(EventKind::Create(CreateKind::File), "a.md")), start);
-        events.hear(Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan)), start);
-        let hint = events.take(start + QUIET);
-        assert!(hint.everywhere && hint.unfinished.contains(Path::new("a.md")));
-        assert_eq!(events.due(start), Some(start + UNFINISHED));
-        let hint = events.take(start + UNFINISHED);
-        assert!(hint.paths.contains(Path::new("a.md")) && hint.unfinished.is_empty());
-    }
-
-    #[test]
-    fn where_changes_are_heard_of_everything_is_gone_through_beside_them() {
+    fn watched_directory_is_rescanned_beside_its_events() {
         let directory = tempfile::tempdir().unwrap();
         let mut watch = Watch::new(directory.path(), Watching::Events);
         let later = Instant::now() + RESCAN;
         watch.tick(later);
         assert!(watch.next_rescan >= later + RESCAN);
         let soon = Instant::now() + TICK;
-        watch.heard.lock().hear(Ok(event(EventKind::Remove(RemoveKind::File), "gone.md")), soon);
+        watch.queue.lock().events.observe(Ok(event(EventKind::Remove(RemoveKind::File), "gone.md")), soon);
         let hint = watch.next(RESCAN).unwrap();
-        assert!(hint.round && hint.is_empty() && hint.heard.is_none());
+        assert!(hint.rescan && hint.is_empty() && hint.observed.is_none());
         let hint = watch.next(Duration::ZERO).unwrap();
-        assert!(!hint.round && hint.is_empty(), "it may come back at once");
+        assert!(!hint.rescan && hint.is_empty(), "the file may come back at once");
         let paths = ["gone.md", "gone.md/a.md", "other.md"].map(PathBuf::from);
-        assert_eq!(watch.hint_at(paths.clone().into()).paths, [paths[2].clone()].into());
+        assert_eq!(watch.hint_for(paths.clone().into()).paths, [paths[2].clone()].into());
         let hint = watch.next(RESCAN).unwrap();
         assert!(hint.paths == [paths[0].clone()].into() && !hint.everywhere);
-        assert_eq!(watch.hint_at(paths.clone().into()).paths, paths.clone().into());
-        watch.heard.lock().hear(Ok(event(EventKind::Create(CreateKind::File), "other.md")), soon);
-        watch.heard.lock().paths.clear();
-        assert_eq!(watch.hint_at(paths.clone().into()).paths.contains(&paths[2]), !TELLS_CLOSE);
-        watch.look_everywhere();
+        assert_eq!(watch.hint_for(paths.clone().into()).paths, paths.clone().into());
+        watch.request_scan();
         assert!(watch.next(RESCAN).unwrap().everywhere);
     }
 
     #[test]
-    fn what_is_not_heard_of_is_read_through_often() {
+    fn unwatched_directory_is_scanned_often() {
         let directory = tempfile::tempdir().unwrap();
         let mut watch = Watch::new(directory.path(), Watching::Events);
-        assert!(!watch.is_deaf());
-        watch.took(Duration::from_secs(3600));
+        assert!(!watch.is_unwatched());
+        watch.set_scan_cost(Duration::from_secs(3600));
         let now = Instant::now() + TICK;
         watch.tick(now);
-        assert!(watch.next_rescan <= now + LONGEST_PAUSE);
-        watch.took(Duration::ZERO);
-        watch.heard.lock().hear(Err(notify::Error::new(notify::ErrorKind::MaxFilesWatch)), now);
-        watch.heard.lock().everywhere = false;
+        assert!(watch.next_rescan <= now + MAX_INTERVAL);
+        watch.set_scan_cost(Duration::ZERO);
+        watch.queue.lock().events.observe(Err(notify::Error::new(notify::ErrorKind::MaxFilesWatch)), now);
+        watch.queue.lock().events.take(now);
         watch.tick(now + TICK);
-        assert!(watch.is_deaf() && watch.next_rescan <= now + TICK + POLL);
+        assert!(watch.is_unwatched() && watch.next_rescan <= now + TICK + POLL);
     }
 
     #[test]
-    fn a_folder_that_could_not_be_watched_is_watched_once_it_may_be() {
-        let start = Instant::now();
-        let metadata = || event(EventKind::Modify(ModifyKind::Metadata(MetadataKind::Any)), "folder");
-        let mut events = Events::default();
-        events.hear(Ok(metadata()), start);
-        assert_eq!((events.reach.partial, events.reach.more), (false, false));
-        events.hear(Err(notify::Error::generic("refused")), start);
-        assert_eq!((events.reach.partial, events.reach.more), (true, false));
-        events.hear(Ok(metadata()), start);
-        assert!(events.reach.more);
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_link_is_whole_at_once_and_the_folder_that_it_leads_to_is_watched() {
-        let directory = tempfile::tempdir().unwrap();
-        let link = directory.path().join("link.md");
-        for (leads_to, to_folder) in [(link.clone(), false), (directory.path().to_owned(), true)] {
-            for kind in
-                [EventKind::Create(CreateKind::File), EventKind::Modify(ModifyKind::Name(RenameMode::To))]
-            {
-                std::os::unix::fs::symlink(&leads_to, &link).unwrap();
-                let (start, mut events) = (Instant::now(), Events::default());
-                events.hear(Ok(Event::new(kind).add_path(link.clone())), start);
-                let hint = events.take(start + QUIET);
-                assert!(hint.paths.contains(&link) && hint.unfinished.is_empty());
-                assert_eq!(events.reach.more, to_folder, "{kind:?}");
-                std::fs::remove_file(&link).unwrap();
-            }
-        }
-    }
-
-    #[test]
-    fn a_flood_is_bounded() {
-        let start = Instant::now();
-        let mut events = Events::default();
-        for number in 0..=2 * MOST_PATHS {
-            events.hear(Ok(event(CLOSED, &format!("{number}.md"))), start);
-        }
-        assert!(events.everywhere && events.paths.len() <= MOST_PATHS);
-    }
-
-    /// What is heard, and how many milliseconds after what was heard before.
-    fn heard() -> impl Strategy<Value = (EventKind, &'static str, u64)> {
-        let kinds = [
-            EventKind::Create(CreateKind::File),
-            EventKind::Create(CreateKind::Folder),
-            EventKind::Remove(RemoveKind::File),
-            EventKind::Remove(RemoveKind::Folder),
-            EventKind::Modify(ModifyKind::Name(RenameMode::From)),
-            EventKind::Modify(ModifyKind::Name(RenameMode::To)),
-            EventKind::Modify(ModifyKind::Metadata(MetadataKind::Any)),
-            WRITTEN,
-            CLOSED,
-        ];
-        let paths = ["a.md", "b.md", "c.md", "d.md", "e.md", "f.md", "folder", ".hidden"];
-        (
-            prop::sample::select(kinds.to_vec()),
-            prop::sample::select(paths.to_vec()),
-            prop_oneof![0..10_u64, 0..2000_u64],
-        )
-            .prop_map(|(kind, path, after)| (kind, path, after))
-    }
-
-    proptest! {
-        /// Whatever is heard, in whatever order, however often: each path is handed on, in time.
-        #[test]
-        fn nothing_that_is_heard_is_forgotten(history in prop::collection::vec(heard(), 0..60)) {
-            let (mut now, mut events) = (Instant::now(), Events::default());
-            // What is to be looked at, and by when at the latest; and when everything is.
-            let (mut expected, mut everywhere) = (BTreeMap::<PathBuf, Instant>::new(), None::<Instant>);
-            let last = (EventKind::Any, "", 10_000);
-            for (kind, path, after) in history.into_iter().chain([last]) {
-                let until = now + Duration::from_millis(after);
-                while let Some(due) = events.due(now).filter(|due| *due <= until) {
-                    now = now.max(due);
-                    let hint = events.take(now);
-                    prop_assert!(hint.everywhere || !hint.paths.is_empty(), "nobody is woken for nothing");
-                    for path in &hint.paths {
-                        prop_assert!(hint.everywhere || expected.remove(path).is_some(), "{path:?}: not heard of");
-                    }
-                    if hint.everywhere {
-                        expected.retain(|path, _| hint.unfinished.contains(path));
-                        everywhere = everywhere.filter(|due| *due > now);
-                    }
-                    for (path, due) in &expected {
-                        prop_assert!(*due >= now, "{path:?}: late by {:?}", now - *due);
-                    }
-                    prop_assert!(everywhere.is_none_or(|due| due >= now));
-                }
-                now = until;
-                if path.is_empty() {
-                    break;
-                }
-                let is_open = TELLS_CLOSE && (kind == WRITTEN || kind == EventKind::Create(CreateKind::File));
-                let patience = if is_open { UNFINISHED } else { IMPATIENCE };
-                let due = expected.entry(path.into()).or_insert(now);
-                *due = (*due).max(now + patience);
-                let is_name = matches!(kind, EventKind::Modify(ModifyKind::Name(_)));
-                let of_folder = [EventKind::Create(CreateKind::Folder), EventKind::Remove(RemoveKind::Folder)];
-                if may_be_folder(Path::new(path)) && (is_name || of_folder.contains(&kind)) {
-                    everywhere = Some(now + SECOND_LOOK);
-                }
-                events.hear(Ok(event(kind, path)), now);
-            }
-            prop_assert!(expected.is_empty() && everywhere.is_none(), "{expected:?} {everywhere:?}");
-        }
-    }
-
-    #[test]
-    fn a_watch_that_is_stopped_ends() {
+    fn stopped_watch_ends() {
         let directory = tempfile::tempdir().unwrap();
         let mut watch = Watch::new(directory.path(), Watching::Events);
         let stopper = watch.stopper();

@@ -57,7 +57,7 @@ pub enum MirrorError {
 
 /// What an edition changed, as far as files may have to follow.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Work {
+pub struct MirrorPlan {
     /// Whether every file is to be looked at, whatever else is said.
     pub everything: bool,
     /// Addresses of representations that are new, changed or gone.
@@ -67,7 +67,7 @@ pub struct Work {
     pub archives: BTreeMap<Selection, Option<BTreeSet<Month>>>,
 }
 
-impl Work {
+impl MirrorPlan {
     /// Looking at every file.
     pub fn everything() -> Self {
         Self { everything: true, ..Self::default() }
@@ -178,7 +178,7 @@ impl Mirror {
     pub fn update(
         &mut self,
         edition: &Edition,
-        work: &mut Work,
+        work: &mut MirrorPlan,
         interrupted: &(impl Fn() -> bool + Sync),
     ) -> Result<Mirrored, MirrorError> {
         fs::create_dir_all(&self.root).map_err(io_error(&self.root))?;
@@ -193,7 +193,7 @@ impl Mirror {
         let finished = self.update_archives(edition, work, interrupted, &mut mirrored, &mut failed);
         failed.extend(self.write_list().err());
         if finished && failed.is_empty() {
-            *work = Work::default();
+            *work = MirrorPlan::default();
         }
         failed.into_iter().next().map_or(Ok(mirrored), Err)
     }
@@ -201,7 +201,7 @@ impl Mirror {
     fn update_representations(
         &mut self,
         edition: &Edition,
-        work: &Work,
+        work: &MirrorPlan,
         mirrored: &mut Mirrored,
         failed: &mut Vec<MirrorError>,
     ) {
@@ -267,7 +267,7 @@ impl Mirror {
     fn update_archives(
         &mut self,
         edition: &Edition,
-        work: &Work,
+        work: &MirrorPlan,
         interrupted: &(impl Fn() -> bool + Sync),
         mirrored: &mut Mirrored,
         failed: &mut Vec<MirrorError>,
@@ -334,7 +334,7 @@ impl Mirror {
     }
 
     /// The archive documents of a feed that may have other bytes than their files.
-    fn due<'a>(&self, archives: &'a Archives<'a>, work: &Work) -> Vec<Due<'a>> {
+    fn due<'a>(&self, archives: &'a Archives<'a>, work: &MirrorPlan) -> Vec<Due<'a>> {
         let touched = work.archives.get(archives.selection()).map(Option::as_ref);
         let months = archives.months();
         let is_touched = |place: usize| {
@@ -580,7 +580,7 @@ mod tests {
     }
 
     fn update(mirror: &mut Mirror, edition: &Edition) -> Result<Mirrored, MirrorError> {
-        mirror.update(edition, &mut Work::everything(), &|| false)
+        mirror.update(edition, &mut MirrorPlan::everything(), &|| false)
     }
 
     fn files(root: &Path) -> BTreeMap<String, String> {

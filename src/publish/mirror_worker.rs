@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use prometheus_client::metrics::histogram::Histogram;
 use tracing::{error, info};
 
-use super::mirror::{Mirror, Work};
+use super::mirror::{Mirror, MirrorPlan};
 use crate::edition::Edition;
 
 /// The pause after the first failure; it doubles with each further one, up to [`CHECK_INTERVAL`].
@@ -55,7 +55,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Queue {
     /// The edition, and what it changed since the one that the worker took last.
-    next: Option<(Arc<Edition>, Work)>,
+    next: Option<(Arc<Edition>, MirrorPlan)>,
     /// Set when no other edition will follow.
     is_closed: bool,
     state: MirrorState,
@@ -88,7 +88,7 @@ impl MirrorWorker {
     }
 
     /// Makes the mirror follow an edition, given what it changed since the one before.
-    pub fn follow(&self, edition: Arc<Edition>, mut work: Work) {
+    pub fn follow(&self, edition: Arc<Edition>, mut work: MirrorPlan) {
         let mut queue = self.shared.lock();
         if let Some((_, before)) = queue.next.take() {
             work.extend(before);
@@ -150,7 +150,7 @@ impl Worker {
     }
 
     /// Brings the files in step as far as possible. Returns `false` if something failed.
-    fn update(&mut self, edition: &Edition, work: &mut Work) -> bool {
+    fn update(&mut self, edition: &Edition, work: &mut MirrorPlan) -> bool {
         let root: Option<&PathBuf> = edition.config.feeds.as_ref();
         if self.mirror.as_ref().map(Mirror::root) != root.map(PathBuf::as_path) {
             self.mirror = root.cloned().map(Mirror::new);
@@ -163,7 +163,7 @@ impl Worker {
         let updated = match &mut self.mirror {
             Some(mirror) => mirror.update(edition, work, &is_interrupted).map(drop),
             None => {
-                *work = Work::default();
+                *work = MirrorPlan::default();
                 Ok(())
             }
         };
@@ -174,7 +174,7 @@ impl Worker {
             Some(error) if problem != queue.state.problem => error!("{error}"),
             _ => {}
         }
-        if *work == Work::default() && queue.next.is_none() {
+        if *work == MirrorPlan::default() && queue.next.is_none() {
             queue.state.behind_since = None;
         }
         queue.state.problem = problem;

@@ -16,14 +16,14 @@ use quick_cache::sync::Cache;
 use rayon::prelude::*;
 
 use crate::catalog::Catalog;
-use crate::catalog::{Entries, Touched};
+use crate::catalog::{Affected, Entries};
 use crate::config::Config;
 use crate::edition::{Edition, Representation};
 use crate::feed::{self, About, LogicalFeed, Selection, Tally};
 use crate::render::{self, Format, Publication, RenderError, html, opml};
 use crate::seed::{Packed, Record, Timestamp};
 use crate::text::slug;
-use mirror::Work;
+use mirror::MirrorPlan;
 
 /// The edition that is served, for whoever serves it.
 pub type Current = Arc<ArcSwap<Edition>>;
@@ -62,7 +62,7 @@ pub struct Published {
     /// Feeds that could not be written; what was served at their addresses still is.
     pub failed: Vec<RenderError>,
     /// What the mirror has to look at.
-    pub work: Work,
+    pub work: MirrorPlan,
 }
 
 /// Most bytes of records that are kept unpacked.
@@ -169,12 +169,12 @@ impl Publisher {
 
     /// Publishes what a catalog says now, given the feeds that may have changed. In the first edition
     /// any may have, whatever is given; it takes up the times at which documents last changed from the mirror.
-    pub fn publish(&mut self, catalog: &Catalog, touched: &Touched, now: SystemTime) -> Published {
+    pub fn publish(&mut self, catalog: &Catalog, touched: &Affected, now: SystemTime) -> Published {
         let before = self.current.load_full();
         let first = !std::mem::replace(&mut self.begun, true);
         let entries = catalog.entries();
         let mut next = Edition { config: self.config.clone(), ..Edition::clone(&before) };
-        let mut work = Work { everything: first, ..Work::default() };
+        let mut work = MirrorPlan { everything: first, ..MirrorPlan::default() };
         if first || !touched.is_empty() {
             next.entries = entries.clone();
             next.generation += 1;
@@ -232,9 +232,9 @@ impl Publisher {
     fn changed<'a>(
         &mut self,
         catalog: &'a Catalog,
-        touched: &Touched,
+        touched: &Affected,
         first: bool,
-        work: &mut Work,
+        work: &mut MirrorPlan,
     ) -> Vec<LogicalFeed<'a>> {
         let (entries, mut changed) = (catalog.entries(), Vec::new());
         let topics: Vec<_> =
@@ -253,7 +253,7 @@ impl Publisher {
             // It may name topics of which it has no entry.
             let about = feed::about(&self.config, entries, selection);
             let same = self.abouts.get(&selection.name) == Some(&about);
-            let concerns = |entry| feed::lacks(&self.config, selection, entry, catalog.now()).is_none();
+            let concerns = |entry| feed::mismatch(&self.config, selection, entry, catalog.now()).is_none();
             let concerned = || touched.entries.iter().any(|entry| concerns(entry));
             if !(first || due || !same || concerned()) {
                 continue;

@@ -6,21 +6,25 @@ use atom_syndication::extension::{Extension, ExtensionMap};
 use atom_syndication::{Category, Content, Entry, Feed, Generator, Link, Person, Text, WriteConfig};
 use quick_xml::escape::escape;
 
-use super::file::{File, files};
-use super::media::{self, Element};
-use super::{Format, GENERATOR, HISTORY, Publication, RenderError, content, room};
 use crate::feed;
+use crate::render::content::{buffer, content};
+use crate::render::error::RenderError;
+use crate::render::file::{File, files};
+use crate::render::format::Format;
+use crate::render::media::{self, Element};
+use crate::render::namespace::HISTORY;
+use crate::render::publication::{GENERATOR, Publication};
 use crate::seed::{Record, Timestamp};
 
-/// RFC 4287 §4.1.1 wants a date even of a feed without entries: the month of that RFC, since readers
-/// doubt dates before there were feeds.
+/// The date of a feed without entries, which RFC 4287 §4.1.1 requires: the month of that RFC, since some
+/// readers reject dates before the first feeds.
 const NEVER: Timestamp = match Timestamp::from_timestamp(1_133_395_200, 0) {
     Some(december_2005) => december_2005,
     None => Timestamp::UNIX_EPOCH,
 };
 
 pub(super) fn render(feed: &feed::Feed, publication: &Publication) -> Result<Vec<u8>, RenderError> {
-    let entries: Vec<_> = feed.entries.iter().map(|found| entry(found, feed, publication)).collect();
+    let entries: Vec<_> = feed.entries.iter().map(|shown| entry(shown, feed, publication)).collect();
     let mut namespaces = BTreeMap::new();
     if entries.iter().any(|entry| !entry.extensions.is_empty()) {
         namespaces.insert(media::PREFIX.to_owned(), media::NAMESPACE.to_owned());
@@ -36,7 +40,7 @@ pub(super) fn render(feed: &feed::Feed, publication: &Publication) -> Result<Vec
     let atom = Feed {
         title: Text::plain(publication.feed_title(feed)),
         subtitle: Some(Text::plain(publication.feed_description(feed))),
-        // One feed, however many documents it has (RFC 5005 §4).
+        // All documents of a feed have the same id (RFC 5005 §4).
         id: publication.feed_url(&feed.selection, Format::Atom),
         updated: feed.updated().unwrap_or(NEVER).fixed_offset(),
         // §4.1.1: a feed has an author unless every entry has one.
@@ -56,15 +60,15 @@ pub(super) fn render(feed: &feed::Feed, publication: &Publication) -> Result<Vec
         ..Feed::default()
     };
     let config = WriteConfig { write_document_declaration: true, indent_size: None };
-    let written = atom.write_with_config(room(feed), config);
+    let written = atom.write_with_config(buffer(feed), config);
     let written = written.map_err(|error| RenderError::new(feed, Format::Atom, &error))?;
     Ok(if feed.archive.is_some() { with_archive_mark(written) } else { written })
 }
 
-/// Marks an archive document (RFC 5005 §4). The library writes what extends a feed after its
-/// entries, where RFC 4287 (appendix B) has no place for it.
+/// Marks an archive document (RFC 5005 §4). The library writes extension elements after the entries,
+/// where RFC 4287 (appendix B) does not allow them.
 fn with_archive_mark(mut written: Vec<u8>) -> Vec<u8> {
-    // No text has this tag in it, since there it is escaped.
+    // In texts the tag is escaped, so the first match is the first entry.
     let first = b"<entry>";
     if let Some(at) = written.windows(first.len()).position(|window| window == first) {
         let mark = format!("<{}:archive/>", HISTORY.0);
@@ -73,7 +77,7 @@ fn with_archive_mark(mut written: Vec<u8>) -> Vec<u8> {
     written
 }
 
-fn entry(entry: &feed::Shown, feed: &feed::Feed, publication: &Publication) -> Entry {
+fn entry(entry: &feed::ShownEntry, feed: &feed::Feed, publication: &Publication) -> Entry {
     let record = &entry.record;
     let links = record
         .link
@@ -87,8 +91,8 @@ fn entry(entry: &feed::Shown, feed: &feed::Feed, publication: &Publication) -> E
     let categories = categories
         .map(|(name, scheme)| Category { term: name.to_owned(), scheme: Some(scheme), label: None })
         .collect();
-    let shown = content(feed, record);
-    // The library has no place for the language of an entry.
+    let html = content(feed, record);
+    // The library cannot set the language of an entry, so each of its texts has one.
     let language = publication.other_language(feed, record).map(str::to_owned);
     let text = |text: &str| Text { lang: language.clone(), ..Text::plain(text) };
     Entry {
@@ -100,8 +104,8 @@ fn entry(entry: &feed::Shown, feed: &feed::Feed, publication: &Publication) -> E
         categories,
         links,
         summary: record.summary.as_deref().map(text),
-        content: (!shown.is_empty()).then(|| Content {
-            value: Some(shown),
+        content: (!html.is_empty()).then(|| Content {
+            value: Some(html),
             content_type: Some("html".to_owned()),
             lang: language.clone(),
             ..Content::default()
@@ -111,7 +115,7 @@ fn entry(entry: &feed::Shown, feed: &feed::Feed, publication: &Publication) -> E
     }
 }
 
-/// The authors if any are named, else the provider.
+/// Returns the authors, else the provider.
 fn authors(record: &Record) -> Vec<Person> {
     let site = record.provider.as_ref().and_then(|provider| provider.site.clone());
     record
@@ -141,7 +145,7 @@ fn by_name(elements: Vec<Element>) -> BTreeMap<String, Vec<Extension>> {
     let mut named: BTreeMap<String, Vec<Extension>> = BTreeMap::new();
     for element in elements {
         let name = element.prefixed();
-        // The library writes attributes of extensions as they are.
+        // The library does not escape the attributes of extensions.
         let attributes = element.attributes.into_iter();
         let attrs = attributes.map(|(name, value)| (name.to_owned(), escape(value).into_owned())).collect();
         let extension = Extension { name, attrs, value: element.text, children: by_name(element.children) };

@@ -1,21 +1,21 @@
-//! Files that come with a record, for whatever a format has to carry them.
+//! The files that belong to a record: enclosures and attachments.
 
 use std::collections::HashSet;
 
 use crate::seed::{Record, Source, media_type};
 
-/// A file that comes with a record.
+/// A file that belongs to a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct File<'a> {
     pub(super) url: &'a str,
-    /// If its address tells.
+    /// The media type, if the address shows it.
     pub(super) media_type: Option<&'static str>,
     pub(super) title: Option<&'a str>,
-    /// In whole seconds.
+    /// The duration in whole seconds.
     pub(super) duration: Option<u64>,
 }
 
-/// What is seen or heard of a file.
+/// The kind of a media file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Medium {
     Audio,
@@ -42,7 +42,7 @@ impl Medium {
     }
 }
 
-/// What is embedded, if it is a file, and then what the actions lead to; each once.
+/// Returns the embedded file, if there is one, and the files of the actions, each once.
 pub(super) fn files(record: &Record) -> impl Iterator<Item = File<'_>> {
     let embed = record.embed.iter().filter(|embed| embed.source != Source::Player);
     let embedded = embed.map(|embed| (&*embed.url, None));
@@ -57,8 +57,8 @@ pub(super) fn files(record: &Record) -> impl Iterator<Item = File<'_>> {
     })
 }
 
-/// How many seconds what is at an address plays. A record tells the length of one thing: of what is
-/// embedded, or of the first action that can be played.
+/// Returns the duration of a file in seconds. The length of a record is that of its embedded file, else
+/// that of its first action that can be played.
 pub(super) fn duration_of(record: &Record, url: &str) -> Option<u64> {
     let plays =
         |url: &str| matches!(media_type(url).and_then(Medium::of), Some(Medium::Audio | Medium::Video));

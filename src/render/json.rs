@@ -2,9 +2,12 @@
 
 use serde::Serialize;
 
-use super::file::{File, files};
-use super::{Format, Publication, RenderError, content, room};
-use crate::feed::{Feed, Shown};
+use crate::feed::{Feed, ShownEntry};
+use crate::render::content::{buffer, content};
+use crate::render::error::RenderError;
+use crate::render::file::{File, files};
+use crate::render::format::Format;
+use crate::render::publication::Publication;
 use crate::seed::{Record, Timestamp};
 
 /// A feed, in the order in which the specification lists its keys.
@@ -77,7 +80,7 @@ pub(super) fn render(feed: &Feed, publication: &Publication) -> Result<Vec<u8>, 
         version: "https://jsonfeed.org/version/1.1",
         title: publication.feed_title(feed),
         home_page_url: publication.site_url(&feed.selection),
-        // What a feed is known by, as Atom's id is: one feed, however many documents it has.
+        // Identifies the feed, so it is the same in all its documents.
         feed_url: publication.feed_url(&feed.selection, Format::Json),
         description: publication.feed_description(feed),
         next_url: older,
@@ -87,13 +90,13 @@ pub(super) fn render(feed: &Feed, publication: &Publication) -> Result<Vec<u8>, 
         language: publication.feed_language(feed),
         items: feed.entries.iter().map(|entry| item(entry, feed, publication)).collect(),
     };
-    let mut written = room(feed);
+    let mut written = buffer(feed);
     serde_json::to_writer(&mut written, &document)
         .map_err(|error| RenderError::new(feed, Format::Json, &error))?;
     Ok(written)
 }
 
-fn item<'a>(entry: &'a Shown, feed: &'a Feed, publication: &Publication) -> Item<'a> {
+fn item<'a>(entry: &'a ShownEntry, feed: &'a Feed, publication: &Publication) -> Item<'a> {
     let record = &entry.record;
     let modified = Some(entry.updated()).filter(|updated| *updated != entry.published);
     Item {
@@ -101,7 +104,7 @@ fn item<'a>(entry: &'a Shown, feed: &'a Feed, publication: &Publication) -> Item
         url: record.link.as_deref(),
         external_url: record.via.as_deref(),
         title: &record.title,
-        // 1.1 demands this or `content_text`, so it is written even if there is nothing to show.
+        // 1.1 requires this or `content_text`, so it is written even if it is empty.
         content_html: content(feed, record),
         summary: record.summary.as_deref(),
         image: record.images.first().map(|image| &*image.url),
@@ -114,7 +117,7 @@ fn item<'a>(entry: &'a Shown, feed: &'a Feed, publication: &Publication) -> Item
     }
 }
 
-/// An attachment must have a media type.
+/// Makes an attachment, which must have a media type.
 fn attachment(file: File<'_>) -> Option<Attachment<'_>> {
     Some(Attachment {
         url: file.url,

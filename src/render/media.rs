@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use super::file::{Medium, duration_of, files};
+use crate::render::file::{Medium, duration_of, files};
 use crate::seed::{Image, Record, Source, media_type};
 
-/// The namespace, whose prefix is `media`.
+/// The namespace of Media RSS.
 pub(super) const NAMESPACE: &str = "http://search.yahoo.com/mrss/";
 pub(super) const PREFIX: &str = "media";
 
-/// An element of the namespace, as no format writes it yet: nothing in it is escaped.
+/// An element of the namespace, independent of the format. Its text and attributes are not escaped.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Element {
-    /// `content`, `title` …
+    /// The name without its prefix: `content`, `title` …
     pub(super) name: &'static str,
     pub(super) attributes: BTreeMap<&'static str, String>,
     pub(super) text: Option<String>,
@@ -34,13 +34,13 @@ impl Element {
         self
     }
 
-    /// The name with its prefix.
+    /// Returns the name with its prefix.
     pub(super) fn prefixed(&self) -> String {
         format!("{PREFIX}:{}", self.name)
     }
 }
 
-/// The pictures of a record, what it plays, and the first picture as its thumbnail.
+/// Returns the pictures of a record, its media files, and the first picture as its thumbnail.
 pub(super) fn elements(record: &Record) -> Vec<Element> {
     let mut elements: Vec<_> = record.images.iter().map(image).collect();
     let thumbnail = || record.images.first().map(thumbnail);

@@ -1,18 +1,19 @@
-//! OPML 2.0: the list of every feed, for readers that subscribe to many at once.
+//! OPML 2.0: the list of all feeds, for readers that import many at once.
 
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
-use super::{Format, Publication, RenderError};
 use crate::feed::Outline;
+use crate::render::error::RenderError;
+use crate::render::format::Format;
+use crate::render::publication::Publication;
 
 /// The path of the list.
 pub const PATH: &str = "feeds.opml";
-/// There is no registered media type; this is what readers and the OPML 2.0 specification's own
-/// site use.
+/// The media type. None is registered; readers and the site of the OPML 2.0 specification use this one.
 pub const MEDIA_TYPE: &str = "text/x-opml; charset=utf-8";
 
-/// The list of these feeds.
+/// Renders the list of all feeds.
 ///
 /// # Errors
 ///
@@ -39,8 +40,8 @@ pub fn render(outlines: &[Outline], publication: &Publication) -> Result<Vec<u8>
         .map_err(|error| RenderError { path: PATH.to_owned(), reason: error.to_string() })
 }
 
-/// A feed; one with children is the first in a folder of its name, since readers take an outline
-/// for a feed or for a folder, and never for both.
+/// Writes a feed. One with children is the first item of a folder with its name, since to readers an
+/// outline is either a feed or a folder.
 fn write(writer: &mut Writer<Vec<u8>>, outline: &Outline, publication: &Publication) -> std::io::Result<()> {
     let name = outline.about.name.as_ref().unwrap_or(&publication.title).as_str();
     if outline.children.is_empty() {

@@ -10,10 +10,14 @@ use rss::extension::syndication::{self, UpdatePeriod};
 use rss::extension::{Extension, ExtensionMap};
 use rss::{Category, Channel, Enclosure, Guid, Image, Item};
 
-use super::file::{self, File};
-use super::media::{self, Element};
-use super::{Format, GENERATOR, HISTORY, Publication, RenderError, content, room};
-use crate::feed::{Feed, Shown};
+use crate::feed::{Feed, ShownEntry};
+use crate::render::content::{buffer, content};
+use crate::render::error::RenderError;
+use crate::render::file::{self, File};
+use crate::render::format::Format;
+use crate::render::media::{self, Element};
+use crate::render::namespace::HISTORY;
+use crate::render::publication::{GENERATOR, Publication};
 use crate::seed::{Timestamp, media_type};
 
 pub(super) fn render(feed: &Feed, publication: &Publication) -> Result<Vec<u8>, RenderError> {
@@ -49,7 +53,7 @@ pub(super) fn render(feed: &Feed, publication: &Publication) -> Result<Vec<u8>, 
         copyright: publication.copyright.clone(),
         image: image(feed, publication),
         extensions,
-        // The profile: a feed tells its own address.
+        // The profile: a feed has a link to its own address.
         atom_ext: Some(AtomExtension {
             links: links
                 .map(|(rel, href)| Link { mime_type: mime_type(), ..link(rel, &href, None) })
@@ -59,7 +63,7 @@ pub(super) fn render(feed: &Feed, publication: &Publication) -> Result<Vec<u8>, 
         items,
         ..Channel::default()
     };
-    channel.write_to(room(feed)).map_err(|error| RenderError::new(feed, Format::Rss, &error))
+    channel.write_to(buffer(feed)).map_err(|error| RenderError::new(feed, Format::Rss, &error))
 }
 
 /// The prefix of the syndication module.
@@ -68,8 +72,8 @@ const SYNDICATION: &str = "sy";
 fn channel_extensions(publication: &Publication) -> ExtensionMap {
     let mut extensions = ExtensionMap::new();
     if let Some((period, frequency)) = update_rhythm(publication.max_age) {
-        let said = [("updateFrequency", frequency.to_string()), ("updatePeriod", period.to_string())];
-        let elements = said.map(|(name, value)| {
+        let values = [("updateFrequency", frequency.to_string()), ("updatePeriod", period.to_string())];
+        let elements = values.map(|(name, value)| {
             let element = Extension {
                 name: format!("{SYNDICATION}:{name}"),
                 value: Some(value),
@@ -82,7 +86,7 @@ fn channel_extensions(publication: &Publication) -> ExtensionMap {
     extensions
 }
 
-/// How often in which period a reader does well to ask again.
+/// Returns the update period and the number of updates in it that suit the cache lifetime.
 fn update_rhythm(max_age: Duration) -> Option<(UpdatePeriod, u64)> {
     const HOUR: u64 = 60 * 60;
     const DAY: u64 = 24 * HOUR;
@@ -97,8 +101,8 @@ fn update_rhythm(max_age: Duration) -> Option<(UpdatePeriod, u64)> {
     length.checked_div(seconds).map(|frequency| (period, frequency.max(1)))
 }
 
-/// The picture of the feed, if it is of a format that RSS knows. The profile, §image: its title and
-/// its link are the channel's.
+/// Returns the picture of the feed, if RSS allows its media type. Its title and its link are those of
+/// the channel (the profile, §image).
 fn image(feed: &Feed, publication: &Publication) -> Option<Image> {
     let shown =
         |url: &&String| matches!(media_type(url), None | Some("image/gif" | "image/jpeg" | "image/png"));
@@ -112,15 +116,15 @@ fn image(feed: &Feed, publication: &Publication) -> Option<Image> {
     })
 }
 
-fn item(entry: &Shown, feed: &Feed, publication: &Publication) -> Item {
+fn item(entry: &ShownEntry, feed: &Feed, publication: &Publication) -> Item {
     let record = &entry.record;
     let categories = publication.categories(feed, entry).into_iter();
     let categories =
         categories.map(|(name, domain)| Category { name: name.to_owned(), domain: Some(domain) }).collect();
     let languages: Vec<_> = publication.other_language(feed, record).map(str::to_owned).into_iter().collect();
     let content = Some(content(feed, record)).filter(|content| !content.is_empty());
-    // The profile, §content:encoded: beside a description, which is a summary then. Without a
-    // summary, the description is where the content belongs.
+    // The profile, §content:encoded: with `content:encoded`, the description is a summary. Without a
+    // summary, the content is the description.
     let (description, content) = match &record.summary {
         Some(summary) => (Some(as_html(summary)), content),
         None => (content, None),
@@ -153,22 +157,22 @@ fn item(entry: &Shown, feed: &Feed, publication: &Publication) -> Item {
     }
 }
 
-/// RSS has no elements for where an entry comes from, and for what belongs to it.
+/// Makes an Atom link. RSS has no elements for sources and related entries.
 fn link(rel: &str, href: &str, title: Option<&str>) -> Link {
     let (rel, href) = (rel.to_owned(), href.to_owned());
     Link { rel, href, title: title.map(str::to_owned), ..Link::default() }
 }
 
-/// RSS has room for one file, with its media type. A length of 0 says that it is not known (the
-/// profile, §enclosure).
+/// Makes an enclosure of a file with a known media type. A length of 0 means unknown (the profile,
+/// §enclosure).
 fn enclosure(file: File<'_>) -> Option<Enclosure> {
     let mime_type = file.media_type?.to_owned();
     Some(Enclosure { url: file.url.to_owned(), length: "0".to_owned(), mime_type })
 }
 
-fn extensions(entry: &Shown) -> ExtensionMap {
+fn extensions(entry: &ShownEntry) -> ExtensionMap {
     let mut extensions = ExtensionMap::new();
-    // RSS has no element for a change after publication.
+    // RSS has no element for the time of the last change.
     if entry.updated() != entry.published {
         let (name, value) = ("atom:updated".to_owned(), Some(entry.updated().to_rfc3339()));
         let updated = Extension { name, value, ..Extension::default() };
@@ -195,13 +199,13 @@ fn by_name(elements: Vec<Element>) -> BTreeMap<String, Vec<Extension>> {
     named
 }
 
-/// RFC 822 as amended by RFC 1123: four digits for the year.
+/// Formats a date as in RFC 822 with the four-digit year of RFC 1123.
 fn rfc822(at: Timestamp) -> String {
     at.to_rfc2822()
 }
 
-/// Plain text as the HTML that a description holds. Only text that a reader would take for
-/// something else is escaped, so that those who take descriptions for text are served as well.
+/// Converts plain text to the HTML of a description. Only text that would be read as markup is escaped,
+/// since some readers take descriptions for plain text.
 fn as_html(text: &str) -> String {
     let tag = text.split('<').skip(1).any(|rest| !rest.starts_with(' '));
     let reference = text.split('&').skip(1).any(|rest| {
@@ -219,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn readers_are_told_how_often_to_ask() {
+    fn update_rhythm_follows_max_age() {
         for (max_age, expected) in [
             ("0s", None),
             ("1m", Some("hourly 60")),
@@ -232,13 +236,13 @@ mod tests {
             ("30d", Some("weekly 1")),
         ] {
             let rhythm = update_rhythm(humantime::parse_duration(max_age).unwrap());
-            let said = rhythm.map(|(period, frequency)| format!("{period} {frequency}"));
-            assert_eq!(said.as_deref(), expected, "{max_age}");
+            let text = rhythm.map(|(period, frequency)| format!("{period} {frequency}"));
+            assert_eq!(text.as_deref(), expected, "{max_age}");
         }
     }
 
     #[test]
-    fn descriptions_are_read_as_they_were_written() {
+    fn only_text_that_reads_as_markup_is_escaped() {
         for (text, expected) in [
             ("Research & Development, 1 < 2 > 0", "Research & Development, 1 < 2 > 0"),
             ("R&D, AT&T", "R&D, AT&T"),

@@ -1,16 +1,16 @@
-//! What pages look like: one style sheet, with the colour that the publication chose.
+//! The style sheet of pages, with the accent colour of the publication.
 
-/// The style sheet. Its colours are variables, which [`of`] sets anew.
+/// The style sheet. Its colours are variables, which [`style_sheet`] can replace.
 const STYLE: &str = include_str!("pages/style.css");
-/// What text stands on in light and on dark pages, as the style sheet has it.
+/// The background colours of light and of dark pages in the style sheet.
 const GROUNDS: [Rgb; 2] = [[0xf7, 0xf5, 0xf1], [0x16, 0x14, 0x12]];
-/// WCAG 2.2, 1.4.3: the least contrast of text.
+/// The minimum contrast of text (WCAG 2.2, 1.4.3).
 const CONTRAST: f64 = 4.5;
 
 type Rgb = [u8; 3];
 
-/// The style sheet with a colour for what can be clicked.
-pub(super) fn of(accent: Option<Rgb>) -> String {
+/// Returns the style sheet with a colour for links and buttons.
+pub(super) fn style_sheet(accent: Option<Rgb>) -> String {
     let Some(accent) = accent else { return STYLE.to_owned() };
     let [light, dark] = GROUNDS.map(|ground| hex(readable(accent, ground)));
     format!(
@@ -18,30 +18,41 @@ pub(super) fn of(accent: Option<Rgb>) -> String {
     )
 }
 
+/// Returns a style sheet as pages contain it. Some tools that check policies ignore white space at its
+/// end, so there is none.
+pub(super) fn inline(style_sheet: &str) -> &str {
+    style_sheet.trim_end()
+}
+
 fn hex([red, green, blue]: Rgb) -> String {
     format!("#{red:02x}{green:02x}{blue:02x}")
 }
 
-/// The colour nearest to one, on the way to black or to white, that can be read on a ground.
+/// Returns the colour nearest to the given one, towards black or white, that is readable on a
+/// background.
 fn readable(colour: Rgb, ground: Rgb) -> Rgb {
     let end = if luminance(ground) > 0.5 { 0.0 } else { 255.0 };
     let mixed = |step: u8| colour.map(|channel| mix(channel, end, f64::from(step) / 100.0));
     (0..=100).map(mixed).find(|colour| contrast(*colour, ground) >= CONTRAST).unwrap_or(colour)
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is between two bytes")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the result lies between two bytes"
+)]
 fn mix(channel: u8, end: f64, part: f64) -> u8 {
     let channel = f64::from(channel);
     (channel + (end - channel) * part).round() as u8
 }
 
-/// WCAG 2.2, "contrast ratio".
+/// Returns the contrast ratio as WCAG 2.2 defines it.
 fn contrast(one: Rgb, other: Rgb) -> f64 {
     let (one, other) = (luminance(one), luminance(other));
     (one.max(other) + 0.05) / (one.min(other) + 0.05)
 }
 
-/// WCAG 2.2, "relative luminance".
+/// Returns the relative luminance as WCAG 2.2 defines it.
 fn luminance(colour: Rgb) -> f64 {
     let [red, green, blue] = colour.map(|channel| {
         let channel = f64::from(channel) / 255.0;
@@ -55,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_colour_can_be_read() {
+    fn every_accent_is_made_readable() {
         for accent in
             [[0, 0, 0], [255, 255, 255], [255, 255, 0], [0x80, 0x80, 0x80], [0xa6, 0x3f, 6], [0, 0, 255]]
         {
@@ -63,18 +74,18 @@ mod tests {
                 assert!(contrast(readable(accent, ground), ground) >= CONTRAST, "{accent:?} on {ground:?}");
             }
         }
-        assert_eq!(readable([0xa6, 0x3f, 6], GROUNDS[0]), [0xa6, 0x3f, 6], "what can be read stays");
+        assert_eq!(readable([0xa6, 0x3f, 6], GROUNDS[0]), [0xa6, 0x3f, 6], "a readable colour stays");
         for ground in GROUNDS {
             assert!(STYLE.contains(&format!("--ground: {};", hex(ground))));
         }
     }
 
     #[test]
-    fn a_colour_that_is_chosen_takes_the_place_of_the_first() {
-        assert_eq!(of(None), STYLE);
+    fn accent_replaces_the_default_colour() {
+        assert_eq!(style_sheet(None), STYLE);
         assert!(
-            of(Some([0, 0x66, 0xcc])).ends_with("--accent: #3d8bda; } }\n")
-                || of(Some([0, 0x66, 0xcc])).contains("--accent: #0066cc; }")
+            style_sheet(Some([0, 0x66, 0xcc])).ends_with("--accent: #3d8bda; } }\n")
+                || style_sheet(Some([0, 0x66, 0xcc])).contains("--accent: #0066cc; }")
         );
     }
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::catalog::Catalog;
+use crate::config::Config;
 use crate::config::criteria::Criteria;
 use crate::feed::{LogicalFeed, outlines};
 use crate::seed::{self, Change, Rules, Timestamp};
@@ -24,13 +25,13 @@ fn now() -> Timestamp {
     "2024-06-01T00:00:00Z".parse().unwrap()
 }
 
-struct Sown {
+struct Fixture {
     config: Config,
     catalog: Catalog,
 }
 
-impl Sown {
-    /// What a configuration makes of three months with one entry each, one of them in German.
+impl Fixture {
+    /// Creates a catalog of three months with one entry each, one of them in German.
     fn new(yaml: &str) -> Self {
         let config = Config::sample(yaml);
         let mut catalog = Catalog::new(false, config.topics.clone());
@@ -61,7 +62,7 @@ fn texts<'d>(document: &'d Document<'_>, parent: &str, name: &str) -> Vec<&'d st
     named.filter_map(|node| node.text()).collect()
 }
 
-/// Relations and addresses of a feed's own links, except to its page.
+/// Returns the relations and addresses of a feed's links, except to its page.
 fn links<'d>(document: &'d Document<'_>) -> Vec<(&'d str, &'d str)> {
     let own = |node: &Node<'_, '_>| {
         node.parent().is_some_and(|node| matches!(node.tag_name().name(), "feed" | "channel"))
@@ -74,11 +75,11 @@ fn links<'d>(document: &'d Document<'_>) -> Vec<(&'d str, &'d str)> {
 }
 
 #[test]
-fn a_feed_shows_what_it_says_of_itself() {
-    let sown = Sown::new(FULL);
-    let feed = sown.topic().subscription();
+fn feed_shows_its_metadata() {
+    let fixture = Fixture::new(FULL);
+    let feed = fixture.topic().subscription();
 
-    let rss = sown.render(&feed, Format::Rss);
+    let rss = fixture.render(&feed, Format::Rss);
     let document = Document::parse(&rss).unwrap();
     for (parent, name, expected) in [
         ("channel", "title", "News · Feeds"),
@@ -96,7 +97,7 @@ fn a_feed_shows_what_it_says_of_itself() {
         assert_eq!(texts(&document, parent, name), [expected], "{parent} {name}");
     }
 
-    let atom = sown.render(&feed, Format::Atom);
+    let atom = fixture.render(&feed, Format::Atom);
     let document = Document::parse(&atom).unwrap();
     for (name, expected) in [
         ("rights", "© A & B"),
@@ -106,12 +107,12 @@ fn a_feed_shows_what_it_says_of_itself() {
         assert_eq!(texts(&document, "feed", name), [expected], "{name}");
     }
     let language = ("http://www.w3.org/XML/1998/namespace", "lang");
-    let said =
+    let languages =
         document.descendants().filter_map(|node| Some((node.tag_name().name(), node.attribute(language)?)));
     let expected = [("feed", "de"), ("title", "en"), ("summary", "en"), ("content", "en")];
-    assert_eq!(said.collect::<Vec<_>>(), expected);
+    assert_eq!(languages.collect::<Vec<_>>(), expected);
 
-    let json: Value = serde_json::from_str(&sown.render(&feed, Format::Json)).unwrap();
+    let json: Value = serde_json::from_str(&fixture.render(&feed, Format::Json)).unwrap();
     for (key, expected) in [
         ("icon", "https://a.example/news.png"),
         ("favicon", "https://a.example/icon.svg"),
@@ -126,27 +127,27 @@ fn a_feed_shows_what_it_says_of_itself() {
 }
 
 #[test]
-fn what_is_not_configured_is_not_said() {
-    let sown = Sown::new("title: Feeds\nmax_age: 0s\nicon: https://a.example/icon.svg\n");
-    let feed = LogicalFeed::all(&sown.config, sown.catalog.entries()).subscription();
-    let rss = sown.render(&feed, Format::Rss);
+fn unset_metadata_is_left_out() {
+    let fixture = Fixture::new("title: Feeds\nmax_age: 0s\nicon: https://a.example/icon.svg\n");
+    let feed = LogicalFeed::all(&fixture.config, fixture.catalog.entries()).subscription();
+    let rss = fixture.render(&feed, Format::Rss);
     for element in ["<ttl", "<copyright", "<image", "<sy:", "xmlns:sy", "xmlns:media", "xmlns:fh"] {
         assert!(!rss.contains(element), "{element}");
     }
 }
 
 #[test]
-fn every_file_is_there_once() {
-    let mut sown = Sown::new("");
+fn every_file_is_listed_once() {
+    let mut fixture = Fixture::new("");
     let path: Arc<str> = "files.md".into();
     let text = "---\ntitle: A\ndate: 2024-05-01\ntopics: t\n\
         featuredContent: <audio src='https://a.example/a.mp3'></audio>\n\
         actions: [{url: 'https://a.example/a.mp3'}, {url: 'https://a.example/b'}, {url: 'https://a.example/b'}, {url: 'https://a.example/c.pdf'}]\n---\n";
     let change = Change::Read(seed::read(&Rules::sample(), &path, text.as_bytes()));
-    sown.catalog.apply([(path, change)], now());
-    let feed = LogicalFeed::topic(&sown.config, sown.catalog.entries(), &"t".into()).subscription();
+    fixture.catalog.apply([(path, change)], now());
+    let feed = LogicalFeed::topic(&fixture.config, fixture.catalog.entries(), &"t".into()).subscription();
 
-    let atom = sown.render(&feed, Format::Atom);
+    let atom = fixture.render(&feed, Format::Atom);
     let document = Document::parse(&atom).unwrap();
     let enclosures = document.descendants().filter(|node| node.attribute("rel") == Some("enclosure"));
     let enclosures: Vec<_> =
@@ -154,28 +155,28 @@ fn every_file_is_there_once() {
     let [recording, page, text] =
         ["https://a.example/a.mp3", "https://a.example/b", "https://a.example/c.pdf"].map(Some);
     assert_eq!(enclosures, [(recording, Some("audio/mpeg")), (page, None), (text, Some("application/pdf"))]);
-    let json: Value = serde_json::from_str(&sown.render(&feed, Format::Json)).unwrap();
+    let json: Value = serde_json::from_str(&fixture.render(&feed, Format::Json)).unwrap();
     let attachments = json["items"][0]["attachments"].as_array().unwrap();
     let attachments: Vec<_> = attachments.iter().map(|attachment| attachment["url"].as_str()).collect();
     assert_eq!(attachments, [recording, text]);
 }
 
 #[test]
-fn languages_are_those_of_the_records() {
-    let sown = Sown::new(FULL);
-    let entries = sown.catalog.entries();
+fn language_selects_records() {
+    let fixture = Fixture::new(FULL);
+    let entries = fixture.catalog.entries();
     for (query, expected) in [("language=de", vec!["T2"]), ("language=en&limit=2", vec!["T3", "T1"])] {
         let criteria = Criteria::from_query(query, 10).unwrap().unwrap();
-        let feed = LogicalFeed::query(&sown.config, entries, &criteria, now()).subscription();
+        let feed = LogicalFeed::query(&fixture.config, entries, &criteria, now()).subscription();
         let titles: Vec<_> = feed.entries.iter().map(|entry| &*entry.record.title).collect();
         assert_eq!(titles, expected, "{query}");
     }
 }
 
 #[test]
-fn the_documents_of_a_feed_are_linked() {
-    let sown = Sown::new(FULL);
-    let topic = sown.topic();
+fn documents_of_a_feed_are_linked() {
+    let fixture = Fixture::new(FULL);
+    let topic = fixture.topic();
     let archives = topic.archives();
     assert_eq!(archives.len(), 3);
     for format in [Format::Rss, Format::Atom] {
@@ -192,7 +193,7 @@ fn the_documents_of_a_feed_are_linked() {
                 vec![("self", url("/2024-01")), ("current", url("")), ("next-archive", url("/2024-02"))],
             ),
         ] {
-            let written = sown.render(&feed, format);
+            let written = fixture.render(&feed, format);
             let document = Document::parse(&written).unwrap();
             let expected: Vec<_> = expected.iter().map(|(relation, url)| (*relation, &**url)).collect();
             assert_eq!(links(&document), expected);
@@ -204,37 +205,38 @@ fn the_documents_of_a_feed_are_linked() {
             }
         }
     }
-    let json: Value = serde_json::from_str(&sown.render(&topic.subscription(), Format::Json)).unwrap();
+    let json: Value = serde_json::from_str(&fixture.render(&topic.subscription(), Format::Json)).unwrap();
     assert_eq!(json["next_url"], "https://a.example/topics/news/2024-03.json");
-    let json: Value = serde_json::from_str(&sown.render(&topic.archive(&archives, 0), Format::Json)).unwrap();
+    let json: Value =
+        serde_json::from_str(&fixture.render(&topic.archive(&archives, 0), Format::Json)).unwrap();
     assert_eq!(json["feed_url"], "https://a.example/topics/news.json");
 }
 
 #[test]
-fn the_address_of_a_query_is_escaped() {
-    let sown = Sown::new(FULL);
-    let entries = sown.catalog.entries();
+fn address_of_a_query_is_escaped() {
+    let fixture = Fixture::new(FULL);
+    let entries = fixture.catalog.entries();
     let criteria = Criteria::from_query("language=de&limit=2", 10).unwrap().unwrap();
-    let feed = LogicalFeed::query(&sown.config, entries, &criteria, now()).subscription();
+    let feed = LogicalFeed::query(&fixture.config, entries, &criteria, now()).subscription();
     for format in [Format::Rss, Format::Atom] {
-        let written = sown.render(&feed, format);
+        let written = fixture.render(&feed, format);
         let own = format!("https://a.example/all{}?language=de&limit=2", format.ending());
         assert_eq!(links(&Document::parse(&written).unwrap()), [("self", &*own)]);
     }
 }
 
-/// The page about a feed.
-fn page(sown: &Sown, feed: &LogicalFeed<'_>) -> String {
-    sown.render(&feed.subscription(), Format::Html)
+/// Renders the page about a feed.
+fn page(fixture: &Fixture, feed: &LogicalFeed<'_>) -> String {
+    fixture.render(&feed.subscription(), Format::Html)
 }
 
-/// The page that lists the feeds of these topics.
-fn home(sown: &Sown, topics: &[Arc<str>]) -> String {
-    let outlines = outlines(&sown.config, sown.catalog.entries(), topics.iter(), &BTreeMap::new());
-    String::from_utf8(html::home(&outlines, &Publication::new(&sown.config)).unwrap()).unwrap()
+/// Renders the home page with the feeds of some topics.
+fn home(fixture: &Fixture, topics: &[Arc<str>]) -> String {
+    let outlines = outlines(&fixture.config, fixture.catalog.entries(), topics.iter(), &BTreeMap::new());
+    String::from_utf8(html::home(&outlines, &Publication::new(&fixture.config)).unwrap()).unwrap()
 }
 
-/// That each of these words is there, after the one before.
+/// Asserts that a text contains some words in order.
 fn assert_in_order(text: &str, words: &[&str]) {
     let mut rest = text;
     for word in words {
@@ -244,9 +246,9 @@ fn assert_in_order(text: &str, words: &[&str]) {
 }
 
 #[test]
-fn a_page_says_how_to_subscribe_and_what_there_is() {
-    let sown = Sown::new(FULL);
-    let page = page(&sown, &sown.topic());
+fn page_shows_addresses_entries_and_archive() {
+    let fixture = Fixture::new(FULL);
+    let page = page(&fixture, &fixture.topic());
     assert_in_order(
         &page,
         &[
@@ -271,14 +273,14 @@ fn a_page_says_how_to_subscribe_and_what_there_is() {
 }
 
 #[test]
-fn a_page_shows_the_first_picture_and_no_text_as_html() {
-    let mut sown = Sown::new("title: '<b> & \"c\"'\npictures: true");
+fn page_shows_first_picture_and_escapes_text() {
+    let mut fixture = Fixture::new("title: '<b> & \"c\"'\npictures: true");
     let path: Arc<str> = "pictured.md".into();
     let text = "---\ntitle: '{{ 1 }} <script> \"'\ndate: 2024-05-01\ntopics: t\nwebUrl: https://a.example/?a=1&b=2\n\
         provider: {name: <i>P</i>}\nimages: [{url: 'https://a.example/i.png?a&b', width: 20, height: 10}, {url: 'https://a.example/j.png'}]\n---\n";
     let change = Change::Read(seed::read(&Rules::sample(), &path, text.as_bytes()));
-    sown.catalog.apply([(path, change)], now());
-    let page = page(&sown, &LogicalFeed::topic(&sown.config, sown.catalog.entries(), &"t".into()));
+    fixture.catalog.apply([(path, change)], now());
+    let page = page(&fixture, &LogicalFeed::topic(&fixture.config, fixture.catalog.entries(), &"t".into()));
     assert_in_order(
         &page,
         &[
@@ -292,14 +294,14 @@ fn a_page_shows_the_first_picture_and_no_text_as_html() {
 }
 
 #[test]
-fn pages_lead_to_the_topics_above_and_below() {
-    let mut sown = Sown::new(
+fn page_links_to_topics_above_and_below() {
+    let mut fixture = Fixture::new(
         "topics: [{name: Top}, {name: Gone, retired: true, parent: Top}, \
         {name: News, parent: Gone}, {name: b, parent: News}, {name: A, parent: News}, \
         {name: Old, parent: News, retired: true}]",
     );
-    sown.config.url = "https://a.example/below/".parse().unwrap();
-    let page = page(&sown, &sown.topic());
+    fixture.config.url = "https://a.example/below/".parse().unwrap();
+    let page = page(&fixture, &fixture.topic());
     let at_home = |path: &str| format!("<a href=\"/below/{path}\" dir=\"auto\">");
     assert_in_order(
         &page,
@@ -316,7 +318,7 @@ fn pages_lead_to_the_topics_above_and_below() {
     assert!(!page.contains("topics/gone") && !page.contains("topics/old"));
     let topics = ["top", "news", "a", "b"].map(Arc::from);
     assert_in_order(
-        &home(&sown, &topics),
+        &home(&fixture, &topics),
         &[
             ">Top</a>",
             "<ul>",
@@ -333,10 +335,10 @@ fn pages_lead_to_the_topics_above_and_below() {
 }
 
 #[test]
-fn topics_may_nest_as_deep_as_anybody_wants() {
+fn deeply_nested_topics_are_rendered() {
     let below = |number: usize| format!("{{name: t{}, parent: t{number}}}", number + 1);
     let topics: Vec<_> = (0..100).map(below).collect();
-    let sown = Sown::new(&format!("topics: [{}]", topics.join(", ")));
+    let fixture = Fixture::new(&format!("topics: [{}]", topics.join(", ")));
     let slugs: Vec<_> = (0..=100).map(|number| format!("t{number}").into()).collect();
-    assert!(home(&sown, &slugs).contains("\"topics/t100\""));
+    assert!(home(&fixture, &slugs).contains("\"topics/t100\""));
 }

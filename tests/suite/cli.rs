@@ -65,7 +65,7 @@ fault: `quality` is left out: it is not a number
 3 seeds, 2 records, 1 entry in 1 topic
 left out: 1 seed (see the faults)
   bad.md
-held: 1 unpublished (`--unpublished` shows them, for preview)
+held: 1 unpublished (preview them with `--unpublished`)
   draft.md
 topics: News (1)
 2 faults, 1 warning
@@ -141,7 +141,7 @@ fn nothing_shown_says_why_and_what_shows_it() {
     let (code, _, said) = run(work.path(), &["build"]);
     assert_eq!(code, 0);
     assert!(
-        said.contains("no entry is shown of 1 seed; 1 unpublished: `--unpublished` shows them"),
+        said.contains("no entries from 1 seed; 1 unpublished: preview them with `--unpublished`"),
         "{said}"
     );
     let (code, _, said) = run(work.path(), &["build", "--unpublished"]);

@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use feed_rs::model::FeedType;
+use sower::catalog::Affected;
 use sower::catalog::Catalog;
-use sower::catalog::Touched;
 use sower::config::Config;
 use sower::config::args::Settings;
-use sower::ingest::scan::Scan;
-use sower::ingest::watch::Hint;
+use sower::ingest::{Hint, Scan};
 use sower::publish::Publisher;
 use sower::publish::archive::Archives;
 use sower::render::{self, Format, Publication};
@@ -36,10 +35,10 @@ pub(crate) fn catalog(config: &Config, now: Timestamp) -> Catalog {
     read(config, now).0
 }
 
-fn read(config: &Config, now: Timestamp) -> (Catalog, Touched) {
+fn read(config: &Config, now: Timestamp) -> (Catalog, Affected) {
     let mut scan = Scan::new(&config.seeds, config.feeds.as_deref(), Rules::new(config, false));
     let mut catalog = Catalog::new(config.unpublished, config.topics.clone());
-    let touched = catalog.apply(scan.look(&Hint::everywhere()).unwrap(), now);
+    let touched = catalog.apply(scan.scan(&Hint::everywhere()).unwrap(), now);
     (catalog, touched)
 }
 

@@ -45,7 +45,7 @@ fn nothing_is_written_elsewhere_before_a_restart() {
     in_step(&work.feeds(), &served, &["one"]);
 
     configure(&work, &served, &format!("feeds: {}\n", elsewhere.path().join("feeds").display()));
-    says(&served, "Permission denied (os error 13); if that place was mounted or linked there since");
+    says(&served, "Permission denied (os error 13); if it was mounted or linked there after");
     work.write("b.md", dated("B", "[One, Two]"));
     shows(&served, &["A", "B"]);
     assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
@@ -77,7 +77,7 @@ fn nothing_is_read_elsewhere_before_a_restart() {
     shows(&served, &["A", "Known"]);
     symlink(new.path().join("new.md"), work.seeds().join("new.md")).unwrap();
     eventually("the fault is told", || {
-        text(&served.admin("/status.json")).contains("a restart lets sower use it")
+        text(&served.admin("/status.json")).contains("restart sower to use it")
     });
     work.write("b.md", dated("B", "One"));
     shows(&served, &["A", "B", "Known"]);
@@ -87,7 +87,7 @@ fn nothing_is_read_elsewhere_before_a_restart() {
     let (_, log) = served.stop();
     let told = "which the sandbox does not let this process read; restart sower";
     assert_eq!(log.matches(told).count(), 1, "{log}");
-    assert!(log.contains("a restart lets sower use it; the configuration before is kept"), "{log}");
+    assert!(log.contains("restart sower to use it; the configuration before is kept"), "{log}");
 
     let served = Served::start(&work, &[], &[]);
     shows(&served, &["New"]);

@@ -13,11 +13,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use sower::catalog::Catalog;
-use sower::ingest::rescan::Rounded;
-use sower::ingest::scan::Scan;
-use sower::ingest::watch::Hint;
+use sower::ingest::{Hint, Rescan, RescanStep, Scan};
 use sower::publish::Publisher;
-use sower::publish::mirror::{Mirror, Work};
+use sower::publish::mirror::{Mirror, MirrorPlan};
 use sower::seed::{Rules, Timestamp};
 use walkdir::WalkDir;
 
@@ -242,10 +240,10 @@ proptest! {
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let mut scan = Scan::new(&config.seeds, config.feeds.as_deref(), Rules::new(&config, false));
         let mut catalog = Catalog::new(false, config.topics.clone());
-        let (mut mirror, mut mirroring) = (Mirror::new(work.feeds()), Work::default());
+        let (mut mirror, mut mirroring) = (Mirror::new(work.feeds()), MirrorPlan::default());
         let mut publisher = Publisher::new(Arc::new(config.clone()));
         let mut look = |scan: &mut Scan, hint: &Hint| {
-            let touched = catalog.apply(scan.look(hint).unwrap(), now);
+            let touched = catalog.apply(scan.scan(hint).unwrap(), now);
             mirroring.extend(publisher.publish(&catalog, &touched, SystemTime::now()).work);
             mirror.update(&publisher.current().load(), &mut mirroring, &|| false).unwrap();
         };
@@ -261,13 +259,13 @@ proptest! {
         }
         mend(&work.seeds());
         // What was not heard of is found all the same.
-        let mut round = scan.begin_round();
+        let mut rescan = Rescan::new(&scan);
         loop {
-            match scan.go_on(&mut round) {
+            match rescan.step(&scan) {
                 None => {}
-                Some(Rounded::Unsettled(paths)) => look(&mut scan, &Hint { paths, ..Hint::default() }),
-                Some(Rounded::Others(paths, _)) => break look(&mut scan, &Hint { paths, ..Hint::default() }),
-                Some(Rounded::Unsure) => break look(&mut scan, &Hint::everywhere()),
+                Some(RescanStep::Reread(paths)) => look(&mut scan, &Hint { paths, ..Hint::default() }),
+                Some(RescanStep::Finished(paths, _)) => break look(&mut scan, &Hint { paths, ..Hint::default() }),
+                Some(RescanStep::ScanNeeded) => break look(&mut scan, &Hint::everywhere()),
             }
         }
         let cold = tree(&config, now);
@@ -313,7 +311,7 @@ fn a_seed_that_is_being_written_is_left_for_a_later_look() {
     let written = |title| work.write("a.md", dated(title, "One"));
     let mut found = |unfinished: &[&str]| {
         let unfinished = unfinished.iter().map(|path| work.seed(path)).collect();
-        scan.look(&Hint { everywhere: true, unfinished, ..Hint::default() }).unwrap().len()
+        scan.scan(&Hint { everywhere: true, unfinished, ..Hint::default() }).unwrap().len()
     };
     for title in ["New", "Changed"] {
         written(title);
@@ -330,7 +328,7 @@ fn a_change_is_found_although_the_file_has_the_same_length_and_date() {
     for round in 100..150 {
         let text = dated(&format!("Round {round}"), "One");
         Step::Write { file: "a.md", text, atomic: false, backdated: true }.take(&work.seeds());
-        assert_eq!(scan.look(&Hint::everywhere()).unwrap().len(), 1, "round {round}");
+        assert_eq!(scan.scan(&Hint::everywhere()).unwrap().len(), 1, "round {round}");
     }
 }
 
@@ -363,11 +361,11 @@ fn a_seed_that_comes_and_goes_during_a_look_is_found_by_the_next() {
                 }
             });
             let _finish = Finish(&looked);
-            catalog.apply(scan.look(&hint).unwrap(), Timestamp::UNIX_EPOCH);
+            catalog.apply(scan.scan(&hint).unwrap(), Timestamp::UNIX_EPOCH);
             catalog.faults().count()
         });
         assert_eq!(faults, 0, "a seed that is not there is no fault");
-        catalog.apply(scan.look(&Hint::everywhere()).unwrap(), Timestamp::UNIX_EPOCH);
+        catalog.apply(scan.scan(&Hint::everywhere()).unwrap(), Timestamp::UNIX_EPOCH);
         assert_eq!(catalog.census().records, MANY, "round {round}");
     }
 }
@@ -376,7 +374,7 @@ fn a_seed_that_comes_and_goes_during_a_look_is_found_by_the_next() {
 fn a_seed_directory_that_goes_during_a_look_takes_no_record_along() {
     let (work, mut scan) = many_seeds();
     let mut catalog = Catalog::new(false, Arc::default());
-    catalog.apply(scan.look(&Hint::everywhere()).unwrap(), Timestamp::UNIX_EPOCH);
+    catalog.apply(scan.scan(&Hint::everywhere()).unwrap(), Timestamp::UNIX_EPOCH);
     let away = work.path().join("away");
     for round in 0..200 {
         thread::scope(|scope| {
@@ -384,7 +382,7 @@ fn a_seed_directory_that_goes_during_a_look_takes_no_record_along() {
                 thread::sleep(Duration::from_micros(10 * (round % 50)));
                 fs::rename(work.seeds(), &away).unwrap();
             });
-            let looked = scan.look(&Hint::everywhere());
+            let looked = scan.scan(&Hint::everywhere());
             catalog.apply(looked.unwrap_or_default(), Timestamp::UNIX_EPOCH);
         });
         assert_eq!(catalog.census().records, MANY, "round {round}");

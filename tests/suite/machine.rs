@@ -240,7 +240,7 @@ fn what_cannot_be_remembered_for_a_full_disk_is_remembered_in_the_end() {
     let mut served = disks.serve(&work, "cache", "size=4k", &variables);
     eventually("all are served", || titles(&served.get("/all.atom").body).len() == 20);
     is_ready(&served);
-    let tried = served.until_logged("cannot be remembered in");
+    let tried = served.until_logged("cannot write the cache");
     let seen = seen_by(&served, &cache.join("sower"));
     // Whoever has it open keeps the disk, which goes with the daemon.
     let open = File::open(seen).unwrap();
@@ -249,7 +249,7 @@ fn what_cannot_be_remembered_for_a_full_disk_is_remembered_in_the_end() {
     disks.remount(&served, &cache, "size=1m");
     let (_, log) = served.stop();
     let log = tried + &log;
-    let told: Vec<_> = log.lines().filter(|line| line.contains("cannot be remembered in")).collect();
+    let told: Vec<_> = log.lines().filter(|line| line.contains("cannot write the cache")).collect();
     assert_eq!(told.len(), 1, "{log}");
     assert!(told[0].contains("No space left on device"), "{log}");
     let directory = format!("/proc/self/fd/{}", open.as_raw_fd());
@@ -351,7 +351,7 @@ fn a_disk_that_is_mounted_late_is_waited_for_and_what_is_remembered_of_it_is_ser
     shows(&served, &["A", "B"]);
     let (_, log) = served.stop();
     // It may have been there by the first look.
-    let told = "No such file or directory (os error 2); `--seeds` names another; it is waited for";
+    let told = "No such file or directory (os error 2); choose another with --seeds; it is waited for";
     assert!(log.matches(told).count() <= 1, "{log}");
 
     fs::rename(&root, &away).unwrap();

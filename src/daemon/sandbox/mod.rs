@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Config;
 #[cfg(target_os = "linux")]
-use crate::ingest::note_sandbox;
+use crate::ingest::mark_sandboxed;
 use paths::{existing_directory, is_within};
 
 /// The rules that this process runs under.
@@ -82,7 +82,7 @@ pub fn enter(config: &Config, cache: Option<&Path>) -> Sandbox {
     match restrict(&writable, readable.as_deref().ok(), &folders::of_sockets(config)) {
         Ok(RulesetStatus::NotEnforced) => Sandbox::Off("this kernel has no Landlock".to_owned()),
         Ok(status) => {
-            note_sandbox();
+            mark_sandboxed();
             Sandbox::On { writable, readable, is_partial: status == RulesetStatus::PartiallyEnforced }
         }
         Err(error) => Sandbox::Off(format!("Landlock failed: {error}")),
