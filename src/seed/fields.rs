@@ -47,15 +47,36 @@ pub(super) struct Given<T> {
     pub(super) value: T,
 }
 
-macro_rules! front_matter {
-    ($($field:ident: $type:ty = $($key:literal),+;)*) => {
+/// The cost of a mistake in the value of a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cost {
+    /// The field is left out.
+    Field,
+    /// The record is left out: without the field it cannot be shown, or would be another entry.
+    Record,
+    /// The record is left out, for a misspelt name of the field too: it might show what its writer
+    /// means to hide.
+    Hidden,
+}
+
+/// A field of front matter, as the table below describes it.
+#[derive(Debug)]
+pub(super) struct Field {
+    /// Names, the preferred one first.
+    pub(super) names: &'static [&'static str],
+    pub(super) cost: Cost,
+}
+
+/// Makes everything that depends on the fields from one table, so that a name stands in one place.
+macro_rules! fields {
+    ($($field:ident: $type:ty, $cost:ident, [$($name:literal),+];)*) => {
         /// The fields of a seed as they were typed, each under the first of its names that is used.
         #[derive(Debug, Default)]
         pub(super) struct FrontMatter {
             $(pub(super) $field: Option<Given<$type>>,)*
-            /// Keys that mean something, in their order.
+            /// Known keys, in order of appearance.
             pub(super) known: Vec<&'static str>,
-            /// Keys that mean nothing here, in their order.
+            /// Unknown keys, in order of appearance.
             pub(super) unknown: Vec<String>,
             /// Topics of fields that the configuration names, each by its place there.
             pub(super) more_topics: Vec<(usize, Names)>,
@@ -63,26 +84,28 @@ macro_rules! front_matter {
             pub(super) whereabouts: Whereabouts,
         }
 
-        /// The names of every field, the preferred one first.
-        const FIELDS: &[&[&str]] = &[$(&[$($key),+]),*];
+        /// The fields of a seed.
+        pub(super) const FIELDS: &[Field] =
+            &[$(Field { names: &[$($name),+], cost: Cost::$cost }),*];
 
-        /// Every key that means something.
-        pub(super) const KEYS: &[&str] = &[$($($key,)+)* SECURED];
+        /// Every known key.
+        pub(super) const KEYS: &[&str] = &[$($($name,)+)* SECURED];
 
-        /// That key among them.
+        /// Returns the known key that equals `key`.
         fn known_key(key: &str) -> Option<&'static str> {
             match key {
-                $($($key => Some($key),)+)*
+                $($($name => Some($name),)+)*
                 SECURED => Some(SECURED),
                 _ => None,
             }
         }
 
         impl FrontMatter {
+            /// Reads the value of a known key. Of two names of one field the preferred one wins.
             fn take<'de, A: MapAccess<'de>>(&mut self, key: &'static str, map: &mut A) -> Result<(), A::Error> {
                 match key {
-                    $($($key)|+ => {
-                        let names: &[&str] = &[$($key),+];
+                    $($($name)|+ => {
+                        let names: &[&str] = &[$($name),+];
                         let rank = |key| names.iter().position(|&name| name == key);
                         if let Some(value) = map.next_value()?
                             && self.$field.as_ref().is_none_or(|given| rank(key) < rank(given.key))
@@ -100,35 +123,56 @@ macro_rules! front_matter {
     };
 }
 
-/// Ciphertext for somebody else: skipped where it is read, never stored.
-const SECURED: &str = "secured";
+/// Ciphertext for somebody else: skipped while parsing, never stored.
+pub(super) const SECURED: &str = "secured";
 
-front_matter! {
-    title: String = "title", "name";
-    excerpt: String = "excerpt", "description", "summary", "bio";
-    featured_content: String = "featuredContent";
-    published_at: String = "publishedDateTime", "publishDate", "publishdate", "pubDate", "pubdate", "date";
-    updated_at: String = "updatedDateTime", "lastmod", "last_modified_at", "updated", "modified";
-    expires_at: String = "expiryDateTime", "expires", "expiryDate", "expirydate", "unpublishDate", "unpublishdate";
-    web_url: String = "webUrl";
-    original_url: String = "originalUrl";
-    id: String = "id";
-    topics: Names = "topics";
-    provider: Provider = "provider";
-    images: Vec<Picture> = "images";
-    related: Vec<Related> = "related";
-    language: String = "language", "lang";
-    kind: String = "type";
-    category: String = "category";
-    quality: String = "quality";
-    heat: String = "heat";
-    length: String = "length";
-    actions: Vec<Action> = "actions";
-    published: String = "published";
-    draft: String = "draft";
-    headless: String = "headless";
-    removed: String = "removed";
-    deleted: String = "deleted";
+fields! {
+    // Field: type, cost of a mistake, names with the preferred one first.
+    title: String, Record, ["title", "name"];
+    excerpt: String, Field, ["excerpt", "description", "summary", "bio"];
+    featured_content: String, Field, ["featuredContent"];
+    published_at: String, Hidden, ["publishedDateTime", "publishDate", "publishdate", "pubDate", "pubdate", "date"];
+    updated_at: String, Field, ["updatedDateTime", "lastmod", "last_modified_at", "updated", "modified"];
+    expires_at: String, Hidden, ["expiryDateTime", "expires", "expiryDate", "expirydate", "unpublishDate", "unpublishdate"];
+    // An address costs the record only if the id depends on it.
+    web_url: String, Field, ["webUrl"];
+    original_url: String, Field, ["originalUrl"];
+    id: String, Record, ["id"];
+    topics: Names, Record, ["topics"];
+    provider: Provider, Field, ["provider"];
+    images: Vec<Picture>, Field, ["images"];
+    related: Vec<Related>, Field, ["related"];
+    language: String, Field, ["language", "lang"];
+    kind: String, Field, ["type"];
+    category: String, Field, ["category"];
+    quality: String, Field, ["quality"];
+    heat: String, Field, ["heat"];
+    length: String, Field, ["length"];
+    actions: Vec<Action>, Field, ["actions"];
+    published: String, Hidden, ["published"];
+    draft: String, Hidden, ["draft"];
+    headless: String, Hidden, ["headless"];
+    removed: String, Hidden, ["removed"];
+    deleted: String, Hidden, ["deleted"];
+}
+
+impl Field {
+    /// Returns the field with this name.
+    pub(super) fn named(key: &str) -> Option<&'static Self> {
+        FIELDS.iter().find(|field| field.names.contains(&key))
+    }
+}
+
+/// Returns `true` if a value that is not of the type of its field costs the record.
+pub(super) fn costs_record(key: &str) -> bool {
+    Field::named(key).is_some_and(|field| field.cost != Cost::Field)
+}
+
+/// Returns `true` if a key that was probably meant to be `name` costs the record.
+///
+/// A name of four letters is one letter away from too many other words: `data` is seldom a misspelt `date`.
+pub(super) fn misspelling_costs_record(name: &str) -> bool {
+    name.len() > 4 && Field::named(name).is_some_and(|field| field.cost == Cost::Hidden)
 }
 
 /// What other publishers make a page's address of. It is read where there is a `permalink`.
@@ -530,8 +574,9 @@ pub(super) fn meant(unknown: &str, given: &[&str]) -> Option<&'static str> {
         return Some(same);
     }
     let longest = KEYS.iter().map(|key| key.len()).max().unwrap_or_default() + 2;
-    let free = FIELDS.iter().filter(|names| names.iter().all(|name| !given.contains(name)));
-    let free: Vec<&'static str> = free.copied().flatten().copied().collect();
+    let is_free = |field: &&Field| field.names.iter().all(|name| !given.contains(name));
+    let free: Vec<&'static str> =
+        FIELDS.iter().filter(is_free).flat_map(|field| field.names).copied().collect();
     (unknown.len() <= longest).then(|| yaml::nearest(unknown, &free)).flatten()
 }
 

@@ -421,6 +421,33 @@ fn what_others_hide_is_hidden_whatever_its_key_is_spelled_like() {
     }
 }
 
+/// Visibility of a seed with one more line of front matter, by its record.
+fn is_shown_with(line: &str) -> Option<bool> {
+    let text = format!("---\ntitle: A\ntopics: t\n{line}\n---\n");
+    let now = at("2024-06-01").unwrap();
+    match read_text("2024-01-01-a.md", &text) {
+        Reading::Seed { record, .. } => record.map(|record| record.standing(now, false).shown.is_ok()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn every_name_of_a_field_that_can_hide_a_record_is_marked_so() {
+    assert_eq!(is_shown_with(""), Some(true));
+    let values = ["true", "false", "2023-01-01", "2099-01-01"];
+    for key in fields::KEYS {
+        let hides = values.iter().any(|value| is_shown_with(&format!("{key}: {value}")) == Some(false));
+        let marked = fields::Field::named(key).is_some_and(|field| field.cost == fields::Cost::Hidden);
+        assert_eq!(hides, marked, "{key}");
+        if marked {
+            assert_eq!(is_shown_with(&format!("{key}: [x]")), None, "{key} of another type");
+            let upper = key.to_uppercase();
+            let expected = if *key == "date" { Some(true) } else { None };
+            assert_eq!(is_shown_with(&format!("{upper}: x")), expected, "{upper}");
+        }
+    }
+}
+
 #[test]
 fn a_number_is_no_id_and_costs_nothing() {
     let (record, faults) = seed("2024-01-02-a.md", "---\ntitle: A\ntopics: t\nid: 42\n---\n");

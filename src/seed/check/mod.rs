@@ -124,7 +124,7 @@ impl<'a> Check<'a> {
 
         let (title, topics, published, expires) = (title?, topics?, published?, expires?);
         let (hidden, id) = (hidden?, id?);
-        if self.refused.iter().any(|field| DECISIVE.contains(field)) {
+        if self.refused.iter().any(|key| fields::costs_record(key)) {
             return Err(Lost);
         }
         // An id that is made of an address is lost with it, and any other would be another entry's.
@@ -236,7 +236,10 @@ impl<'a> Check<'a> {
                 let place = self.place_of(&[Step::Key(given.key)]);
                 self.fault(place, format!("`{}` has no text", given.key), None);
             }
-            None if self.refused.contains(&"title") || self.refused.contains(&"name") => {}
+            None if self
+                .refused
+                .iter()
+                .any(|key| fields::Field::named(key).is_some_and(|field| field.names[0] == "title")) => {}
             None => {
                 let help = format!("add `title{} …` to its front matter", self.sign());
                 self.fault(Some(self.opening()), "a seed needs a `title`".to_owned(), Some(&help));
@@ -410,7 +413,7 @@ impl<'a> Check<'a> {
         let mut kept = Ok(());
         for key in &fields.unknown {
             let meant = fields::meant(key, &fields.known);
-            let hides = meant.is_some_and(|meant| HIDING.contains(&meant));
+            let hides = meant.is_some_and(fields::misspelling_costs_record);
             if hides {
                 kept = Err(Lost);
             }
@@ -507,51 +510,6 @@ impl<'a> Check<'a> {
         self.faults.push(Fault { severity, path: self.path.clone(), place, reason, help });
     }
 }
-
-/// Fields that a record cannot do without, or that decide whether, when and as what it is shown.
-const DECISIVE: &[&str] = &[
-    "title",
-    "name",
-    "topics",
-    "id",
-    "publishedDateTime",
-    "publishDate",
-    "publishdate",
-    "pubDate",
-    "pubdate",
-    "date",
-    "expiryDateTime",
-    "expires",
-    "expiryDate",
-    "expirydate",
-    "unpublishDate",
-    "unpublishdate",
-    "published",
-    "draft",
-    "headless",
-    "removed",
-    "deleted",
-];
-
-/// Fields that keep a record from being shown, or from being shown yet.
-const HIDING: &[&str] = &[
-    "publishedDateTime",
-    "publishDate",
-    "publishdate",
-    "pubDate",
-    "pubdate",
-    "expiryDateTime",
-    "expires",
-    "expiryDate",
-    "expirydate",
-    "unpublishDate",
-    "unpublishdate",
-    "published",
-    "draft",
-    "headless",
-    "removed",
-    "deleted",
-];
 
 /// What a seed is called: its file's name without the ending, or its folder's if that is `index`. One in
 /// a language (`index.fr.md`) is called as it would be beside its folder (`folder.fr.md`).
