@@ -21,7 +21,7 @@ use crate::ingest::progress;
 use crate::ingest::scan::{Known, Scan, ScanError};
 use crate::ingest::watch::Hint;
 use crate::seed::Fault;
-use crate::seed::{Change, Common, Facets, Packed, Reading, Rules, Timestamp};
+use crate::seed::{Change, FacetPool, Facets, Packed, Reading, Rules, Timestamp};
 
 /// How the file begins. The last byte is one more for each way of writing it.
 const MAGIC: &[u8; 8] = b"sower\0\0\x08";
@@ -157,14 +157,14 @@ impl Store {
             return None;
         }
         // In common in this part alone: counters that all cores write to are slow.
-        Common::default().share(facets.iter_mut());
+        FacetPool::default().share(facets.iter_mut());
         // The records hold on to parts of this.
         let mut texts = Bytes::from(self.piece(&part.texts)?);
         let change = |(path, seed): (Arc<str>, Option<Seed>)| {
             let Seed { record, faults } = seed?;
             let record = record.map(|RecordAt { record, facets: number, text }| {
                 let text = texts.split_to(text.min(texts.len()));
-                Arc::new(record.at(path.clone(), facets[number].clone(), text))
+                Arc::new(record.with_parts(path.clone(), facets[number].clone(), text))
             });
             Some((path, Change::Read(Reading::Seed { record, faults })))
         };
@@ -436,12 +436,12 @@ fn part(files: &[(Arc<str>, Known, Option<Held>)]) -> postcard::Result<[Vec<u8>;
     let seeds = files.iter().map(|(.., held)| {
         let (record, faults) = held.as_ref()?;
         let record = record.as_deref().map(|record| {
-            texts.extend_from_slice(record.rest());
+            texts.extend_from_slice(record.payload());
             let number = *numbers.entry(&record.facets).or_insert_with(|| {
                 facets.push(&record.facets);
                 facets.len() - 1
             });
-            (record, number, record.rest().len())
+            (record, number, record.payload().len())
         });
         Some((record, faults))
     });

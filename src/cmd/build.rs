@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::ingest::scan::{Scan, ScanError};
 use crate::publish::Publisher;
 use crate::publish::mirror::{Mirror, Work};
-use crate::seed::{Change, Texts};
+use crate::seed::{Change, ContentMode};
 use crate::text::count;
 
 pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
@@ -28,16 +28,16 @@ pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
             if config.unpublished { "a preview is not for the usual directory" } else { "`feeds` is off" };
         bail!("there is nowhere to build to, since {why}; name a directory with `--feeds`");
     };
-    let texts = match &cache {
+    let content = match &cache {
         // Archives show every record, in several documents.
-        _ if config.archives => Texts::Made,
-        Some(_) => Texts::Written,
-        None => Texts::LeftOut,
+        _ if config.archives => ContentMode::Render,
+        Some(_) => ContentMode::Defer,
+        None => ContentMode::Omit,
     };
-    let mut harvest = read_all(config, scan(config, false, texts), cache.as_deref())?;
+    let mut harvest = read_all(config, scan(config, false, content), cache.as_deref())?;
     let Harvest { scan, catalog, .. } = &mut *harvest;
     let mut publisher = Publisher::new(Arc::new(config.clone()));
-    if texts == Texts::LeftOut {
+    if content == ContentMode::Omit {
         read_what_is_shown(&publisher, scan, catalog)?;
     }
     let published = publisher.publish(catalog, &Touched::default(), SystemTime::now());

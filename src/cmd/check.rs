@@ -12,10 +12,10 @@ use crate::catalog::report;
 use crate::config::args::Format;
 use crate::config::{Config, SelectionSettings};
 use crate::feed::LogicalFeed;
-use crate::seed::Texts;
+use crate::seed::ContentMode;
 
 pub(super) fn run(config: &Config, strict: bool, format: Format) -> anyhow::Result<ExitCode> {
-    let harvest = read_all(config, scan(config, strict, Texts::LeftOut), None)?;
+    let harvest = read_all(config, scan(config, strict, ContentMode::Omit), None)?;
     let mut stdout = io::stdout().lock();
     let told = match format {
         Format::Text => tell(config, &harvest, &mut stdout),

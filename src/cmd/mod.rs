@@ -19,7 +19,7 @@ use crate::catalog::Catalog;
 use crate::config::args::{Args, Command};
 use crate::config::{Config, ConfigError};
 use crate::ingest::scan::Scan;
-use crate::seed::{Rules, Texts};
+use crate::seed::{ContentMode, Rules};
 
 /// Runs what was typed. 0 is success, 1 is for faults.
 ///
@@ -52,8 +52,8 @@ struct Harvest {
 }
 
 /// The seed directory, before anything is read.
-fn scan(config: &Config, strict: bool, texts: Texts) -> Scan {
-    let rules = Rules { texts, ..Rules::new(config, strict) };
+fn scan(config: &Config, strict: bool, content: ContentMode) -> Scan {
+    let rules = Rules { content, ..Rules::new(config, strict) };
     Scan::new(&config.seeds, config.feeds.as_deref(), rules)
 }
 

@@ -15,7 +15,7 @@ use crate::config::criteria::Criteria;
 use crate::feed::{self, LogicalFeed, Missed};
 use crate::render::{Format, Publication};
 use crate::seed::Place;
-use crate::seed::{self, Held, Month, Record, Rules, Texts, Timestamp};
+use crate::seed::{self, ContentMode, Held, Month, Record, Rules, Timestamp};
 use crate::text::{plain, printable};
 
 /// Most seeds that are told of.
@@ -25,7 +25,7 @@ const MOST_MEANT: usize = 3;
 const ALIKE: f64 = 0.75;
 
 pub(super) fn run(config: &Config, what: &str) -> anyhow::Result<ExitCode> {
-    let harvest = read_all(config, scan(config, false, Texts::Written), None)?;
+    let harvest = read_all(config, scan(config, false, ContentMode::Defer), None)?;
     let why = Why { config, harvest: &harvest, publication: Publication::new(config) };
     let answer = why.answer(what.trim());
     match io::stdout().lock().write_all(answer.text.as_bytes()) {

@@ -556,7 +556,7 @@ mod tests {
                 "colour: red\n",
                 "sower.yaml:1:1: unknown key `colour`; the keys are title, url, listen, admin_listen, trusted_proxies, max_connections, client_limit, access_log, seeds, topic_fields, topic_words, default_topic, permalink, watch, feeds, entries, archives, pictures, accent, content, frame_hosts, max_age, language, copyright, icon, logo, max_seed_size, unpublished, topics, selections",
             ),
-            ("title: A\ntitle: B\n", "sower.yaml:2:1: this key stands here twice"),
+            ("title: A\ntitle: B\n", "sower.yaml:2:1: this key appears twice"),
             ("entries: many\n", "sower.yaml:1:10: `entries`: `many` should be a number from 1 to 100000"),
             (
                 "\nmax_age: 15 parsecs\n",

@@ -139,7 +139,7 @@ impl Scan {
     }
 
     fn end(&self, round: &mut Round) -> Rounded {
-        self.common.forget_unused();
+        self.common.remove_unused();
         Rounded::Others(std::mem::take(&mut round.others), round.took)
     }
 }

@@ -20,7 +20,7 @@ use crate::ingest::progress::Progress;
 use crate::ingest::restart_hint;
 use crate::ingest::walk::{Found, Walk, is_exhausted, is_missing};
 use crate::ingest::watch::{Hint, Identity, identity};
-use crate::seed::{self, Change, Common, Packed, Reading, Rules, Texts};
+use crate::seed::{self, Change, ContentMode, FacetPool, Packed, Reading, Rules};
 
 /// A file that was written less than this ago may be written again within the same tick of the
 /// file system's clock, so its times prove nothing yet.
@@ -82,7 +82,7 @@ pub struct Scan {
     pub(super) except: Option<PathBuf>,
     rules: Rules,
     progress: Arc<Progress>,
-    pub(super) common: Common,
+    pub(super) common: FacetPool,
     pub(super) known: BTreeMap<Arc<str>, Known>,
     /// Files of which something else is known than when it was last remembered.
     unremembered: usize,
@@ -171,7 +171,7 @@ impl Scan {
             except,
             rules,
             progress: Arc::default(),
-            common: Common::default(),
+            common: FacetPool::default(),
             known: BTreeMap::new(),
             unremembered: 0,
             grace: Duration::ZERO,
@@ -194,10 +194,10 @@ impl Scan {
         &self,
         paths: impl IntoIterator<Item = Arc<str>>,
     ) -> Result<Vec<(Arc<str>, Change)>, ScanError> {
-        let rules = Rules { texts: Texts::Written, ..self.rules.clone() };
+        let rules = Rules { content: ContentMode::Defer, ..self.rules.clone() };
         let paths: Vec<_> = paths.into_iter().collect();
         let read = paths.into_par_iter().map_init(Vec::new, |buffer, path| {
-            let content = content(&self.root.join(&*path), self.rules.largest, buffer)?;
+            let content = content(&self.root.join(&*path), self.rules.max_size, buffer)?;
             let reading = reading(&rules, &path, content);
             Ok((path, reading.map_or(Change::Gone, Change::Read)))
         });
@@ -289,7 +289,7 @@ impl Scan {
             self.known = known_first.into_iter().collect();
         }
         if hint.everywhere {
-            self.common.forget_unused();
+            self.common.remove_unused();
         }
         Ok(changes)
     }
@@ -429,8 +429,8 @@ impl Scan {
         let mut read: Vec<_> = read.collect();
         self.common.share(read.iter_mut().map(|record| &mut record.facets));
         // Later each may be replaced by itself, and one that stays would keep the memory of all.
-        if self.known.is_empty() && self.rules.texts != Texts::LeftOut {
-            Packed::hold_together(&mut read);
+        if self.known.is_empty() && self.rules.content != ContentMode::Omit {
+            Packed::join_payloads(&mut read);
         }
         self.progress.looked(files);
         looked
@@ -456,7 +456,7 @@ impl Scan {
             None if !hint.paths.contains(&file) && before.is_some_and(is_same) => {
                 return Some((path, Looked::Same));
             }
-            None => match content(&file, self.rules.largest, buffer) {
+            None => match content(&file, self.rules.max_size, buffer) {
                 Ok(content) => content,
                 Err(exhausted) => return Some((path, Looked::Exhausted(exhausted))),
             },
@@ -490,7 +490,7 @@ impl Scan {
 
     /// Takes in what a file holds, if that is new.
     fn read(&self, path: &Arc<str>, content: Content<'_>, before: Option<&Known>) -> Looked {
-        if self.rules.texts == Texts::LeftOut && !matches!(content, Content::Missing) {
+        if self.rules.content == ContentMode::Omit && !matches!(content, Content::Missing) {
             // Who has no use for texts looks once, and needs to know nothing of files.
             return Looked::Read(None, reading(&self.rules, path, content).map(Change::Read));
         }
@@ -540,8 +540,8 @@ fn content<'a>(file: &Path, largest: u64, buffer: &'a mut Vec<u8>) -> io::Result
         buffer.truncate(read);
         // There was room for more, and there is as much as there should be. Whatever says that it is empty may
         // just not know how long it is.
-        let is_whole = read > 0 && read as u64 == meta.len();
-        if !is_whole {
+        let is_complete = read > 0 && read as u64 == meta.len();
+        if !is_complete {
             file.take((largest + 1).saturating_sub(read as u64)).read_to_end(buffer)?;
         }
         Ok(Stamp::settled(&meta, now))
@@ -644,14 +644,14 @@ mod tests {
     fn what_is_left_out_is_read_once_it_is_wanted() {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();
-        let rules = Rules { texts: Texts::LeftOut, ..Rules::sample() };
+        let rules = Rules { content: ContentMode::Omit, ..Rules::sample() };
         let mut scan = Scan::new(root, None, rules);
         for path in ["broken.md", "gone.md", "kept.md"] {
             write(root, path, SEED);
         }
         let whole = |(path, change): &(Arc<str>, Change)| match change {
             Change::Read(Reading::Seed { record, .. }) => {
-                format!("{path} {:?}", record.as_ref().map(|record| record.is_whole()))
+                format!("{path} {:?}", record.as_ref().map(|record| record.is_complete()))
             }
             change => format!("{path} {change:?}"),
         };
