@@ -15,7 +15,7 @@ use crate::cache::format::{
 };
 use crate::catalog::Catalog;
 use crate::ingest::{FileState, Hint, Scan, ScanError, show_progress};
-use crate::seed::{Change, Common, Facets, Reading, Rules, Timestamp};
+use crate::seed::{Change, FacetPool, Facets, Reading, Rules, Timestamp};
 
 /// The paths and states of the files in one part.
 type PartFiles = Vec<(Arc<str>, FileState)>;
@@ -72,14 +72,14 @@ impl CacheFile {
             return None;
         }
         // Facets are shared within a part only, so that cores do not contend for reference counters.
-        Common::default().share(facets.iter_mut());
+        FacetPool::default().share(facets.iter_mut());
         // Each record refers to a slice of this buffer.
         let mut texts = Bytes::from(self.section(&part.texts)?);
         let change = |(path, seed): (Arc<str>, Option<CachedSeed>)| {
             let CachedSeed { record, faults } = seed?;
             let record = record.map(|CachedRecord { record, facets: index, text }| {
                 let text = texts.split_to(text.min(texts.len()));
-                Arc::new(record.at(path.clone(), facets[index].clone(), text))
+                Arc::new(record.with_parts(path.clone(), facets[index].clone(), text))
             });
             Some((path, Change::Read(Reading::Seed { record, faults })))
         };

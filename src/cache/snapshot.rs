@@ -104,12 +104,12 @@ fn encode_part(files: &[(Arc<str>, FileState, Option<RecordAndFaults>)]) -> post
     let seeds = files.iter().map(|(.., seed)| {
         let (record, faults) = seed.as_ref()?;
         let record = record.as_deref().map(|record| {
-            texts.extend_from_slice(record.rest());
+            texts.extend_from_slice(record.payload());
             let index = *indices.entry(&record.facets).or_insert_with(|| {
                 facets.push(&record.facets);
                 facets.len() - 1
             });
-            (record, index, record.rest().len())
+            (record, index, record.payload().len())
         });
         Some((record, faults))
     });

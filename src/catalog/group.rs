@@ -55,7 +55,7 @@ impl Group {
     pub(super) fn refresh(&mut self, id: &Arc<str>, view: View<'_>) -> GroupUpdate {
         let (mut shown, mut due) = (Vec::new(), None);
         for record in &self.records {
-            let standing = record.standing(view.now, view.unpublished);
+            let standing = record.visibility(view.now, view.unpublished);
             due = due.into_iter().chain(standing.until).min();
             if let Ok(published) = standing.shown {
                 shown.push((record, published));

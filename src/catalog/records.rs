@@ -240,7 +240,7 @@ impl Catalog {
     /// Returns the reason why the record of the seed at a path is held, if it is.
     pub fn held_at(&self, path: &str) -> Option<Held> {
         let record = self.seeds.get(path)?.record.as_ref()?;
-        record.standing(self.now, self.unpublished).shown.err()
+        record.visibility(self.now, self.unpublished).shown.err()
     }
 
     /// Returns the path of every seed that has no record because of a fault.
@@ -267,7 +267,7 @@ impl Catalog {
     pub fn held(&self) -> impl Iterator<Item = (&Arc<Packed>, Held)> {
         self.seeds.values().filter_map(|seed| {
             let record = seed.record.as_ref()?;
-            Some((record, record.standing(self.now, self.unpublished).shown.err()?))
+            Some((record, record.visibility(self.now, self.unpublished).shown.err()?))
         })
     }
 
@@ -275,7 +275,8 @@ impl Catalog {
     pub fn duplicates(&self) -> Vec<Duplicates> {
         let duplicates = self.groups.iter().filter_map(|(id, group)| {
             let shown = group.entry.as_ref()?.record.path.clone();
-            let is_shown = |record: &&Arc<Packed>| record.standing(self.now, self.unpublished).shown.is_ok();
+            let is_shown =
+                |record: &&Arc<Packed>| record.visibility(self.now, self.unpublished).shown.is_ok();
             let others = group.records.iter().filter(is_shown).map(|record| &record.path);
             let mut others: Vec<_> = others.filter(|path| **path != shown).cloned().collect();
             others.sort();
@@ -302,7 +303,7 @@ impl Catalog {
             census.warnings += seed.faults.len() - faults;
             let Some(record) = &seed.record else { continue };
             census.records += 1;
-            if let Err(held) = record.standing(self.now, self.unpublished).shown {
+            if let Err(held) = record.visibility(self.now, self.unpublished).shown {
                 *census.held.entry(held).or_default() += 1;
             }
         }

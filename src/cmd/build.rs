@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::ingest::{Scan, ScanError};
 use crate::publish::Publisher;
 use crate::publish::mirror::{Mirror, MirrorPlan};
-use crate::seed::{Change, Texts};
+use crate::seed::{Change, ContentMode};
 use crate::text::count;
 
 pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
@@ -34,14 +34,14 @@ pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     };
     let texts = match &cache {
         // Every record appears in an archive, and in several documents.
-        _ if config.archives => Texts::Made,
-        Some(_) => Texts::Written,
-        None => Texts::LeftOut,
+        _ if config.archives => ContentMode::Render,
+        Some(_) => ContentMode::Defer,
+        None => ContentMode::Omit,
     };
     let mut seeds = load(config, new_scan(config, false, texts), cache.as_deref())?;
     let LoadedSeeds { scan, catalog, .. } = &mut *seeds;
     let mut publisher = Publisher::new(Arc::new(config.clone()));
-    if texts == Texts::LeftOut {
+    if texts == ContentMode::Omit {
         read_shown_texts(&publisher, scan, catalog)?;
     }
     let published = publisher.publish(catalog, &Affected::default(), SystemTime::now());

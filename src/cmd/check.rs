@@ -13,10 +13,10 @@ use crate::cmd::terminal::has_colours;
 use crate::config::args::ReportFormat;
 use crate::config::{Config, SelectionSettings};
 use crate::feed::LogicalFeed;
-use crate::seed::Texts;
+use crate::seed::ContentMode;
 
 pub(super) fn run(config: &Config, strict: bool, format: ReportFormat) -> anyhow::Result<ExitCode> {
-    let seeds = load(config, new_scan(config, strict, Texts::LeftOut), None)?;
+    let seeds = load(config, new_scan(config, strict, ContentMode::Omit), None)?;
     let mut stdout = io::stdout().lock();
     let written = match format {
         ReportFormat::Text => write_text(config, &seeds, &mut stdout),

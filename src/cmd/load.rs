@@ -10,7 +10,7 @@ use crate::cache::{self, CachedRecords};
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::ingest::Scan;
-use crate::seed::{Rules, Texts};
+use crate::seed::{ContentMode, Rules};
 
 /// The seeds of a directory.
 pub(super) struct LoadedSeeds {
@@ -21,8 +21,8 @@ pub(super) struct LoadedSeeds {
 }
 
 /// Returns a scan of the seed directory that has not read anything yet.
-pub(super) fn new_scan(config: &Config, strict: bool, texts: Texts) -> Scan {
-    let rules = Rules { texts, ..Rules::new(config, strict) };
+pub(super) fn new_scan(config: &Config, strict: bool, texts: ContentMode) -> Scan {
+    let rules = Rules { content: texts, ..Rules::new(config, strict) };
     Scan::new(&config.seeds, config.feeds.as_deref(), rules)
 }
 

@@ -16,7 +16,7 @@ use crate::config::criteria::Criteria;
 use crate::feed::{self, LogicalFeed, Mismatch};
 use crate::render::{Format, Publication};
 use crate::seed::Place;
-use crate::seed::{self, Held, Month, Record, Rules, Texts, Timestamp};
+use crate::seed::{self, ContentMode, Held, Month, Record, Rules, Timestamp};
 use crate::text::{plain, printable};
 
 /// The largest number of seeds in one answer.
@@ -27,7 +27,7 @@ const MAX_SUGGESTIONS: usize = 3;
 const MIN_SIMILARITY: f64 = 0.75;
 
 pub(super) fn run(config: &Config, query: &str) -> anyhow::Result<ExitCode> {
-    let seeds = load(config, new_scan(config, false, Texts::Written), None)?;
+    let seeds = load(config, new_scan(config, false, ContentMode::Defer), None)?;
     let search = Search { config, seeds: &seeds, publication: Publication::new(config) };
     let answer = search.answer(query.trim());
     match io::stdout().lock().write_all(answer.text.as_bytes()) {

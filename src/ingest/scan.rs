@@ -22,7 +22,7 @@ use crate::ingest::progress::Progress;
 use crate::ingest::read::{Content, parse, read_file};
 use crate::ingest::scan_error::ScanError;
 use crate::ingest::walk::{Walk, WalkEntry};
-use crate::seed::{Change, Common, Packed, Reading, Rules, Texts};
+use crate::seed::{Change, ContentMode, FacetPool, Packed, Reading, Rules};
 
 /// The number of files that one core scans at a time.
 const BATCH: usize = 64;
@@ -35,7 +35,7 @@ pub struct Scan {
     mirror: Option<PathBuf>,
     rules: Rules,
     progress: Arc<Progress>,
-    common: Common,
+    common: FacetPool,
     known: BTreeMap<Arc<str>, FileState>,
     /// The number of files whose state changed since the cache was written.
     uncached: usize,
@@ -67,7 +67,7 @@ impl Scan {
             mirror,
             rules,
             progress: Arc::default(),
-            common: Common::default(),
+            common: FacetPool::default(),
             known: BTreeMap::new(),
             uncached: 0,
             loss_guard: LossGuard::default(),
@@ -90,10 +90,10 @@ impl Scan {
         &self,
         paths: impl IntoIterator<Item = Arc<str>>,
     ) -> Result<Vec<(Arc<str>, Change)>, ScanError> {
-        let rules = Rules { texts: Texts::Written, ..self.rules.clone() };
+        let rules = Rules { content: ContentMode::Defer, ..self.rules.clone() };
         let paths: Vec<_> = paths.into_iter().collect();
         let read = paths.into_par_iter().map_init(Vec::new, |buffer, path| {
-            let content = read_file(&self.root.join(&*path), self.rules.largest, buffer)?;
+            let content = read_file(&self.root.join(&*path), self.rules.max_size, buffer)?;
             let reading = parse(&rules, &path, content);
             Ok((path, reading.map_or(Change::Gone, Change::Read)))
         });
@@ -133,7 +133,7 @@ impl Scan {
         self.confirm_missing(&mut missing, &scanned, hint)?;
         let changes = self.apply(missing, scanned);
         if hint.everywhere {
-            self.common.forget_unused();
+            self.common.remove_unused();
         }
         Ok(changes)
     }
@@ -260,7 +260,7 @@ impl Scan {
 
     /// Frees the facets that no record uses any more.
     pub(super) fn forget_unused_facets(&self) {
-        self.common.forget_unused();
+        self.common.remove_unused();
     }
 
     fn identity(&self) -> Result<Identity, ScanError> {
@@ -341,8 +341,8 @@ impl Scan {
         self.common.share(records.iter_mut().map(|record| &mut record.facets));
         // Only at the first scan: later, records are replaced one by one, and a single one that stays
         // would keep the memory of the whole batch.
-        if self.known.is_empty() && self.rules.texts != Texts::LeftOut {
-            Packed::hold_together(&mut records);
+        if self.known.is_empty() && self.rules.content != ContentMode::Omit {
+            Packed::join_payloads(&mut records);
         }
         self.progress.add_scanned(files);
         scanned
@@ -370,7 +370,7 @@ impl Scan {
             None if !hint.paths.contains(&file) && known.is_some_and(is_same) => {
                 return Some((path, FileOutcome::Unchanged));
             }
-            None => match read_file(&file, self.rules.largest, buffer) {
+            None => match read_file(&file, self.rules.max_size, buffer) {
                 Ok(content) => content,
                 Err(error) => return Some((path, FileOutcome::Exhausted(error))),
             },
@@ -381,7 +381,7 @@ impl Scan {
 
     /// Compares the content of a file with its known state, and parses it if it changed.
     fn compare(&self, path: &Arc<str>, content: Content<'_>, known: Option<&FileState>) -> FileOutcome {
-        if self.rules.texts == Texts::LeftOut && !matches!(content, Content::Missing) {
+        if self.rules.content == ContentMode::Omit && !matches!(content, Content::Missing) {
             // Commands that need no texts scan once, so they need no file states either.
             return FileOutcome::Read(None, parse(&self.rules, path, content).map(Change::Read));
         }
@@ -505,14 +505,14 @@ mod tests {
     fn texts_that_were_left_out_can_be_read_later() {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();
-        let rules = Rules { texts: Texts::LeftOut, ..Rules::sample() };
+        let rules = Rules { content: ContentMode::Omit, ..Rules::sample() };
         let mut scan = Scan::new(root, None, rules);
         for path in ["broken.md", "gone.md", "kept.md"] {
             write(root, path, SEED);
         }
         let whole = |(path, change): &(Arc<str>, Change)| match change {
             Change::Read(Reading::Seed { record, .. }) => {
-                format!("{path} {:?}", record.as_ref().map(|record| record.is_whole()))
+                format!("{path} {:?}", record.as_ref().map(|record| record.is_complete()))
             }
             change => format!("{path} {change:?}"),
         };

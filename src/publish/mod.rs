@@ -90,7 +90,7 @@ impl Unpacked {
     fn get(&self, record: &Packed) -> Arc<Record> {
         let unpack = || {
             let unpacked = record.record();
-            let weight = (record.rest().len() + unpacked.content.weight()) as u64;
+            let weight = (record.payload().len() + unpacked.content.weight()) as u64;
             Ok::<_, Infallible>((Arc::new(unpacked), weight))
         };
         let Ok((record, _)) = self.0.get_or_insert_with(&record.hash, unpack);
@@ -151,7 +151,7 @@ impl Publisher {
         self.due.values().any(|due| *due <= catalog.now())
     }
 
-    /// The seeds whose records feeds show, and are [not whole](crate::seed::Packed::is_whole).
+    /// The seeds whose records feeds show, and are [not complete](crate::seed::Packed::is_complete).
     pub fn lacking(&self, catalog: &Catalog) -> BTreeSet<Arc<str>> {
         let (config, entries) = (&self.config, catalog.entries());
         let topics = entries.topics().map(|(slug, ..)| slug).filter(|slug| has_feed(config, slug));
@@ -162,7 +162,7 @@ impl Publisher {
         let mut lacking = BTreeSet::new();
         for feed in feeds {
             let shown = feed.shown().map(|entry| &entry.record);
-            lacking.extend(shown.filter(|record| !record.is_whole()).map(|record| record.path.clone()));
+            lacking.extend(shown.filter(|record| !record.is_complete()).map(|record| record.path.clone()));
         }
         lacking
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::seed::{Record, Source, media_type};
+use crate::seed::{EmbedKind, Record, media_type};
 
 /// A file that belongs to a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Medium {
 
 /// Returns the embedded file, if there is one, and the files of the actions, each once.
 pub(super) fn files(record: &Record) -> impl Iterator<Item = File<'_>> {
-    let embed = record.embed.iter().filter(|embed| embed.source != Source::Player);
+    let embed = record.embed.iter().filter(|embed| embed.kind != EmbedKind::Player);
     let embedded = embed.map(|embed| (&*embed.url, None));
     let actions = record.actions.iter().map(|action| (&*action.url, action.title.as_deref()));
     let mut seen = HashSet::new();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::render::file::{Medium, duration_of, files};
-use crate::seed::{Image, Record, Source, media_type};
+use crate::seed::{EmbedKind, Image, Record, media_type};
 
 /// The namespace of Media RSS.
 pub(super) const NAMESPACE: &str = "http://search.yahoo.com/mrss/";
@@ -47,12 +47,12 @@ pub(super) fn elements(record: &Record) -> Vec<Element> {
     let embed = record.embed.as_ref();
     elements.extend(embed.map(|embed| {
         let content = Element::new("content");
-        let content = match embed.source {
-            Source::Player => {
+        let content = match embed.kind {
+            EmbedKind::Player => {
                 content.holding([Element::new("player").with("url", Some(&embed.url))]).medium(Medium::Video)
             }
-            Source::Video => content.file(&embed.url).medium(Medium::Video),
-            Source::Audio => content.file(&embed.url).medium(Medium::Audio),
+            EmbedKind::Video => content.file(&embed.url).medium(Medium::Video),
+            EmbedKind::Audio => content.file(&embed.url).medium(Medium::Audio),
         };
         content
             .with("duration", duration_of(record, &embed.url))

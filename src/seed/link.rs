@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
 use crate::text::allowed_in_xml;
@@ -78,6 +79,14 @@ fn uri(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(encoded)
+}
+
+/// Characters that need no escape in one segment of a path, nor in the specific part of a tag URI (RFC 4151 §2.1).
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Returns text percent-encoded as one segment of a path, or as the specific part of a tag URI.
+pub(super) fn path_segment(text: &str) -> String {
+    utf8_percent_encode(text, SEGMENT).to_string()
 }
 
 /// Whether an id can stand in `atom:id`: an absolute IRI (RFC 4287 §4.2.6), in which nothing turns the

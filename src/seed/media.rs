@@ -1,12 +1,12 @@
-//! Media: what kind of file an address leads to, and what a record has to play.
+//! Media: the types of files, by their addresses, and the player of a record.
 
 use url::Url;
 
-use super::content::{attribute, tags};
+use super::html::{attribute, tags};
 use super::link;
 
-/// What address paths end with, and the media types of that. A table of our own: a newer release
-/// of somebody else's would change published bytes.
+/// Media types by the ending of a path. The table is our own, since a table in a library could change with a
+/// release, and with it the bytes of feeds.
 const MEDIA_TYPES: &[(&str, &str)] = &[
     ("aac", "audio/aac"),
     ("avif", "image/avif"),
@@ -43,7 +43,7 @@ const MEDIA_TYPES: &[(&str, &str)] = &[
     ("zip", "application/zip"),
 ];
 
-/// The media type that the ending of an address's path tells; never a guess.
+/// Returns the media type for the ending of the path of an address, if it is a known one.
 pub fn media_type(url: &str) -> Option<&'static str> {
     let url = Url::parse(url).ok()?;
     let (stem, ending) = url.path_segments()?.next_back()?.rsplit_once('.')?;
@@ -51,41 +51,41 @@ pub fn media_type(url: &str) -> Option<&'static str> {
     MEDIA_TYPES.iter().find(known).filter(|_| !stem.is_empty()).map(|(_, media_type)| *media_type)
 }
 
-/// What is played with a record.
+/// A player, video or recording that a record shows.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Embed {
-    /// Where it is.
+    /// The address.
     pub url: String,
-    /// What that is.
-    pub source: Source,
+    /// The kind of file at the address.
+    pub kind: EmbedKind,
 }
 
-/// What the address of an embed leads to.
+/// The kind of file at the address of an embed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Source {
+pub enum EmbedKind {
     /// A page that plays a video.
     Player,
-    /// A video itself.
+    /// A video file.
     Video,
-    /// A recording itself.
+    /// An audio file.
     Audio,
 }
 
-/// The first thing to play in sanitised HTML.
+/// Returns the first embed in sanitised HTML.
 pub(super) fn embed(html: &str) -> Option<Embed> {
-    // What the sources that come next are sources of.
-    let mut source = None;
+    // The kind of element that a `source` belongs to.
+    let mut kind = None;
     tags(html).find_map(|(name, tag)| {
         match name {
-            "iframe" => source = Some(Source::Player),
-            "video" => source = Some(Source::Video),
-            "audio" => source = Some(Source::Audio),
+            "iframe" => kind = Some(EmbedKind::Player),
+            "video" => kind = Some(EmbedKind::Video),
+            "audio" => kind = Some(EmbedKind::Audio),
             "source" => {}
             _ => return None,
         }
         let url = htmlize::unescape_attribute(attribute(tag, "src")?);
-        let source = source.filter(|_| link::is_web(&url))?;
-        Some(Embed { url: url.into_owned(), source })
+        let kind = kind.filter(|_| link::is_web(&url))?;
+        Some(Embed { url: url.into_owned(), kind })
     })
 }
 
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_known_endings_of_paths_have_a_media_type() {
+    fn media_type_is_by_known_ending_of_the_path() {
         for (url, expected) in [
             ("https://a.example/b.jpg", Some("image/jpeg")),
             ("https://a.example/b/C.JPEG?size=1.png#d.gif", Some("image/jpeg")),
@@ -113,30 +113,30 @@ mod tests {
     }
 
     #[test]
-    fn the_first_thing_to_play_is_the_embed() {
+    fn embed_is_the_first_player_or_file() {
         for (html, expected) in [
             ("<p>a</p>", None),
             (
                 "<p><iframe width=\"5\" src=\"https://a.example/?a=1&amp;b=2\"></iframe></p>",
-                Some(("https://a.example/?a=1&b=2", Source::Player)),
+                Some(("https://a.example/?a=1&b=2", EmbedKind::Player)),
             ),
             (
                 "<video src=\"https://a.example/b\"></video><iframe src=\"https://a.example/\"></iframe>",
-                Some(("https://a.example/b", Source::Video)),
+                Some(("https://a.example/b", EmbedKind::Video)),
             ),
             (
                 "<audio><source type=\"x\"><source src=\"https://a.example/&quot;b&lt;.mp3\"></audio>",
-                Some(("https://a.example/\"b<.mp3", Source::Audio)),
+                Some(("https://a.example/\"b<.mp3", EmbedKind::Audio)),
             ),
             (
                 "<video title=\"x src=\" src=\"https://a.example/b\"></video>",
-                Some(("https://a.example/b", Source::Video)),
+                Some(("https://a.example/b", EmbedKind::Video)),
             ),
             ("<picture><source src=\"https://a.example/a.png\"></picture>", None),
             ("<video src=\"mailto:a@b.example\"></video>", None),
         ] {
             let found = embed(html);
-            assert_eq!(found.as_ref().map(|embed| (&*embed.url, embed.source)), expected, "{html}");
+            assert_eq!(found.as_ref().map(|embed| (&*embed.url, embed.kind)), expected, "{html}");
         }
     }
 }

@@ -1,5 +1,6 @@
-//! Packed records: what feeds are made by, and the rest in as few bytes as it takes. There may be a
-//! hundred thousand of them, of which a feed shows fifty.
+//! Packed records: the fields that feeds are selected and sorted by, and the rest serialized.
+//!
+//! There may be 100,000 records, of which a feed shows 50.
 
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -8,114 +9,114 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::content::unmade::Unmade;
 use super::date::{Timestamp, seconds};
-use super::record::{Held, Hidden, Record, Standing, Topic};
+use super::deferred::DeferredBody;
+use super::record::{Held, Hidden, Record, Topic, Visibility};
 use crate::text::slug;
 
-/// More bytes than most records take beside their bodies.
-const MUCH_BESIDE_BODY: usize = 512;
+/// Initial capacity for a serialized record beside its body: most records take less.
+const CAPACITY_BESIDE_BODY: usize = 512;
 
-/// A record, packed.
+/// A packed record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Packed {
-    /// The seed it was read from, relative to the seed directory.
+    /// The path of the seed, relative to the seed directory.
     #[serde(skip)]
     pub path: Arc<str>,
-    /// What the entry is known by for ever: an IRI.
+    /// The permanent id of the entry: an IRI.
     pub id: Arc<str>,
-    /// Whether the id is made of the date and the file's name, for want of anything better.
+    /// Set if the id is made of the date and the file name, since the seed has nothing better.
     pub id_by_name: bool,
-    /// When it was or will be published.
+    /// The time of publication, past or future.
     #[serde(with = "seconds")]
     pub published: Option<Timestamp>,
-    /// When it last changed: never before it was published.
+    /// The time of the last update, never before publication.
     #[serde(with = "seconds")]
     pub updated: Option<Timestamp>,
-    /// When it is not to be shown any more.
+    /// The time from which on the record is held.
     #[serde(with = "seconds")]
     pub expires: Option<Timestamp>,
-    /// Why its writer does not want it shown.
+    /// Set if the seed asks not to be shown.
     pub hidden: Option<Hidden>,
-    /// How good it is said to be; 0 if nothing is said.
+    /// The quality, by default 0.
     pub quality: f64,
-    /// How much it is talked about; 0 if nothing is said.
+    /// The popularity, by default 0.
     pub heat: f64,
-    /// What it is sorted and picked by.
+    /// The fields that many records share.
     #[serde(skip)]
     pub facets: Arc<Facets>,
-    /// A hash of all that it is shown from, its body as it is held; 0 if the record is not whole.
+    /// A hash of everything that a feed shows of the record, with its body as it is stored; 0 if the record is
+    /// not [complete](Self::is_complete).
     pub hash: u128,
-    /// The record. Nothing, if what only feeds show of it was left out.
+    /// The serialized record, or nothing if its content was left out.
     #[serde(skip)]
-    rest: Bytes,
+    payload: Bytes,
 }
 
-/// What selections sort and pick records by, the last four spelled as criteria spell them. Many records have all of
-/// it in common.
+/// The fields that selections use and many records share. The last four are spelled as in selection criteria.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Facets {
-    /// At least one, each slug once, in the order of the seed.
+    /// At least one topic, each slug once, in the order of the seed.
     pub topics: Arc<[Topic]>,
-    /// What it is written in (RFC 5646), if it says.
+    /// The language tag (RFC 5646).
     pub language: Option<Arc<str>>,
-    /// Slug of its type.
+    /// The slug of the type.
     pub kind: Option<Arc<str>>,
-    /// Slug of its category.
+    /// The slug of the category.
     pub category: Option<Arc<str>>,
-    /// Host of its provider.
+    /// The host of the provider.
     pub host: Option<Arc<str>>,
-    /// Slug of its provider's name.
+    /// The slug of the name of the provider.
     pub provider: Option<Arc<str>>,
 }
 
-/// What many records have in common, each such thing held once.
+/// A pool that stores equal facets, and equal texts in them, once.
 #[derive(Debug, Default)]
-pub struct Common(RwLock<Shared>);
+pub struct FacetPool(RwLock<PoolContent>);
 
 #[derive(Debug, Default)]
-struct Shared {
+struct PoolContent {
     facets: HashSet<Arc<Facets>>,
     texts: HashSet<Arc<str>>,
 }
 
-impl Common {
-    /// Has whoever holds these hold them in common with each other, and with those before them.
+impl FacetPool {
+    /// Replaces each of the facets by an equal one from the pool, or adds it to the pool.
     pub fn share<'a>(&self, facets: impl Iterator<Item = &'a mut Arc<Facets>>) {
-        // Locked once for all of them: nearly always every one is held.
-        let shared = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        // One read lock for all: nearly always the pool has every one.
+        let pool = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let mut new = Vec::new();
         for facets in facets {
-            match shared.facets.get(facets) {
+            match pool.facets.get(facets) {
                 Some(shared) => facets.clone_from(shared),
                 None => new.push(facets),
             }
         }
-        drop(shared);
+        drop(pool);
         if new.is_empty() {
             return;
         }
-        let mut shared = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut pool = self.0.write().unwrap_or_else(PoisonError::into_inner);
         for facets in new {
-            shared.take(facets);
+            pool.add(facets);
         }
     }
 
-    /// Forgets what nobody else holds any more.
-    pub fn forget_unused(&self) {
-        let mut shared = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        shared.facets.retain(|facets| Arc::strong_count(facets) > 1);
-        shared.texts.retain(|text| Arc::strong_count(text) > 1);
+    /// Removes facets and texts that are used nowhere else.
+    pub fn remove_unused(&self) {
+        let mut pool = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        pool.facets.retain(|facets| Arc::strong_count(facets) > 1);
+        pool.texts.retain(|text| Arc::strong_count(text) > 1);
     }
 }
 
-impl Shared {
-    fn take(&mut self, facets: &mut Arc<Facets>) {
+impl PoolContent {
+    fn add(&mut self, facets: &mut Arc<Facets>) {
         if let Some(shared) = self.facets.get(facets) {
             facets.clone_from(shared);
             return;
         }
-        for text in Arc::make_mut(facets).texts() {
+        for text in Arc::make_mut(facets).texts_mut() {
             match self.texts.get(text) {
                 Some(shared) => text.clone_from(shared),
                 None => drop(self.texts.insert(text.clone())),
@@ -140,8 +141,8 @@ impl Facets {
         }
     }
 
-    /// All texts that are not shared with others.
-    fn texts(&mut self) -> impl Iterator<Item = &mut Arc<str>> {
+    /// Returns all texts, except topics that are already shared.
+    fn texts_mut(&mut self) -> impl Iterator<Item = &mut Arc<str>> {
         let Self { topics, language, kind, category, host, provider } = self;
         let topics = Arc::get_mut(topics).into_iter().flatten();
         let others = [language, kind, category, host, provider].into_iter().flatten();
@@ -150,24 +151,24 @@ impl Facets {
 }
 
 impl Packed {
-    /// Packs a record, and its body if that is left unmade.
-    pub(super) fn of(record: Record, body: Option<Unmade<'_>>) -> Self {
-        let text = Vec::with_capacity(body.map_or(0, |body| body.length()) + MUCH_BESIDE_BODY);
-        #[expect(clippy::expect_used, reason = "every part of a record has a length that is known")]
-        let rest = postcard::to_extend(&(&record, body), text).expect("serializable");
+    /// Packs a record, and its body if that is deferred.
+    pub(super) fn new(record: Record, body: Option<DeferredBody<'_>>) -> Self {
+        let buffer = Vec::with_capacity(body.map_or(0, |body| body.len()) + CAPACITY_BESIDE_BODY);
+        #[expect(clippy::expect_used, reason = "every part of a record has a known length")]
+        let payload = postcard::to_extend(&(&record, body), buffer).expect("serializable");
         let mut hash = Xxh3::new();
-        hash.update(&rest);
-        let packed = Self::in_part(record);
+        hash.update(&payload);
+        let packed = Self::without_content(record);
         let names = packed.facets.topics.iter().flat_map(|topic| [&topic.slug, &topic.name]);
         for text in names.chain([&packed.id]) {
             hash.update(text.as_bytes());
             hash.update(&[0]);
         }
-        Self { hash: hash.digest128(), rest: rest.into_boxed_slice().into(), ..packed }
+        Self { hash: hash.digest128(), payload: payload.into_boxed_slice().into(), ..packed }
     }
 
-    /// A record without what only feeds show of it, which is not whole.
-    pub(super) fn in_part(record: Record) -> Self {
+    /// Packs a record without its content, so that it is not complete.
+    pub(super) fn without_content(record: Record) -> Self {
         Self {
             facets: Facets::of(&record).into(),
             path: record.path,
@@ -180,70 +181,70 @@ impl Packed {
             quality: record.quality,
             heat: record.heat,
             hash: 0,
-            rest: Bytes::new(),
+            payload: Bytes::new(),
         }
     }
 
-    /// The record.
+    /// Returns the record, with its body rendered.
     ///
     /// # Panics
     ///
-    /// It is not [whole](Self::is_whole).
+    /// The record is not [complete](Self::is_complete).
     pub fn record(&self) -> Record {
-        let (mut record, body) = self.unpacked();
+        let (mut record, body) = self.unpack();
         if let Some(body) = body {
-            body.complete(&mut record);
+            body.render_into(&mut record);
         }
         record
     }
 
-    /// The record, whose content and summary may lack what its body says.
+    /// Returns the record without its body if that is deferred, and then without a summary taken from it.
     ///
     /// # Panics
     ///
-    /// It is not [whole](Self::is_whole).
+    /// The record is not [complete](Self::is_complete).
     pub fn without_body(&self) -> Record {
-        self.unpacked().0
+        self.unpack().0
     }
 
-    fn unpacked(&self) -> (Record, Option<Unmade<'_>>) {
-        #[expect(clippy::expect_used, reason = "this is what was packed, by this very program")]
-        let (record, body): (Record, _) = postcard::from_bytes(&self.rest).expect("a whole record");
+    fn unpack(&self) -> (Record, Option<DeferredBody<'_>>) {
+        #[expect(clippy::expect_used, reason = "the payload was serialized by the same program")]
+        let (record, body): (Record, _) = postcard::from_bytes(&self.payload).expect("a complete record");
         let (path, id, topics) = (self.path.clone(), self.id.clone(), self.facets.topics.to_vec());
         (Record { path, id, topics, ..record }, body)
     }
 
-    /// Whether all that a feed shows of it is there.
-    pub fn is_whole(&self) -> bool {
-        !self.rest.is_empty()
+    /// Returns `true` if the record has its content.
+    pub fn is_complete(&self) -> bool {
+        !self.payload.is_empty()
     }
 
-    /// Has records hold their texts as parts of one piece of memory, with no gaps between them.
-    pub fn hold_together(records: &mut [&mut Self]) {
-        let mut texts = Vec::with_capacity(records.iter().map(|record| record.rest.len()).sum());
+    /// Moves the payloads of records into one buffer, without gaps between them.
+    pub fn join_payloads(records: &mut [&mut Self]) {
+        let mut buffer = Vec::with_capacity(records.iter().map(|record| record.payload.len()).sum());
         for record in records.iter() {
-            texts.extend_from_slice(&record.rest);
+            buffer.extend_from_slice(&record.payload);
         }
-        let mut texts = Bytes::from(texts);
+        let mut buffer = Bytes::from(buffer);
         for record in records {
-            record.rest = texts.split_to(record.rest.len());
+            record.payload = buffer.split_to(record.payload.len());
         }
     }
 
-    /// The record, as it is written to where it is remembered: all but its fields here.
-    pub(crate) fn rest(&self) -> &Bytes {
-        &self.rest
+    /// Returns the serialized record, as the cache stores it: everything but the fields of this struct.
+    pub(crate) fn payload(&self) -> &Bytes {
+        &self.payload
     }
 
-    /// The same with where it was read from, and what was written beside it.
-    pub(crate) fn at(self, path: Arc<str>, facets: Arc<Facets>, rest: Bytes) -> Self {
-        Self { path, facets, rest, ..self }
+    /// Adds the parts that the cache stores separately.
+    pub(crate) fn with_parts(self, path: Arc<str>, facets: Arc<Facets>, payload: Bytes) -> Self {
+        Self { path, facets, payload, ..self }
     }
 
-    /// Whether the record is shown at an instant. With `unpublished`, what its writer hides is
-    /// shown too, for preview.
-    pub fn standing(&self, now: Timestamp, unpublished: bool) -> Standing {
-        let held = |held, until| Standing { shown: Err(held), until };
+    /// Returns the visibility of the record at an instant. With `unpublished`, hidden records are shown too, for
+    /// preview.
+    pub fn visibility(&self, now: Timestamp, unpublished: bool) -> Visibility {
+        let held = |held, until| Visibility { shown: Err(held), until };
         match self.hidden {
             Some(Hidden::Removed) if !unpublished => return held(Held::Removed, None),
             Some(Hidden::Unpublished) if !unpublished => return held(Held::Unpublished, None),
@@ -255,7 +256,7 @@ impl Packed {
         } else if published > now {
             held(Held::Scheduled, Some(published))
         } else {
-            Standing { shown: Ok(published), until: self.expires }
+            Visibility { shown: Ok(published), until: self.expires }
         }
     }
 }
@@ -265,27 +266,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_packed_is_unpacked() {
-        let record = super::super::tests::record(
+    fn packed_record_is_unpacked_unchanged() {
+        let record = crate::seed::tests::record(
             "title: A\ntopics: [t, u]\nprovider: {name: P, domain: p.example}\nimages: [{url: 'https://p.example/i.png', width: 3}]\n\
              date: 2024-01-01\nexcerpt: Short\nwebUrl: https://p.example/a\nquality: 0.5\n",
         );
-        assert_eq!(Packed::of(record.clone(), None).record(), record);
+        assert_eq!(Packed::new(record.clone(), None).record(), record);
     }
 
     #[test]
-    fn what_is_in_common_is_held_once() {
-        let packed = |yaml: &str| Packed::of(super::super::tests::record(yaml), None);
+    fn equal_facets_are_stored_once() {
+        let packed = |yaml: &str| Packed::new(crate::seed::tests::record(yaml), None);
         let read = || {
             ["t", "t", "u, v", "t, u"].map(|topics| {
                 packed(&format!("title: {topics}\ntopics: [{topics}]\nlanguage: en\nprovider: {{name: P}}\n"))
             })
         };
         let mut records = read();
-        let common = Common::default();
+        let pool = FacetPool::default();
         let (early, late) = records.split_at_mut(2);
         for some in [early, late] {
-            common.share(some.iter_mut().map(|record| &mut record.facets));
+            pool.share(some.iter_mut().map(|record| &mut record.facets));
         }
         assert_eq!(records, read());
         let [one, another, more, most] = records.map(|record| record.facets);
@@ -296,24 +297,24 @@ mod tests {
         assert!(Arc::ptr_eq(&language(&one), &language(&more)));
 
         drop((one, more, most));
-        common.forget_unused();
-        let shared = common.0.read().unwrap();
+        pool.remove_unused();
+        let shared = pool.0.read().unwrap();
         assert_eq!(shared.facets.iter().collect::<Vec<_>>(), [&another]);
         assert!(shared.texts.contains("t") && !shared.texts.contains("u"));
     }
 
     #[test]
-    fn what_is_shown_when() {
+    fn visibility_depends_on_dates_and_hiding() {
         let at = |seconds| Timestamp::from_timestamp(seconds, 0).unwrap();
         let shown = |published: Option<i64>, expires: Option<i64>, hidden, unpublished| {
             let record = Record {
                 published: published.map(at),
                 expires: expires.map(at),
                 hidden,
-                ..super::super::tests::record("title: A\ntopics: t\n")
+                ..crate::seed::tests::record("title: A\ntopics: t\n")
             };
-            let standing = Packed::of(record, None).standing(at(100), unpublished);
-            (standing.shown.map(|at| at.timestamp()), standing.until.map(|at| at.timestamp()))
+            let visibility = Packed::new(record, None).visibility(at(100), unpublished);
+            (visibility.shown.map(|at| at.timestamp()), visibility.until.map(|at| at.timestamp()))
         };
         let (unpublished, removed) = (Some(Hidden::Unpublished), Some(Hidden::Removed));
         for (published, expires, hidden, preview, expected) in [

@@ -1,4 +1,4 @@
-//! Records: seeds read and checked, every field typed and ready for any feed.
+//! Records: seeds that are read and checked, with every field typed and ready for any feed.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,155 +6,195 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::content::Content;
 use super::date::{Timestamp, seconds};
 use super::media::Embed;
 
-/// A seed, read and checked. Every text is free of characters that XML forbids; every address is
-/// absolute, http or https.
+/// A seed that is read and checked.
+///
+/// Text has no characters that XML forbids. Addresses are absolute, http or https.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// The seed it was read from, relative to the seed directory.
-    #[serde(skip, default = "nothing")]
+    /// The path of the seed, relative to the seed directory.
+    #[serde(skip, default = "empty")]
     pub path: Arc<str>,
-    /// What the entry is known by for ever: an IRI.
-    #[serde(skip, default = "nothing")]
+    /// The permanent id of the entry: an IRI.
+    #[serde(skip, default = "empty")]
     pub id: Arc<str>,
-    /// Whether the id is made of the date and the file's name, for want of anything better.
+    /// Set if the id is made of the date and the file name, since the seed has nothing better.
     pub id_by_name: bool,
-    /// Plain text, one line.
+    /// The title, as one line of plain text.
     pub title: String,
-    /// Plain text, one line.
+    /// The summary, as one line of plain text.
     pub summary: Option<String>,
-    /// Where it can be read.
+    /// The address of the page.
     pub link: Option<String>,
-    /// Where it was first, if that is elsewhere (`rel=via`).
+    /// The address of the original, if it is another (`rel=via`).
     pub via: Option<String>,
-    /// When it was or will be published.
+    /// The time of publication, past or future.
     #[serde(with = "seconds")]
     pub published: Option<Timestamp>,
-    /// When it last changed: never before it was published.
+    /// The time of the last update, never before publication.
     #[serde(with = "seconds")]
     pub updated: Option<Timestamp>,
-    /// When it is not to be shown any more.
+    /// The time from which on the record is held.
     #[serde(with = "seconds")]
     pub expires: Option<Timestamp>,
-    /// Why its writer does not want it shown.
+    /// Set if the seed asks not to be shown.
     pub hidden: Option<Hidden>,
-    /// At least one, each slug once, in the order of the seed.
+    /// At least one topic, each slug once, in the order of the seed.
     #[serde(skip)]
     pub topics: Vec<Topic>,
-    /// Who published it.
+    /// The publisher.
     pub provider: Option<Provider>,
-    /// Who wrote it: names.
+    /// The names of the authors.
     pub authors: Vec<String>,
-    /// What it is written in (RFC 5646), if it says.
+    /// The language tag (RFC 5646).
     pub language: Option<String>,
-    /// `article`, `video`, `course` …
+    /// The type: `article`, `video`, `course` …
     pub kind: Option<String>,
-    /// `news` …
+    /// The category: `news` …
     pub category: Option<String>,
-    /// How good it is said to be; 0 if nothing is said.
+    /// The quality, by default 0.
     pub quality: f64,
-    /// How much it is talked about; 0 if nothing is said.
+    /// The popularity, by default 0.
     pub heat: f64,
-    /// How long a video runs.
+    /// The duration of a video.
     pub length: Option<Duration>,
-    /// Pictures, the leading one first.
+    /// Images, the leading one first.
     pub images: Vec<Image>,
-    /// Coverage of the same matter elsewhere.
+    /// Related entries elsewhere.
     pub related: Vec<Related>,
-    /// Things to do with it, such as downloads.
+    /// Links such as downloads.
     pub actions: Vec<Action>,
-    /// What is played with it.
+    /// The player, video or recording.
     pub embed: Option<Embed>,
-    /// What a reader shows of it.
+    /// The content, as HTML.
     pub content: Content,
 }
 
-/// Instead of what a record is packed beside.
-fn nothing() -> Arc<str> {
+/// The default of fields that are stored beside the serialized record.
+fn empty() -> Arc<str> {
     "".into()
 }
 
-/// What records are grouped by.
+/// The content of a record in parts: sanitised HTML with absolute addresses.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    pub(super) picture: String,
+    pub(super) embed: String,
+    pub(super) body: String,
+    pub(super) summary: String,
+    pub(super) links: String,
+    /// Set if the body shows the leading image too.
+    pub(super) body_has_picture: bool,
+}
+
+impl Content {
+    /// Returns the leading image, the embed, the body or else the summary, actions, and related entries. An image
+    /// that the body shows is not shown twice.
+    pub fn full(&self) -> String {
+        if self.body.is_empty() {
+            return self.excerpt();
+        }
+        let picture = if self.body_has_picture { "" } else { &self.picture };
+        [picture, &self.embed, &self.body, &self.links].concat()
+    }
+
+    /// Returns the same with the summary in place of the body.
+    pub fn excerpt(&self) -> String {
+        [&*self.picture, &self.embed, &self.summary, &self.links].concat()
+    }
+
+    /// Returns the approximate size of the excerpt in bytes.
+    pub fn excerpt_weight(&self) -> usize {
+        self.weight() - self.body.len()
+    }
+
+    /// Returns the size of all parts in bytes.
+    pub fn weight(&self) -> usize {
+        let Self { picture, embed, body, summary, links, .. } = self;
+        [picture, embed, body, summary, links].iter().map(|part| part.len()).sum()
+    }
+}
+
+/// A topic, by which records are grouped.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Topic {
-    /// What it is the same topic by.
+    /// The slug: topics with the same slug are the same.
     pub slug: Arc<str>,
-    /// How it is spelled here.
+    /// The spelling in this record.
     pub name: Arc<str>,
 }
 
-/// Who published a record.
+/// The publisher of a record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provider {
-    /// Plain text.
+    /// The name, as plain text.
     pub name: String,
-    /// `https://` and its domain.
+    /// `https://` and the domain.
     pub site: Option<String>,
-    /// Its picture.
+    /// The address of its picture.
     pub image: Option<String>,
 }
 
-/// A picture.
+/// An image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
-    /// Where it is.
+    /// The address.
     pub url: String,
-    /// In pixels.
+    /// The width in pixels.
     pub width: Option<u32>,
-    /// In pixels.
+    /// The height in pixels.
     pub height: Option<u32>,
-    /// Plain text.
+    /// The title, as plain text.
     pub title: Option<String>,
 }
 
-/// Coverage of the same matter elsewhere.
+/// A related entry elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Related {
-    /// Plain text.
+    /// The title, as plain text.
     pub title: String,
-    /// Where it can be read.
+    /// The address of the page.
     pub link: String,
-    /// When it was published.
+    /// The time of publication.
     #[serde(with = "seconds")]
     pub published: Option<Timestamp>,
-    /// Who published it: a name.
+    /// The name of the publisher.
     pub provider: Option<String>,
 }
 
-/// Something to do with a record, such as a download.
+/// A link such as a download.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Action {
-    /// Where it leads.
+    /// The address.
     pub url: String,
-    /// Plain text.
+    /// The title, as plain text.
     pub title: Option<String>,
 }
 
-/// Why a record's writer does not want it shown.
+/// The reason why a seed asks not to be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Hidden {
-    /// `published: false` or `draft: true`
+    /// `published: false`, `draft: true`, `headless: true`, or a folder `_drafts`.
     Unpublished,
-    /// `removed: true` or `deleted: true`
+    /// `removed: true` or `deleted: true`.
     Removed,
 }
 
-/// Why a record that is fine must not be shown now.
+/// The reason why a record without faults is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Held {
-    /// Its writer says it is not published.
+    /// The seed is marked as unpublished.
     Unpublished,
-    /// Its writer says it is gone.
+    /// The seed is marked as removed.
     Removed,
-    /// It is published in the future.
+    /// The time of publication is in the future.
     Scheduled,
-    /// Its time is over.
+    /// The time of expiry has passed.
     Expired,
-    /// Nobody knows when it was published.
+    /// The seed has no time of publication.
     Undated,
 }
 
@@ -170,17 +210,17 @@ impl fmt::Display for Held {
     }
 }
 
-/// Whether a record is shown at some instant, and until when that answer holds.
+/// The visibility of a record at an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
-    /// When it was published, or why it is held.
+pub struct Visibility {
+    /// The time of publication of a record that is shown, or the reason why it is held.
     pub shown: Result<Timestamp, Held>,
-    /// The instant at which the answer changes by itself.
+    /// The instant at which the visibility changes by itself.
     pub until: Option<Timestamp>,
 }
 
 impl Record {
-    /// Who wrote it: the authors if any are named, else the provider.
+    /// Returns the names of the authors, or of the provider if there are none.
     pub fn author_names(&self) -> impl Iterator<Item = &str> {
         let provider = self.provider.as_ref().filter(|_| self.authors.is_empty());
         self.authors.iter().map(String::as_str).chain(provider.map(|provider| provider.name.as_str()))

@@ -1,16 +1,19 @@
 use std::time::Duration;
 
-use super::check::{MOST_FAULTS, duration};
+use url::Url;
+
+use super::check::{MAX_FAULTS, duration};
 use super::*;
+use crate::config::{Config, SeedSettings};
 
 fn rules() -> Rules {
     Rules {
         url: Url::parse("https://feeds.example.org/").unwrap(),
-        largest: 1 << 20,
+        max_size: 1 << 20,
         strict: false,
         frame_hosts: vec!["www.youtube.com".to_owned()],
         seeds: SeedSettings::default(),
-        texts: Texts::Written,
+        content: ContentMode::Defer,
     }
 }
 
@@ -33,29 +36,6 @@ fn seed(path: &str, text: &str) -> (Option<Box<Record>>, Vec<Fault>) {
 
 fn at(text: &str) -> Option<Timestamp> {
     date::parse(text).map(|dated| dated.at)
-}
-
-#[test]
-fn names_that_can_be_seeds() {
-    for name in ["a.md", "a.MARKDOWN", "a.html", "a.htm", "a.txt", "a.yaml", "a.yml", "a.b.md"] {
-        assert!(is_seed_name(name), "{name}");
-    }
-    for name in [
-        "_index.md",
-        "_index.fr.md",
-        ".a.md",
-        "a.md~",
-        "#a.md#",
-        ".#a.md",
-        "a.md.swp",
-        "a.md.tmp",
-        "a",
-        "a.rs",
-        "4913",
-        ".a.md.swp",
-    ] {
-        assert!(!is_seed_name(name), "{name}");
-    }
 }
 
 #[test]
@@ -133,7 +113,7 @@ secured: "TOPSECRET"
             url: "https://a.example/d.zip".to_owned(),
             title: Some("Download".to_owned()),
         }],
-        embed: Some(Embed { url: "https://www.youtube.com/embed/x".to_owned(), source: Source::Player }),
+        embed: Some(Embed { url: "https://www.youtube.com/embed/x".to_owned(), kind: EmbedKind::Player }),
         content: record.content.clone(),
     };
     assert_eq!(record, expected);
@@ -177,7 +157,7 @@ fn bodies_are_shown_without_what_xml_forbids() {
 #[test]
 fn a_part_that_nests_too_deeply_costs_no_other() {
     let (deep, open) = ("<b>".repeat(2000), "---\ntitle: A\ntopics: t\nexcerpt: E\n");
-    let why = "is left out: its elements are nested too deeply";
+    let why = "is left out: its elements nest too deeply";
     let embed = format!("featuredContent: {deep}\n");
     for (embed, body, content, expected) in [
         ("", &*deep, "<p>E</p>", vec![format!("a.html:7:1: the body {why}")]),
@@ -190,7 +170,7 @@ fn a_part_that_nests_too_deeply_costs_no_other() {
         ),
     ] {
         let (record, faults) = seed("a.html", &format!("{open}{embed}---\n\n{body}"));
-        let help = " (see whether every element in it is closed)";
+        let help = " (close every element)";
         let told: Vec<_> = faults.iter().map(|fault| fault.to_string().replace(help, "")).collect();
         assert_eq!((record.unwrap().content.full().as_str(), told), (content, expected));
     }
@@ -277,7 +257,7 @@ fn topics_are_taken_from_fields_that_are_named() {
             fields,
             "tags: []\n",
             Err(
-                "1:1 [---] a seed needs one of `topics`, `tags`, `categories`, `taxonomies.tags`, `category`, or it would be in no topic's feed (add one, or set `default_topic` for all that have none)",
+                "1:1 [---] a seed needs one of `topics`, `tags`, `categories`, `taxonomies.tags`, `category`, or it would be in no topic's feed (add one, or set `default_topic` in sower.yaml)",
             ),
         ),
         (
@@ -291,8 +271,8 @@ fn topics_are_taken_from_fields_that_are_named() {
             "taxonomies:\n  tags: [a, [b]]\n",
             Err("4:13 [[b]]] `taxonomies.tags[1]` should be text, but is a list"),
         ),
-        (fields, "taxonomies:\n  x: 1\n  x: 2\n", Err("5:3 [x: 2] this key stands here twice")),
-        (fields, "tags: a\ntags: b\n", Err("4:1 [tags: b] this key stands here twice")),
+        (fields, "taxonomies:\n  x: 1\n  x: 2\n", Err("5:3 [x: 2] this key appears twice")),
+        (fields, "tags: a\ntags: b\n", Err("4:1 [tags: b] this key appears twice")),
         (
             all,
             "tags: ['!']\n",
@@ -333,7 +313,7 @@ fn a_field_costs_no_topics_of_another() {
     assert_eq!((survived, told.len()), (true, 1), "{told:?}");
     let most = format!("---\ntitle: A\ntopics: [{}]\ntags: [x, y]\n---\n", "a, ".repeat(49));
     let (survived, told) = verdict("a.md", most.as_bytes(), &rules);
-    let expected = "4:11 [y] the topics from here on are left out: 50 are the most";
+    let expected = "4:11 [y] the topics from here on are left out: a seed can have 50";
     assert_eq!((survived, told), (true, vec![expected.to_owned()]));
 }
 
@@ -401,8 +381,8 @@ fn an_address_that_is_a_pattern_is_told() {
     let rules = configured("permalink: https://b.example/{stem}/\n");
     let text = b"---\ntitle: A\ntopics: t\npermalink: /:year/:title/\n---\n";
     let (survived, told) = verdict("a.md", text, &rules);
-    let expected = "warning 4:12 [/:year/:title/] `permalink` is a pattern, which is not followed (write the \
-                    address itself; the link is made by the `permalink` of sower.yaml)";
+    let expected = "warning 4:12 [/:year/:title/] `permalink` is a pattern, which is not supported (write the \
+                    address itself; the link follows `permalink` in sower.yaml)";
     assert_eq!((survived, told), (true, vec![expected.to_owned()]));
 }
 
@@ -418,6 +398,34 @@ fn what_others_hide_is_hidden_whatever_its_key_is_spelled_like() {
             "---\ntitle: A\ntopics: t\ndate: 2024-01-01\nexpires: 2099-01-01\ndraft: false\n{key}: x\n---\n"
         );
         assert!(seed("a.md", &text).0.is_none(), "{key}");
+    }
+}
+
+/// Visibility of a seed with one more line of front matter, by its record.
+fn is_shown_with(line: &str) -> Option<bool> {
+    let text = format!("---\ntitle: A\ntopics: t\n{line}\n---\n");
+    let now = at("2024-06-01").unwrap();
+    match read_text("2024-01-01-a.md", &text) {
+        Reading::Seed { record, .. } => record.map(|record| record.visibility(now, false).shown.is_ok()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn every_name_of_a_field_that_can_hide_a_record_is_marked_so() {
+    assert_eq!(is_shown_with(""), Some(true));
+    let values = ["true", "false", "2023-01-01", "2099-01-01"];
+    for key in fields::KEYS {
+        let hides = values.iter().any(|value| is_shown_with(&format!("{key}: {value}")) == Some(false));
+        let marked =
+            fields::Field::named(key).is_some_and(|field| field.cost == fields::Cost::RecordAlsoIfMisspelt);
+        assert_eq!(hides, marked, "{key}");
+        if marked {
+            assert_eq!(is_shown_with(&format!("{key}: [x]")), None, "{key} of another type");
+            let upper = key.to_uppercase();
+            let expected = if *key == "date" { Some(true) } else { None };
+            assert_eq!(is_shown_with(&format!("{upper}: x")), expected, "{upper}");
+        }
     }
 }
 
@@ -483,7 +491,7 @@ fn faults_in_toml_say_what_where_and_what_to_do() {
             "++\ntitle = 'A'\n+++\n",
             false,
             &[
-                "1:1 [++] front matter begins with a line of three plus signs, the first of the file (write `+++` there, and nothing before it)",
+                "1:1 [++] front matter must begin with a line of three plus signs as the first line (write `+++` there, with nothing before it)",
             ],
         ),
         (
@@ -499,7 +507,7 @@ fn faults_in_toml_say_what_where_and_what_to_do() {
             "+++\ntitle = 'A'\ntopics = 't'\ndate = 2024-01-01T10:00:00\nquality = 'high'\n[[images]]\nurl = 'data:x'\n+++\n",
             true,
             &[
-                "warning 4:8 [2024-01-01T10:00:00] `date` has no offset, so it is taken as UTC (add `Z` or an offset such as `+02:00`)",
+                "warning 4:8 [2024-01-01T10:00:00] `date` has no offset, so UTC is assumed (add `Z` or an offset such as `+02:00`)",
                 "5:11 ['high'] `quality` is left out: it is not a number",
                 "7:7 ['data:x'] this image is left out: its `url` is not an http or https address",
             ],
@@ -513,7 +521,7 @@ fn faults_in_toml_say_what_where_and_what_to_do() {
                 "4:9 ['maybe'] `draft` should be true or false",
             ],
         ),
-        ("+++\ntitle = 'A'\ntitle = 'B'\n+++\n", false, &["3:1 [title = 'B'] this key stands here twice"]),
+        ("+++\ntitle = 'A'\ntitle = 'B'\n+++\n", false, &["3:1 [title = 'B'] this key appears twice"]),
         (
             "+++\ntitle: A\n+++\n",
             false,
@@ -585,7 +593,7 @@ fn faults_say_what_where_and_what_to_do() {
                 "1:1 [---] a seed needs `topics`, or it would be in no topic's feed (add `topics: …`: a name, or a list of names)",
             ],
         ),
-        ("---\ntitle: A\ntopics: []\n---\n", false, &["3:9 [[]] `topics` names no topic"]),
+        ("---\ntitle: A\ntopics: []\n---\n", false, &["3:9 [[]] `topics` has no topic"]),
         (
             "---\ntitle: A\ntopics:\n  - ok\n  - ../x\n---\n",
             true,
@@ -607,8 +615,8 @@ fn faults_say_what_where_and_what_to_do() {
             "---\ntitle: A\ntopics: t\ndate: 2024-01-01 10:00\nlastmod: 2023-01-01\n---\n",
             true,
             &[
-                "warning 4:7 [2024-01-01 10:00] `date` has no offset, so it is taken as UTC (add `Z` or an offset such as `+02:00`)",
-                "warning 5:10 [2023-01-01] `lastmod` is before the seed was published, so that date is taken",
+                "warning 4:7 [2024-01-01 10:00] `date` has no offset, so UTC is assumed (add `Z` or an offset such as `+02:00`)",
+                "warning 5:10 [2023-01-01] `lastmod` is before publication, so the date of publication is used",
             ],
         ),
         (
@@ -632,21 +640,21 @@ fn faults_say_what_where_and_what_to_do() {
             "---\ntitle: A\ntopics: t\nwebUrl: javascript:alert(1)\n---\n",
             false,
             &[
-                "4:9 [javascript:alert(1)] `webUrl` is not an http or https address (write it whole, such as `https://example.com/page`)",
+                "4:9 [javascript:alert(1)] `webUrl` is not an http or https address (write the full address, such as `https://example.com/page`)",
             ],
         ),
         (
             "---\ntitle: A\ntopics: t\nwebUrl: example.com\noriginalUrl: https://a.example/\n---\n",
             true,
             &[
-                "4:9 [example.com] `webUrl` is not an http or https address (write it whole, such as `https://example.com/page`)",
+                "4:9 [example.com] `webUrl` is not an http or https address (write the full address, such as `https://example.com/page`)",
             ],
         ),
         (
             "---\ntitle: A\ntopics: t\nwebUrl: https://a.example/\noriginalUrl: htps://x y\n---\n",
             false,
             &[
-                "5:14 [htps://x y] `originalUrl` is not an http or https address (write it whole, such as `https://example.com/page`)",
+                "5:14 [htps://x y] `originalUrl` is not an http or https address (write the full address, such as `https://example.com/page`)",
             ],
         ),
         (
@@ -654,7 +662,7 @@ fn faults_say_what_where_and_what_to_do() {
             true,
             &[
                 "5:14 [[x]] `originalUrl` should be text, but is a list",
-                "6:9 [x] `webUrl` is not an http or https address (write it whole, such as `https://example.com/page`)",
+                "6:9 [x] `webUrl` is not an http or https address (write the full address, such as `https://example.com/page`)",
             ],
         ),
         (
@@ -690,7 +698,7 @@ fn faults_say_what_where_and_what_to_do() {
                 "6:9 [long] `length` is left out: it is not a duration (write an ISO 8601 duration such as `PT1H29M`)",
             ],
         ),
-        ("---\ntitle: A\ntopics: t\ntitle: B\n---\n", false, &["4:1 [title: B] this key stands here twice"]),
+        ("---\ntitle: A\ntopics: t\ntitle: B\n---\n", false, &["4:1 [title: B] this key appears twice"]),
         (
             "---\njust text\n---\n",
             false,
@@ -736,7 +744,7 @@ fn strictness_lists_unknown_keys_and_missing_dates() {
 
 #[test]
 fn what_is_not_text_is_a_fault() {
-    let small = Rules { largest: 64, ..rules() };
+    let small = Rules { max_size: 64, ..rules() };
     let large = format!("---\ntitle: {}\n---\n", "x".repeat(64));
     for (bytes, expected) in [
         (&b"---\ntitle: \xFFA\n---\n"[..], "2:8 [\u{FFFD}] this is not UTF-8"),
@@ -779,7 +787,7 @@ fn thousands_of_faults_in_one_seed_are_told_in_a_few() {
     let (record, faults) =
         seed("a.md", &format!("---\ntitle: A\ntopics: t\nimages:\n{many}---\n{}", "x".repeat(1 << 19)));
     assert!(record.is_some_and(|record| record.images.is_empty()));
-    assert_eq!(faults.len(), MOST_FAULTS + 1);
+    assert_eq!(faults.len(), MAX_FAULTS + 1);
     assert_eq!(faults.last().map(|fault| fault.reason.as_str()), Some("and 980 more faults of this seed"));
 }
 

@@ -329,7 +329,7 @@ impl Visitor<'_> for NewKey<'_> {
 }
 
 /// What [`Unrepeated`] says of a second key of the same name.
-pub const REPEATED: &str = "this key stands here twice";
+pub const REPEATED: &str = "this key appears twice";
 
 #[cfg(test)]
 mod tests {

@@ -1,22 +1,23 @@
-//! What has fields of its own: providers, images, related entries, actions.
+//! Fields with fields of their own: provider, images, related entries, actions.
 
-use super::{Check, some_text};
-use crate::seed::fields::{self, Given};
+use super::faults::Check;
+use super::scalars::some_text;
+use crate::seed::fields::{self, FieldValue};
 use crate::seed::link;
 use crate::seed::record::{Action, Image, Provider, Related};
 use crate::syntax::yaml::Step;
 
 impl Check<'_> {
-    /// An address of something that is left out without it.
-    fn asset(&mut self, url: Option<&str>, what: &str, path: &[Step<'_>]) -> Option<String> {
+    /// Checks the address of an item that is left out without it.
+    fn asset(&mut self, url: Option<&str>, item: &str, path: &[Step<'_>]) -> Option<String> {
         let given = url.map(str::trim).filter(|url| !url.is_empty());
-        let url = given.and_then(|url| link::web(url, self.base.as_ref().unwrap_or(&self.rules.url)));
+        let url = given.and_then(|url| link::web(url, self.asset_base.as_ref().unwrap_or(&self.rules.url)));
         if url.is_none() {
             let within = [path, &[Step::Key("url")]].concat();
             let place = given.and_then(|_| self.place_of(&within)).or_else(|| self.place_of(path));
-            let reason = format!("this {what} is left out: its `url` is not an http or https address");
-            let none = format!("this {what} is left out: it has no `url`");
-            self.fault(place, if given.is_some() { reason } else { none }, None);
+            let problem =
+                if given.is_some() { "its `url` is not an http or https address" } else { "it has no `url`" };
+            self.fault(place, format!("this {item} is left out: {problem}"), None);
         }
         url
     }
@@ -41,13 +42,13 @@ impl Check<'_> {
             }
             None => None,
         };
-        (name_of(&provider).map(|name| Provider { name, site, image }), authors)
+        (provider_name(&provider).map(|name| Provider { name, site, image }), authors)
     }
 
-    pub(super) fn images(&mut self, images: Option<Given<Vec<fields::Picture>>>) -> Vec<Image> {
+    pub(super) fn images(&mut self, images: Option<FieldValue<Vec<fields::ImageOrUrl>>>) -> Vec<Image> {
         let given = images.map(|images| images.value).unwrap_or_default();
         let mut images = Vec::with_capacity(given.len());
-        for (index, fields::Picture(image)) in given.into_iter().enumerate() {
+        for (index, fields::ImageOrUrl(image)) in given.into_iter().enumerate() {
             let path = [Step::Key("images"), Step::Index(index)];
             let Some(url) = self.asset(image.url.as_deref(), "image", &path) else { continue };
             let width = self.pixels(image.width.as_deref(), index, "width");
@@ -68,7 +69,7 @@ impl Check<'_> {
         pixels
     }
 
-    pub(super) fn related(&mut self, related: Option<Given<Vec<fields::Related>>>) -> Vec<Related> {
+    pub(super) fn related(&mut self, related: Option<FieldValue<Vec<fields::Related>>>) -> Vec<Related> {
         let given = related.map(|related| related.value).unwrap_or_default();
         let mut related = Vec::with_capacity(given.len());
         for (index, item) in given.into_iter().enumerate() {
@@ -85,13 +86,13 @@ impl Check<'_> {
             let date = item.published_date_time.as_deref().filter(|date| !date.trim().is_empty());
             let key = "publishedDateTime";
             let published = date.and_then(|date| self.date(date, key, &[path[0], path[1], Step::Key(key)]));
-            let provider = item.provider.as_ref().and_then(name_of);
+            let provider = item.provider.as_ref().and_then(provider_name);
             related.push(Related { title, link, published, provider });
         }
         related
     }
 
-    pub(super) fn actions(&mut self, actions: Option<Given<Vec<fields::Action>>>) -> Vec<Action> {
+    pub(super) fn actions(&mut self, actions: Option<FieldValue<Vec<fields::Action>>>) -> Vec<Action> {
         let given = actions.map(|actions| actions.value).unwrap_or_default();
         let mut actions = Vec::with_capacity(given.len());
         for (index, action) in given.into_iter().enumerate() {
@@ -104,8 +105,8 @@ impl Check<'_> {
     }
 }
 
-/// What a provider is called: its name, or else its domain.
-fn name_of(provider: &fields::Provider) -> Option<String> {
+/// Returns the name of a provider, or else its domain.
+fn provider_name(provider: &fields::Provider) -> Option<String> {
     let domain = || provider.domain.as_deref().filter(|domain| link::site(domain.trim()).is_some());
     provider.name.as_deref().and_then(some_text).or_else(|| some_text(domain()?))
 }

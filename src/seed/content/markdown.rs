@@ -1,39 +1,44 @@
-//! Markdown as HTML. What it says without HTML of its own is so little that it can be written harmless
-//! at once, in a third of the time that sanitising takes, and as sanitising would leave it, to the byte.
+//! Renders Markdown as HTML.
+//!
+//! Markdown without HTML of its own uses few elements, so it can be rendered as harmless HTML at once, with the same
+//! bytes as rendering first and sanitising afterwards. A test compares both.
+//!
+//! That saves 80 µs of CPU time for a body of 3 KB. A cold build of 100,000 such seeds with archives, which shows every
+//! body, takes 18 s of CPU time; without [`render_sanitized`] it takes 26 s. Saving one seed is about as fast without it.
 
 use pulldown_cmark::{Event, LinkType, Options, Parser, Tag, TagEnd, html};
 use url::Url;
 
 use crate::seed::link;
 
-/// Deeper than this, what nests is left to whoever counts it.
-const DEEP: usize = 64;
-/// Most addresses that are not counted by whoever weighs them.
-const MANY: usize = 1000;
+/// Deepest nesting that is rendered here. Deeper texts are sanitised, which has a limit of its own.
+const MAX_DEPTH: usize = 64;
+/// Number of addresses that are rendered here. Texts with more are sanitised, which limits their size.
+const MAX_ADDRESSES: usize = 1000;
 
 fn parser(text: &str) -> Parser<'_> {
     let options = Options::ENABLE_TABLES | Options::ENABLE_FOOTNOTES | Options::ENABLE_STRIKETHROUGH;
     Parser::new_ext(text, options)
 }
 
-/// The HTML of a text, which may hold whatever its writer wrote.
-pub(in crate::seed) fn unsanitised(text: &str) -> String {
+/// Renders a text as HTML that is not sanitised.
+pub(super) fn render(text: &str) -> String {
     let mut rendered = String::with_capacity(text.len() * 2);
     html::push_html(&mut rendered, parser(text));
     rendered
 }
 
-/// The HTML of a text, sanitised: every address in it absolute, text escaped, and no element or attribute
-/// but those written here. None if the text has what is not written here: HTML, for one.
-pub(in crate::seed) fn sanitised(text: &str, base: &Url) -> Option<String> {
+/// Renders a text as sanitised HTML, with absolute addresses, escaped text, and no elements and attributes but those
+/// written here. Returns `None` if the text needs anything else, such as HTML of its own.
+pub(super) fn render_sanitized(text: &str, base: &Url) -> Option<String> {
     let html = String::with_capacity(text.len() * 3 / 2);
     let mut writer =
-        Writer { html, base, begins_line: true, depth: 0, addresses: 0, in_link: false, in_head: false };
+        HtmlWriter { html, base, begins_line: true, depth: 0, addresses: 0, in_link: false, in_head: false };
     let mut events = parser(text);
     while let Some(event) = events.next() {
         match event {
             Event::Start(Tag::Image { dest_url, title, .. }) => {
-                let alternative = alternative(&mut events)?;
+                let alternative = alternative_text(&mut events)?;
                 writer.image(&dest_url, &alternative, &title)?;
             }
             Event::Start(tag) => writer.start(&tag)?,
@@ -56,8 +61,8 @@ pub(in crate::seed) fn sanitised(text: &str, base: &Url) -> Option<String> {
     Some(writer.html)
 }
 
-/// What stands for a picture: the text up to its end.
-fn alternative<'t>(events: &mut impl Iterator<Item = Event<'t>>) -> Option<String> {
+/// Returns the alternative text of an image: the text up to its end.
+fn alternative_text<'t>(events: &mut impl Iterator<Item = Event<'t>>) -> Option<String> {
     let (mut text, mut open) = (String::new(), 0_usize);
     loop {
         match events.next()? {
@@ -71,7 +76,8 @@ fn alternative<'t>(events: &mut impl Iterator<Item = Event<'t>>) -> Option<Strin
     }
 }
 
-struct Writer<'a> {
+/// A writer of sanitised HTML. Its methods return `None` for what has to be sanitised in the usual way.
+struct HtmlWriter<'a> {
     html: String,
     base: &'a Url,
     begins_line: bool,
@@ -81,7 +87,7 @@ struct Writer<'a> {
     in_head: bool,
 }
 
-impl Writer<'_> {
+impl HtmlWriter<'_> {
     fn put(&mut self, html: &str) {
         self.html.push_str(html);
         self.begins_line = html.ends_with('\n');
@@ -94,7 +100,7 @@ impl Writer<'_> {
         self.put(html);
     }
 
-    /// Text, or what an attribute says. None if an HTML parser would not read it as it stands.
+    /// Writes text of an element or an attribute, unless an HTML parser would change it.
     fn text(&mut self, text: &str) -> Option<()> {
         let mut rest = text;
         loop {
@@ -120,8 +126,8 @@ impl Writer<'_> {
         self.html.push(' ');
         self.html.push_str(name);
         self.html.push_str("=\"");
-        for (place, part) in value.split('"').enumerate() {
-            if place > 0 {
+        for (index, part) in value.split('"').enumerate() {
+            if index > 0 {
                 self.html.push_str("&quot;");
             }
             self.text(part)?;
@@ -130,21 +136,21 @@ impl Writer<'_> {
         Some(())
     }
 
-    /// Whether parsers can read an address in one way alone. There may be only so many of them.
-    fn is_clear(&mut self, address: &str) -> bool {
+    /// Returns `true` if every parser reads an address in the same way, and counts it.
+    fn is_unambiguous(&mut self, address: &str) -> bool {
         self.addresses += 1;
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/?#@!$&'()*+,;=%".contains(&byte);
         let has_scheme = address.find([':', '/', '?', '#']).is_some_and(|at| address[at..].starts_with(':'));
         let is_known = link::is_web(address) || address.starts_with("mailto:") || !has_scheme;
-        self.addresses <= MANY && address.bytes().all(is_plain) && is_known
+        self.addresses <= MAX_ADDRESSES && address.bytes().all(is_plain) && is_known
     }
 
     fn image(&mut self, address: &str, alternative: &str, title: &str) -> Option<()> {
-        if !self.is_clear(address) {
+        if !self.is_unambiguous(address) {
             return None;
         }
         let address = link::in_content(address, self.base).filter(|address| link::is_web(address));
-        // It is none without a source, and what follows stands where it would have stood.
+        // Sanitising removes an image without a source, but keeps the position in the line.
         let Some(address) = address else {
             self.begins_line = false;
             return Some(());
@@ -160,11 +166,11 @@ impl Writer<'_> {
     }
 
     fn link(&mut self, address: &str, title: &str) -> Option<()> {
-        if std::mem::replace(&mut self.in_link, true) || !self.is_clear(address) {
+        if std::mem::replace(&mut self.in_link, true) || !self.is_unambiguous(address) {
             return None;
         }
         self.put("<a");
-        // Elements have no ids here, so that there is nothing in the page to lead to.
+        // Ids are removed, so a fragment has no target.
         if !address.starts_with('#')
             && let Some(address) = link::in_content(address, self.base)
         {
@@ -179,7 +185,7 @@ impl Writer<'_> {
 
     fn start(&mut self, tag: &Tag<'_>) -> Option<()> {
         self.depth += 1;
-        if self.depth > DEEP {
+        if self.depth > MAX_DEPTH {
             return None;
         }
         match tag {
@@ -244,18 +250,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::seed::Markup;
-    use crate::seed::content;
+    use crate::seed::content::sanitize::{cleaned, sanitize};
+    use crate::seed::form::Markup;
 
-    /// Both ways to the HTML of a text: written as it is parsed, and sanitised afterwards.
-    fn both(text: &str) -> (Option<String>, String) {
+    /// Returns the HTML of a text as it is rendered here, and as it is sanitised.
+    fn both_ways(text: &str) -> (Option<String>, String) {
         let base = Url::parse("https://a.example/b/c").unwrap();
-        let sanitised = sanitised(text, &base).map(content::cleaned);
-        (sanitised, content::sanitised(Markup::Html, &unsanitised(text), &base, &[]).unwrap())
+        let written = render_sanitized(text, &base).map(cleaned);
+        (written, sanitize(Markup::Html, &render(text), &base, &[]).unwrap())
     }
 
     #[test]
-    fn what_most_texts_are_made_of_is_written_at_once() {
+    fn usual_markdown_is_rendered_here() {
         for (text, expected) in [
             (
                 "a *b* **c** ~~d~~ `e<f>` & \u{A0}é",
@@ -283,14 +289,14 @@ mod tests {
                 "<p><img src=\"https://a.example/d\" alt=\"a b c\" title=\"t\">  <a>g</a></p>",
             ),
         ] {
-            let (written, sanitised) = both(text);
+            let (written, sanitised) = both_ways(text);
             assert_eq!(written.as_deref(), Some(expected), "{text}");
             assert_eq!(sanitised, expected, "{text}");
         }
     }
 
     #[test]
-    fn what_else_there_is_is_left_to_be_sanitised() {
+    fn unusual_markdown_is_left_to_the_sanitizer() {
         for text in [
             "a <b>c</b>",
             "<!-- a -->",
@@ -301,16 +307,16 @@ mod tests {
             "![a <b>](c)",
             "a[^1]\n\n[^1]: b",
             "a&#13;b",
-            &"> ".repeat(DEEP + 1),
-            &"[a](b) ".repeat(MANY + 1),
+            &"> ".repeat(MAX_DEPTH + 1),
+            &"[a](b) ".repeat(MAX_ADDRESSES + 1),
         ] {
-            assert_eq!(both(text).0, None, "{text}");
+            assert_eq!(both_ways(text).0, None, "{text}");
         }
     }
 
     proptest! {
         #[test]
-        fn what_is_written_at_once_is_what_sanitising_leaves(
+        fn both_ways_give_the_same_bytes(
             parts in prop::collection::vec(prop::sample::select(&[
                 "a", "é", " ", "  ", "\n", "\n\n", "\t", "    ", "\u{A0}", "\u{C}", "\u{80}", "\u{FEFF}", "\r",
                 "*", "_", "**", "~~", "`", "```\n", "- ", "1. ", "3) ", "> ", "# ", "## ", "---\n", "===\n",
@@ -321,7 +327,7 @@ mod tests {
             ][..]), 0..24),
         ) {
             let text = parts.concat();
-            let (written, sanitised) = both(&text);
+            let (written, sanitised) = both_ways(&text);
             if let Some(written) = written {
                 prop_assert_eq!(written, sanitised, "{:?}", text);
             }

@@ -1,5 +1,7 @@
-//! How HTML nests: what sanitising it takes grows with depth times length, and elements that format
-//! text and are not closed are opened again in every paragraph.
+//! Measures how deeply HTML nests.
+//!
+//! The time to sanitise grows with depth times length, and the parser opens formatting elements that are not closed
+//! again in every paragraph.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -10,52 +12,53 @@ use html5ever::tendril::{StrTendril, TendrilSink};
 use html5ever::{Attribute, ExpandedName, LocalName, ParseOpts, QualName, local_name, ns, parse_fragment};
 
 /// Deepest nesting that is sanitised.
-const DEEPEST: usize = 256;
+const MAX_DEPTH: usize = 256;
 
-/// Most elements of a text: tags are no shorter than `<p>`, and some elements need none.
-fn most_elements(text: &str) -> usize {
-    text.len() / 3 + 4 * DEEPEST
+/// Returns the number of elements that a text may have: tags are no shorter than `<p>`, and some elements need no
+/// tag.
+fn max_elements(text: &str) -> usize {
+    text.len() / 3 + 4 * MAX_DEPTH
 }
 
-/// Whether elements nest so deeply, or come of so few tags, that sanitising would take long. Only the
-/// parser that sanitising uses can tell what closes what.
-pub(in crate::seed) fn is_too_deep(text: &str) -> bool {
-    if text.matches('<').count() <= DEEPEST {
+/// Returns `true` if elements nest too deeply, or are too many for the length of the text. It uses the parser that
+/// sanitising uses, since only that knows which tags close which elements.
+pub(super) fn is_too_deep(text: &str) -> bool {
+    if text.matches('<').count() <= MAX_DEPTH {
         return false;
     }
     let context = QualName::new(None, ns!(html), local_name!("div"));
-    let mut parser = parse_fragment(Measure::default(), ParseOpts::default(), context, Vec::new(), false);
+    let mut parser = parse_fragment(DepthSink::default(), ParseOpts::default(), context, Vec::new(), false);
     text.split_inclusive('>').any(|part| {
         parser.process(StrTendril::from_slice(part));
-        let measure = &parser.tokenizer.sink.sink;
-        measure.deepest.get() > DEEPEST || measure.elements.get() > most_elements(text)
+        let sink = &parser.tokenizer.sink.sink;
+        sink.deepest.get() > MAX_DEPTH || sink.elements.get() > max_elements(text)
     })
 }
 
-/// A tree of which nothing is kept but how deep it is, and how large.
+/// A tree that keeps only its depth and its number of elements.
 #[derive(Default)]
-struct Measure {
+struct DepthSink {
     deepest: Cell<usize>,
     elements: Cell<usize>,
 }
 
-type Node = Rc<Place>;
+type Handle = Rc<Node>;
 
-struct Place {
+struct Node {
     name: QualName,
     depth: Cell<usize>,
 }
 
-fn place(name: QualName) -> Node {
-    Rc::new(Place { name, depth: Cell::new(0) })
+fn node(name: QualName) -> Handle {
+    Rc::new(Node { name, depth: Cell::new(0) })
 }
 
-fn nameless() -> Node {
-    place(QualName::new(None, ns!(), LocalName::default()))
+fn nameless() -> Handle {
+    node(QualName::new(None, ns!(), LocalName::default()))
 }
 
-impl Measure {
-    fn put(&self, node: NodeOrText<Node>, depth: usize) {
+impl DepthSink {
+    fn append_at(&self, node: NodeOrText<Handle>, depth: usize) {
         if let NodeOrText::AppendNode(node) = node {
             node.depth.set(depth);
             self.deepest.set(self.deepest.get().max(depth));
@@ -63,49 +66,49 @@ impl Measure {
     }
 }
 
-impl TreeSink for Measure {
-    type Handle = Node;
+impl TreeSink for DepthSink {
+    type Handle = Handle;
     type Output = ();
     type ElemName<'a> = ExpandedName<'a>;
 
-    fn create_element(&self, name: QualName, _: Vec<Attribute>, _: ElementFlags) -> Node {
+    fn create_element(&self, name: QualName, _: Vec<Attribute>, _: ElementFlags) -> Handle {
         self.elements.set(self.elements.get() + 1);
-        place(name)
+        node(name)
     }
 
-    fn append(&self, parent: &Node, child: NodeOrText<Node>) {
-        self.put(child, parent.depth.get() + 1);
+    fn append(&self, parent: &Handle, child: NodeOrText<Handle>) {
+        self.append_at(child, parent.depth.get() + 1);
     }
 
-    fn append_before_sibling(&self, sibling: &Node, node: NodeOrText<Node>) {
-        self.put(node, sibling.depth.get());
+    fn append_before_sibling(&self, sibling: &Handle, node: NodeOrText<Handle>) {
+        self.append_at(node, sibling.depth.get());
     }
 
-    fn append_based_on_parent_node(&self, element: &Node, _: &Node, child: NodeOrText<Node>) {
+    fn append_based_on_parent_node(&self, element: &Handle, _: &Handle, child: NodeOrText<Handle>) {
         self.append_before_sibling(element, child);
     }
 
-    fn elem_name<'a>(&'a self, node: &'a Node) -> ExpandedName<'a> {
+    fn elem_name<'a>(&'a self, node: &'a Handle) -> ExpandedName<'a> {
         node.name.expanded()
     }
 
-    fn same_node(&self, a: &Node, b: &Node) -> bool {
+    fn same_node(&self, a: &Handle, b: &Handle) -> bool {
         Rc::ptr_eq(a, b)
     }
 
-    fn get_document(&self) -> Node {
+    fn get_document(&self) -> Handle {
         nameless()
     }
 
-    fn get_template_contents(&self, template: &Node) -> Node {
+    fn get_template_contents(&self, template: &Handle) -> Handle {
         template.clone()
     }
 
-    fn create_comment(&self, _: StrTendril) -> Node {
+    fn create_comment(&self, _: StrTendril) -> Handle {
         nameless()
     }
 
-    fn create_pi(&self, _: StrTendril, _: StrTendril) -> Node {
+    fn create_pi(&self, _: StrTendril, _: StrTendril) -> Handle {
         nameless()
     }
 
@@ -113,9 +116,9 @@ impl TreeSink for Measure {
     fn parse_error(&self, _: Cow<'static, str>) {}
     fn append_doctype_to_document(&self, _: StrTendril, _: StrTendril, _: StrTendril) {}
     fn set_quirks_mode(&self, _: QuirksMode) {}
-    fn add_attrs_if_missing(&self, _: &Node, _: Vec<Attribute>) {}
-    fn remove_from_parent(&self, _: &Node) {}
-    fn reparent_children(&self, _: &Node, _: &Node) {}
+    fn add_attrs_if_missing(&self, _: &Handle, _: Vec<Attribute>) {}
+    fn remove_from_parent(&self, _: &Handle) {}
+    fn reparent_children(&self, _: &Handle, _: &Handle) {}
 }
 
 #[cfg(test)]
@@ -123,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_closed_does_not_nest() {
+    fn unclosed_elements_nest() {
         for tags in [
             "<b>",
             "<div></x>",
