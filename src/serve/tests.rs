@@ -445,7 +445,7 @@ async fn admin_listener_answers_before_the_first_edition() {
     for path in ["/", "/readyz", "/metrics", "/status.json"] {
         let response = get(path).await;
         assert!(
-            response.starts_with("HTTP/1.1 503 ") && response.contains("not read yet"),
+            response.starts_with("HTTP/1.1 503 ") && response.contains("still being read"),
             "{path}: {response}"
         );
     }

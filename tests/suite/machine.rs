@@ -344,7 +344,7 @@ fn a_disk_that_is_mounted_late_is_waited_for_and_what_is_remembered_of_it_is_ser
     let served = start();
     eventually("it answers", || served.admin.exists());
     let ready = Connection::to_socket(&served.admin).request("GET", "/readyz", &[]);
-    assert_eq!((ready.status, text(&ready).as_str()), (503, "The seeds were not read yet\n"));
+    assert_eq!((ready.status, text(&ready).as_str()), (503, "the seeds are still being read\n"));
     assert_eq!(Connection::to_socket(&served.admin).request("GET", "/healthz", &[]).status, 200);
     fs::rename(&away, &root).unwrap();
     work.write("b.md", dated("B", "One"));

@@ -57,7 +57,7 @@ impl Served {
         let mut told = None;
         eventually("the seeds are read", || {
             let response = Connection::to_socket(&self.admin).request("GET", path, &[]);
-            !told.insert(response).body.ends_with(b"The seeds were not read yet\n")
+            !told.insert(response).body.ends_with(b"the seeds are still being read\n")
         });
         told.unwrap()
     }

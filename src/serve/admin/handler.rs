@@ -89,7 +89,7 @@ impl Admin {
         let view = match (path, self.view.get()) {
             ("/healthz", _) => return Page::ok(TEXT, "ok\n".to_owned()),
             (_, None) => {
-                let text = "The seeds were not read yet\n";
+                let text = "the seeds are still being read\n";
                 return Page::error(StatusCode::SERVICE_UNAVAILABLE, text.to_owned());
             }
             (_, Some(view)) => view,
@@ -118,7 +118,7 @@ fn readiness(view: &View) -> Page {
     // Loaded after the health, so that it is the edition with the changes of that scan, or a later one.
     let edition = view.site.current.load();
     let (number, hash, scan) = (edition.number, edition.hash(), health.served_scan);
-    Page::ok(TEXT, format!("ready: edition {number} ({hash:032x}) serves what look {scan} found\n"))
+    Page::ok(TEXT, format!("ready: edition {number} ({hash:032x}) serves scan {scan}\n"))
 }
 
 /// Renders a page that takes long where there are many feeds, on a thread for blocking work.
