@@ -80,7 +80,7 @@ fn code_a_feed_of_50(bencher: Bencher, name: &str) {
 }
 
 #[divan::bench(args = [1_000, 10_000])]
-fn gather_all_seeds(bencher: Bencher, seeds: usize) {
+fn catalog_all_seeds(bencher: Bencher, seeds: usize) {
     let config = config();
     let rules = Rules::new(&config, false);
     bencher

@@ -235,7 +235,7 @@ proptest! {
     #![proptest_config(cases(64))]
 
     #[test]
-    fn no_history_of_hints_leaves_a_trace(steps in vec((step(), heard()), 1..40)) {
+    fn incremental_result_equals_a_cold_read(steps in vec((step(), heard()), 1..40)) {
         let work = Workspace::new();
         fs::write(work.path().join("sower.yaml"), SMALL).unwrap();
         let config = work.config();
@@ -284,7 +284,7 @@ proptest! {
     #![proptest_config(cases(12))]
 
     #[test]
-    fn a_daemon_ends_up_with_what_a_cold_start_makes(
+    fn daemon_converges_to_a_cold_build(
         before in vec(step(), 0..8),
         steps in vec((step(), 0..30_u64), 1..25),
     ) {
@@ -307,7 +307,7 @@ proptest! {
 }
 
 #[test]
-fn a_seed_that_is_being_written_is_left_for_a_later_look() {
+fn seed_being_written_is_read_by_a_later_scan() {
     let work = Workspace::new();
     let mut scan = Scan::new(&work.seeds(), None, Rules::new(&work.config(), false));
     let written = |title| work.write("a.md", dated(title, "One"));
@@ -324,7 +324,7 @@ fn a_seed_that_is_being_written_is_left_for_a_later_look() {
 }
 
 #[test]
-fn a_change_is_found_although_the_file_has_the_same_length_and_date() {
+fn change_with_equal_size_and_mtime_is_found() {
     let work = Workspace::new();
     let mut scan = Scan::new(&work.seeds(), None, Rules::new(&work.config(), false));
     for round in 100..150 {
@@ -348,7 +348,7 @@ fn many_seeds() -> (Workspace, Scan) {
 }
 
 #[test]
-fn a_seed_that_comes_and_goes_during_a_look_is_found_by_the_next() {
+fn seed_moved_during_a_scan_is_found_by_the_next() {
     let (work, mut scan) = many_seeds();
     let mut catalog = Catalog::new(false, Arc::default());
     let (seed, away) = (work.seed("one/0.md"), work.path().join("away"));
@@ -373,7 +373,7 @@ fn a_seed_that_comes_and_goes_during_a_look_is_found_by_the_next() {
 }
 
 #[test]
-fn a_seed_directory_that_goes_during_a_look_takes_no_record_along() {
+fn seed_directory_moved_during_a_scan_keeps_its_records() {
     let (work, mut scan) = many_seeds();
     let mut catalog = Catalog::new(false, Arc::default());
     catalog.apply(scan.look(&Hint::everywhere()).unwrap(), Timestamp::UNIX_EPOCH);

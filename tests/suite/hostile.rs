@@ -751,7 +751,7 @@ fn shown(tree: &Tree) -> BTreeMap<String, Shown> {
 }
 
 #[test]
-fn hostile_seeds_do_no_harm() {
+fn hostile_seeds_are_harmless() {
     let work = tempfile::tempdir().unwrap();
     let seeds = work.path();
     let rows = rows();

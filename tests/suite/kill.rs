@@ -54,7 +54,7 @@ fn assert_whole(left: &Tree) {
 }
 
 #[test]
-fn a_killed_process_leaves_whole_feeds() {
+fn killed_process_leaves_whole_feeds() {
     let work = Workspace::new();
     for number in 0..SEEDS {
         save(&work, number, 0);

@@ -31,7 +31,7 @@ fn settle(work: &Workspace, daemon: &Daemon) {
 }
 
 #[test]
-fn a_new_seed_is_served() {
+fn new_seed_is_served() {
     let work = Workspace::new();
     let daemon = work.serve();
     daemon.shows(&[]);
@@ -43,7 +43,7 @@ fn a_new_seed_is_served() {
 }
 
 #[test]
-fn a_changed_seed_is_served_changed() {
+fn changed_seed_is_served() {
     let work = Workspace::new();
     work.write("a.md", dated("Before", "[One, Two]"));
     work.write("b.md", dated("B", "Two"));
@@ -60,7 +60,7 @@ fn a_changed_seed_is_served_changed() {
 }
 
 #[test]
-fn a_renamed_seed_stays_one_entry() {
+fn renamed_seed_stays_one_entry() {
     let work = Workspace::new();
     let text = |title| seed(title, "One", "id: urn:example:a\ndate: 2024-01-01\n");
     work.write("a.md", text("A"));
@@ -78,7 +78,7 @@ fn a_renamed_seed_stays_one_entry() {
 }
 
 #[test]
-fn a_deleted_seed_is_gone_with_its_topic() {
+fn deleted_seed_leaves_every_feed() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "[One, Two]"));
     work.write("b.md", dated("B", "Two"));
@@ -94,7 +94,7 @@ fn a_deleted_seed_is_gone_with_its_topic() {
 }
 
 #[test]
-fn a_tree_of_folders_made_at_once_is_served_and_watched() {
+fn new_folder_tree_is_served_and_watched() {
     let work = Workspace::new();
     let daemon = work.serve();
     daemon.shows(&[]);
@@ -110,7 +110,7 @@ fn a_tree_of_folders_made_at_once_is_served_and_watched() {
 }
 
 #[test]
-fn a_folder_that_is_renamed_is_still_watched() {
+fn renamed_folder_is_still_watched() {
     let work = Workspace::new();
     for path in ["old/a.md", "old/deep/b.md", "other.md"] {
         work.write(path, seed(path, "Tree", &format!("id: urn:example:{path}\ndate: 2024-01-01\n")));
@@ -126,7 +126,7 @@ fn a_folder_that_is_renamed_is_still_watched() {
 }
 
 #[test]
-fn a_folder_that_is_deleted_takes_its_seeds_along() {
+fn deleted_folder_removes_its_entries() {
     let work = Workspace::new();
     for path in ["old/a.md", "old/deep/b.md", "older/c.md"] {
         work.write(path, dated(path, "Tree"));
@@ -139,7 +139,7 @@ fn a_folder_that_is_deleted_takes_its_seeds_along() {
 }
 
 #[test]
-fn a_folder_is_moved_in_and_out() {
+fn moved_folder_appears_and_disappears() {
     let work = Workspace::new();
     let outside = work.path().join("outside");
     fs::create_dir_all(outside.join("deep")).unwrap();
@@ -156,7 +156,7 @@ fn a_folder_is_moved_in_and_out() {
 }
 
 #[test]
-fn an_atomic_save_never_takes_the_entry_away() {
+fn atomic_save_never_removes_the_entry() {
     let work = Workspace::new();
     work.write("a.md", dated("0", "One"));
     let daemon = work.serve();
@@ -174,7 +174,7 @@ fn an_atomic_save_never_takes_the_entry_away() {
 }
 
 #[test]
-fn a_save_by_way_of_a_backup_is_served() {
+fn save_with_a_backup_file_is_served() {
     let work = Workspace::new();
     work.write("a.md", dated("Before", "One"));
     let daemon = work.serve();
@@ -186,7 +186,7 @@ fn a_save_by_way_of_a_backup_is_served() {
 }
 
 #[test]
-fn a_tree_that_is_swapped_by_a_link_is_served() {
+fn tree_swapped_by_a_symlink_is_served() {
     let work = Workspace::new();
     let version = |name: &str, title: &str| {
         work.write(&format!("..{name}/a.md"), dated(title, "One"));
@@ -203,7 +203,7 @@ fn a_tree_that_is_swapped_by_a_link_is_served() {
 }
 
 #[test]
-fn a_folder_that_is_linked_later_is_watched() {
+fn folder_symlinked_later_is_watched() {
     let (work, trees) = (Workspace::new(), tempfile::tempdir().unwrap());
     let tree = |name: &str, title: &str| {
         let tree = trees.path().join(name);
@@ -226,7 +226,7 @@ fn a_folder_that_is_linked_later_is_watched() {
 }
 
 #[test]
-fn a_change_that_no_event_tells_of_is_found() {
+fn change_without_an_event_is_found() {
     let work = Workspace::new();
     let outside = work.path().join("outside.md");
     fs::write(&outside, dated("Before", "One")).unwrap();
@@ -239,7 +239,7 @@ fn a_change_that_no_event_tells_of_is_found() {
 }
 
 #[test]
-fn a_half_written_seed_changes_nothing_until_it_is_whole() {
+fn half_written_seed_changes_no_feed() {
     let work = Workspace::new();
     work.write("a.md", dated("Before", "One"));
     let daemon = work.serve();
@@ -267,7 +267,7 @@ fn a_half_written_seed_changes_nothing_until_it_is_whole() {
 }
 
 #[test]
-fn a_seed_is_left_alone_while_it_is_being_written() {
+fn seed_open_for_writing_is_not_read() {
     let work = Workspace::new();
     let daemon = work.serve();
     daemon.shows(&[]);
@@ -293,7 +293,7 @@ fn a_seed_is_left_alone_while_it_is_being_written() {
 }
 
 #[test]
-fn a_seed_that_is_truncated_and_rewritten_never_loses_its_entry() {
+fn truncated_and_rewritten_seed_keeps_its_entry() {
     let work = Workspace::new();
     work.write("a.md", dated("Before", "One"));
     let daemon = work.serve();
@@ -318,7 +318,7 @@ fn a_seed_that_is_truncated_and_rewritten_never_loses_its_entry() {
 }
 
 #[test]
-fn a_broken_seed_keeps_its_last_good_record_until_it_is_mended_or_deleted() {
+fn broken_seed_keeps_its_last_good_record() {
     let work = Workspace::new();
     work.write("a.md", dated("Good", "One"));
     work.write("b.md", dated("Other", "One"));
@@ -350,7 +350,7 @@ fn a_broken_seed_keeps_its_last_good_record_until_it_is_mended_or_deleted() {
 }
 
 #[test]
-fn a_burst_is_served_whole_edition_by_whole_edition() {
+fn burst_of_saves_is_served_in_whole_editions() {
     const SEEDS: usize = 300;
     let work = Workspace::new();
     work.write("first.md", dated("First", "Burst"));
@@ -378,7 +378,7 @@ fn a_burst_is_served_whole_edition_by_whole_edition() {
 }
 
 #[test]
-fn no_reader_ever_sees_half_an_edition() {
+fn client_never_gets_half_an_edition() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     let daemon = work.serve();
@@ -413,7 +413,7 @@ fn in_seconds(seconds: i64) -> DateTime<Utc> {
 }
 
 #[test]
-fn a_scheduled_record_appears_at_its_moment_and_not_before() {
+fn scheduled_record_appears_when_it_is_due() {
     let work = Workspace::new();
     work.write("now.md", dated("Now", "One"));
     let daemon = work.serve();
@@ -435,7 +435,7 @@ fn a_scheduled_record_appears_at_its_moment_and_not_before() {
 }
 
 #[test]
-fn an_expiring_record_disappears_by_itself_and_not_before() {
+fn expired_record_disappears_when_it_is_due() {
     let work = Workspace::new();
     let due = in_seconds(3);
     work.write("stays.md", dated("Stays", "One"));
@@ -453,7 +453,7 @@ fn an_expiring_record_disappears_by_itself_and_not_before() {
 }
 
 #[test]
-fn the_seed_directory_may_go_and_come_back() {
+fn missing_seed_directory_keeps_its_entries_until_it_is_back() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     work.write("deep/b.md", dated("B", "One"));
@@ -473,7 +473,7 @@ fn the_seed_directory_may_go_and_come_back() {
 }
 
 #[test]
-fn a_seed_directory_that_is_replaced_at_once_is_still_watched() {
+fn replaced_seed_directory_is_still_watched() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     let daemon = work.serve();
@@ -489,7 +489,7 @@ fn a_seed_directory_that_is_replaced_at_once_is_still_watched() {
 }
 
 #[test]
-fn a_seed_directory_behind_a_link_may_be_swapped() {
+fn symlinked_seed_directory_may_be_swapped() {
     let work = Workspace::new();
     fs::remove_dir(work.seeds()).unwrap();
     let swap = |name: &str| {
@@ -559,7 +559,7 @@ fn assert_nothing_hidden_is_seen(work: &Workspace, daemon: &Daemon) {
 }
 
 #[test]
-fn nothing_held_is_ever_seen() {
+fn held_record_is_in_no_output() {
     let work = Workspace::new();
     let shown = seed("Shown", "Shown", "id: urn:example:shown\ndate: 2024-01-01\n");
     work.write("shown.md", &shown);
@@ -580,7 +580,7 @@ fn nothing_held_is_ever_seen() {
 }
 
 #[test]
-fn a_record_that_becomes_held_is_withdrawn_from_everywhere() {
+fn record_that_becomes_held_leaves_every_output() {
     let work = Workspace::new();
     work.write("stays.md", dated("Stays", "One"));
     let daemon = work.serve();
@@ -597,7 +597,7 @@ fn a_record_that_becomes_held_is_withdrawn_from_everywhere() {
 }
 
 #[test]
-fn no_secured_value_is_ever_seen_or_told() {
+fn secured_value_is_in_no_output_and_no_message() {
     let work = Workspace::new();
     let good = "title: A\ntopics: One\ndate: 2024-01-01\n";
     for (number, secured) in [
@@ -676,7 +676,7 @@ fn no_secured_value_is_ever_seen_or_told() {
 }
 
 #[test]
-fn the_mirror_follows_every_change_and_leaves_the_files_of_others_alone() {
+fn mirror_follows_every_change_and_keeps_foreign_files() {
     let work = Workspace::new();
     fs::create_dir_all(work.feeds().join("topics")).unwrap();
     fs::write(work.feeds().join("topics/mine.txt"), "mine").unwrap();
@@ -709,7 +709,7 @@ fn the_mirror_follows_every_change_and_leaves_the_files_of_others_alone() {
 }
 
 #[test]
-fn a_file_in_the_way_of_the_mirror_stops_nothing_else() {
+fn blocked_mirror_file_stops_no_other_file() {
     let work = Workspace::new();
     let mine = work.feeds().join("all.atom");
     fs::create_dir_all(work.feeds().join("topics/one.atom/mine")).unwrap();
@@ -731,7 +731,7 @@ fn a_file_in_the_way_of_the_mirror_stops_nothing_else() {
 }
 
 #[test]
-fn a_feeds_directory_that_cannot_be_written_stops_no_serving() {
+fn unwritable_feeds_directory_does_not_stop_serving() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     let daemon = work.serve();
@@ -750,7 +750,7 @@ fn a_feeds_directory_that_cannot_be_written_stops_no_serving() {
 }
 
 #[test]
-fn a_reader_that_has_the_feed_gets_it_again_only_once_it_changed() {
+fn client_with_a_validator_gets_304_until_a_change() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     work.write("b.md", dated("B", "Two"));
@@ -786,7 +786,7 @@ fn a_reader_that_has_the_feed_gets_it_again_only_once_it_changed() {
 }
 
 #[test]
-fn tags_and_times_outlive_a_restart() {
+fn validators_survive_a_restart() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     work.write("b.md", dated("B", "[Two, 机器学习]"));
@@ -829,7 +829,7 @@ fn without_date(response: &Response) -> Response {
 }
 
 #[test]
-fn head_says_what_get_says_without_a_body() {
+fn head_has_the_fields_of_get_without_a_body() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     let daemon = work.serve();
@@ -843,7 +843,7 @@ fn head_says_what_get_says_without_a_body() {
 }
 
 #[test]
-fn one_connection_answers_many_requests() {
+fn connection_answers_many_requests() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     let daemon = work.serve();
@@ -868,7 +868,7 @@ fn one_connection_answers_many_requests() {
 }
 
 #[test]
-fn other_addresses_and_other_methods_are_answered() {
+fn unknown_addresses_and_methods_are_answered() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     fs::write(work.path().join("precious"), HIDDEN).unwrap();
@@ -895,7 +895,7 @@ fn other_addresses_and_other_methods_are_answered() {
 }
 
 #[test]
-fn what_was_asked_for_before_a_shutdown_is_answered() {
+fn requests_before_a_shutdown_are_answered() {
     let work = Workspace::new();
     for number in 0..50 {
         work.write(&format!("{number}.md"), dated(&format!("{number}"), "One") + &"word ".repeat(1000));
@@ -927,7 +927,7 @@ fn what_was_asked_for_before_a_shutdown_is_answered() {
 }
 
 #[test]
-fn a_shutdown_closes_idle_connections_and_ends() {
+fn shutdown_closes_idle_connections() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     let daemon = work.serve();

@@ -136,7 +136,7 @@ fn fill(directory: &Path) {
 }
 
 #[test]
-fn on_a_full_disk_serving_goes_on_and_feeds_are_written_once_there_is_room() {
+fn full_disk_delays_only_the_mirror() {
     let Some(disks) = Disks::new() else { return };
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
@@ -168,7 +168,7 @@ fn on_a_full_disk_serving_goes_on_and_feeds_are_written_once_there_is_room() {
 }
 
 #[test]
-fn a_feeds_directory_that_is_read_only_for_a_while_is_written_after() {
+fn read_only_feeds_directory_is_written_later() {
     let Some(disks) = Disks::new() else { return };
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
@@ -192,7 +192,7 @@ fn a_feeds_directory_that_is_read_only_for_a_while_is_written_after() {
 }
 
 #[test]
-fn a_feeds_directory_that_is_removed_or_in_the_way_is_made_again() {
+fn removed_or_blocked_feeds_directory_is_recreated() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     // At first its path leads through a file.
@@ -224,7 +224,7 @@ fn a_feeds_directory_that_is_removed_or_in_the_way_is_made_again() {
 }
 
 #[test]
-fn what_cannot_be_remembered_for_a_full_disk_is_remembered_in_the_end() {
+fn cache_is_written_after_a_full_disk_has_space() {
     let Some(disks) = Disks::new() else { return };
     let work = Workspace::new();
     for number in 0..20 {
@@ -273,7 +273,7 @@ fn obedient(work: &Workspace) -> Option<&'static [&'static str]> {
 }
 
 #[test]
-fn seeds_that_cannot_be_read_for_a_while_stay_and_are_followed_after() {
+fn unreadable_seeds_keep_their_records() {
     let work = Workspace::new();
     let Some(obedient) = obedient(&work) else { return };
     let mode = |path: &str, mode| {
@@ -330,7 +330,7 @@ fn seeds_that_cannot_be_read_for_a_while_stay_and_are_followed_after() {
 }
 
 #[test]
-fn a_disk_that_is_mounted_late_is_waited_for_and_what_is_remembered_of_it_is_served() {
+fn late_mount_is_awaited_and_served_from_the_cache() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     let age = || Utc::now().timestamp() - fs::metadata(work.seed("a.md")).unwrap().ctime();
@@ -377,7 +377,7 @@ fn start_limited(limit: &str, work: &Workspace, flags: &[&str]) -> Served {
 const POLL: &[u8] = b"GET /all.atom HTTP/1.1\r\nHost: a\r\n\r\n";
 
 #[test]
-fn there_is_room_for_as_many_connections_as_files_may_be_open_and_some_are_left() {
+fn connection_limit_follows_the_open_file_limit() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     let served = start_limited("-n 100", &work, &[]);
@@ -417,7 +417,7 @@ fn limit_files(served: &Served, files: usize) {
 }
 
 #[test]
-fn with_too_many_open_files_polls_go_on_and_what_waited_is_done_after() {
+fn too_many_open_files_delay_only_new_work() {
     if !succeeds(&["prlimit", "--version"]) {
         return skipped("there is no `prlimit`");
     }
@@ -477,7 +477,7 @@ fn date(response: &Response, field: &str) -> SystemTime {
 }
 
 #[test]
-fn a_clock_that_is_set_forward_and_back_makes_no_date_in_the_future_and_takes_nothing_back() {
+fn clock_changes_make_no_future_dates() {
     let Some(library) = another_clock() else { return };
     let work = Workspace::new();
     let day = chrono::Duration::days(1);
@@ -552,7 +552,7 @@ fn a_clock_that_is_set_forward_and_back_makes_no_date_in_the_future_and_takes_no
 }
 
 #[test]
-fn too_little_memory_is_refused_in_words_or_served_with() {
+fn too_little_memory_ends_with_a_message() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     let (mut refused, mut answered) = (0, 0);
@@ -589,7 +589,7 @@ fn too_little_memory_is_refused_in_words_or_served_with() {
 }
 
 #[test]
-fn a_seed_that_memory_has_no_room_for_is_a_fault_of_its_own() {
+fn seed_larger_than_memory_is_a_fault() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     let served = start_limited("-v 500000", &work, &["--max-seed-size", "1024MiB"]);
@@ -607,7 +607,7 @@ fn a_seed_that_memory_has_no_room_for_is_a_fault_of_its_own() {
 }
 
 #[test]
-fn a_process_that_was_stopped_catches_up_once_it_goes_on() {
+fn suspended_process_catches_up_when_it_continues() {
     let work = Workspace::new();
     for (path, title) in [("a.md", "A"), ("old/b.md", "B"), ("gone.md", "Gone")] {
         let more = format!("id: urn:example:{title}\ndate: 2024-01-01\n");
@@ -655,7 +655,7 @@ fn unfinished(feeds: &Path) -> usize {
 }
 
 #[test]
-fn a_process_that_is_killed_at_any_file_of_the_mirror_leaves_old_and_new_ones_and_the_next_goes_on() {
+fn process_killed_between_mirror_files_leaves_whole_files() {
     let work = Workspace::new();
     let feeds = work.feeds();
     let save = |version: usize| {
@@ -723,7 +723,7 @@ fn a_process_that_is_killed_at_any_file_of_the_mirror_leaves_old_and_new_ones_an
 }
 
 #[test]
-fn a_process_that_is_killed_in_the_middle_of_a_file_leaves_nothing_of_it() {
+fn process_killed_within_a_mirror_file_leaves_no_part_of_it() {
     let work = Workspace::new();
     let feeds = work.feeds();
     work.write("a.md", dated("A", "One"));

@@ -128,13 +128,13 @@ fn same_as_committed(directory: &str, made: &Tree) {
 }
 
 #[test]
-fn man_pages_and_completions_are_those_of_the_command_line() {
+fn man_pages_and_completions_match_the_command_line() {
     same_as_committed("packaging/man", &man_pages());
     same_as_committed("packaging/completions", &completions());
 }
 
 #[test]
-fn every_key_and_every_command_has_its_page() {
+fn every_key_and_command_is_in_a_man_page() {
     let pages = man_pages();
     let page = |name: &str| String::from_utf8(pages[name].clone()).unwrap();
     let keys = page("sower.yaml.5");
@@ -149,7 +149,7 @@ fn every_key_and_every_command_has_its_page() {
 }
 
 #[test]
-fn the_packaged_configuration_can_be_meant() {
+fn packaged_configuration_is_valid() {
     let settings = Settings { config: Some("packaging/sower.yaml".to_owned()), ..Settings::default() };
     let config = Config::resolve(settings).unwrap();
     assert_eq!(config.seeds, Path::new("/var/lib/sower/seeds"));
@@ -157,7 +157,7 @@ fn the_packaged_configuration_can_be_meant() {
 }
 
 #[test]
-fn the_changelog_begins_with_this_version() {
+fn changelog_begins_with_this_version() {
     let changelog = fs::read_to_string("CHANGELOG.md").unwrap();
     let newest = changelog.lines().find_map(|line| line.strip_prefix("## ")).unwrap();
     let version = newest.split(' ').next().unwrap();

@@ -142,19 +142,19 @@ fn feeds_say_what_the_seeds_say(root: &Path) {
 }
 
 #[test]
-fn the_samples_read_back_as_their_seeds_say() {
+fn samples_read_back_like_their_seeds() {
     feeds_say_what_the_seeds_say(Path::new("seeds"));
 }
 
 #[test]
-fn real_records_read_back_as_their_seeds_say() {
+fn real_records_read_back_like_their_seeds() {
     if let Some(records) = real_records() {
         feeds_say_what_the_seeds_say(&records);
     }
 }
 
 #[test]
-fn no_ciphertext_of_real_records_is_in_any_feed() {
+fn ciphertext_of_real_records_is_in_no_feed() {
     let Some(records) = real_records() else { return };
     let mut secrets = Vec::new();
     for file in walkdir::WalkDir::new(&records)

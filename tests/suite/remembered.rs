@@ -41,7 +41,7 @@ fn sown() -> Workspace {
 }
 
 #[test]
-fn what_no_feed_shows_is_missing_in_none() {
+fn texts_that_no_feed_shows_change_no_output() {
     let work = sown();
     let settings = "selections: [{name: oldest, any: [topic-1], order: heat, entries: 2}]";
     fs::write(work.path().join("sower.yaml"), settings).unwrap();
@@ -53,7 +53,7 @@ fn what_no_feed_shows_is_missing_in_none() {
 }
 
 #[test]
-fn what_is_built_is_the_same_with_what_is_remembered_and_without() {
+fn build_is_the_same_with_and_without_the_cache() {
     let work = sown();
     build(&work, "cold", &["--no-cache"]);
     assert_eq!(cached(&work), None, "`--no-cache` leaves nothing behind");
@@ -87,7 +87,7 @@ fn what_is_built_is_the_same_with_what_is_remembered_and_without() {
 }
 
 #[test]
-fn what_is_remembered_and_damaged_is_read_anew() {
+fn damaged_cache_is_ignored() {
     let work = sown();
     let cold = build(&work, "cold", &["--no-cache"]);
     fill_cache(&work);
@@ -105,7 +105,7 @@ fn what_is_remembered_and_damaged_is_read_anew() {
 }
 
 #[test]
-fn what_was_read_under_another_configuration_is_read_anew() {
+fn cache_of_another_configuration_is_ignored() {
     let work = sown();
     work.write("tagged.md", "---\ntitle: Tagged\ndate: 2024-01-01\ntags: [Moss]\n---\n");
     build(&work, "before", &[]);

@@ -106,7 +106,7 @@ pub(crate) fn text(response: &Response) -> String {
 }
 
 #[test]
-fn a_unix_socket_is_served_and_left_by_a_killed_process_is_taken_over() {
+fn unix_socket_of_a_killed_process_is_taken_over() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     let mut first = Served::start(&work, &[], &[]);
@@ -122,7 +122,7 @@ fn a_unix_socket_is_served_and_left_by_a_killed_process_is_taken_over() {
 }
 
 #[test]
-fn the_operator_sees_health_and_counts_apart_from_the_public() {
+fn admin_listener_has_health_and_metrics() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     work.write("b.md", "---\ntitle: B\n---\n");
@@ -178,7 +178,7 @@ fn the_operator_sees_health_and_counts_apart_from_the_public() {
 }
 
 #[test]
-fn the_operator_has_a_page_that_follows_the_seeds() {
+fn dashboard_follows_the_seeds() {
     let work = Workspace::new();
     fs::write(work.path().join("sower.yaml"), "title: <b>Mine</b>\n").unwrap();
     work.write("a.md", dated("A", "One"));
@@ -242,7 +242,7 @@ fn the_operator_has_a_page_that_follows_the_seeds() {
 }
 
 #[test]
-fn seeds_that_are_all_gone_at_once_are_served_on() {
+fn entries_of_an_emptied_seed_directory_are_still_served() {
     let work = Workspace::new();
     for path in ["mounted/a.md", "mounted/b.md"] {
         work.write(path, dated(path, "One"));
@@ -267,7 +267,7 @@ fn seeds_that_are_all_gone_at_once_are_served_on() {
 }
 
 #[test]
-fn changes_are_found_without_any_event() {
+fn polling_finds_changes_without_events() {
     let work = Workspace::new();
     work.write("a.md", dated("Before", "One"));
     let served = Served::start(&work, &["--watch", "poll"], &[]);
@@ -280,7 +280,7 @@ fn changes_are_found_without_any_event() {
 }
 
 #[test]
-fn who_is_not_ready_says_why_until_it_is() {
+fn readyz_gives_the_reason_until_ready() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     let served = Served::start(&work, &[], &[]);
@@ -295,7 +295,7 @@ fn who_is_not_ready_says_why_until_it_is() {
 }
 
 #[test]
-fn a_new_configuration_is_taken_up_and_a_wrong_one_is_not() {
+fn reload_applies_a_valid_configuration_only() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "[One, Two]"));
     work.write("kept.md", dated("Kept", "One"));
@@ -340,7 +340,7 @@ fn a_new_configuration_is_taken_up_and_a_wrong_one_is_not() {
 }
 
 #[test]
-fn a_reload_keeps_what_lies_in_a_folder_that_cannot_be_read() {
+fn reload_keeps_the_entries_of_an_unreadable_folder() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     let aside = work.path().join("aside");
@@ -370,7 +370,7 @@ fn a_reload_keeps_what_lies_in_a_folder_that_cannot_be_read() {
 }
 
 #[test]
-fn a_socket_that_a_service_manager_opened_is_served() {
+fn socket_passed_by_the_service_manager_is_served() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -388,7 +388,7 @@ fn a_socket_that_a_service_manager_opened_is_served() {
 }
 
 #[test]
-fn a_reload_changes_nothing_that_it_need_not() {
+fn reload_keeps_unaffected_validators() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     let daemon = work.serve();
@@ -413,7 +413,7 @@ fn a_reload_changes_nothing_that_it_need_not() {
 }
 
 #[test]
-fn the_service_manager_is_told() {
+fn service_manager_is_notified() {
     let work = Workspace::new();
     let path = work.path().join("notify.sock");
     let socket = UnixDatagram::bind(&path).unwrap();
@@ -443,7 +443,7 @@ fn the_service_manager_is_told() {
 }
 
 #[test]
-fn answers_are_logged_as_they_were_asked_for() {
+fn access_log_has_a_line_for_each_answer() {
     let work = Workspace::new();
     let served = Served::start(&work, &["--access-log", "json", "--trusted-proxies", "unix"], &[]);
     let fields = [("X-Forwarded-For", "192.0.2.7"), ("User-Agent", "a \"reader\"")];
@@ -460,7 +460,7 @@ fn answers_are_logged_as_they_were_asked_for() {
 }
 
 #[test]
-fn editions_change_under_readers_in_every_coding() {
+fn codings_of_one_edition_agree_during_changes() {
     let work = Workspace::new();
     work.write("a.md", dated("Title", "One"));
     let daemon = work.serve();
@@ -498,7 +498,7 @@ fn raw(daemon: &crate::support::Daemon, bytes: &[u8]) -> String {
 }
 
 #[test]
-fn nonsense_is_refused_and_polls_go_on() {
+fn invalid_request_is_refused() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     let daemon = work.serve();
@@ -531,7 +531,7 @@ fn nonsense_is_refused_and_polls_go_on() {
 }
 
 #[test]
-fn a_full_house_answers_again_once_there_is_room() {
+fn client_over_the_connection_limit_waits_for_a_permit() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     let config = work.config_with(Settings { max_connections: Some("3".to_owned()), ..Settings::default() });

@@ -251,6 +251,6 @@ const BREACHES: &[Breach] = &[
 ];
 
 #[test]
-fn each_breach_of_atom_is_found() {
+fn every_atom_violation_is_found() {
     super::each_breach_is_found("all.atom", GOOD, BREACHES);
 }

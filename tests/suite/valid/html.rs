@@ -184,7 +184,7 @@ fn candidates(set: &str) -> Vec<&str> {
 }
 
 #[test]
-fn each_breach_of_html_is_found() {
+fn every_html_violation_is_found() {
     let found = |html: &str| {
         let mut faults = Faults::default();
         check("content", html, &mut faults);

@@ -296,7 +296,7 @@ const BREACHES: &[Breach] = &[
 ];
 
 #[test]
-fn each_breach_of_json_feed_is_found() {
+fn every_json_feed_violation_is_found() {
     super::each_breach_is_found("all.json", GOOD, BREACHES);
     super::each_breach_is_found("all/2020-08.json", GOOD, &[]);
     assert_eq!(super::faults("all.json", b"[]", ""), ["the document is not an object"]);

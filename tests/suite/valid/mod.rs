@@ -150,7 +150,7 @@ fn real() -> Option<Tree> {
 const AT_HOME: &str = "http://127.0.0.1:8080/";
 
 #[test]
-fn the_samples_grow_into_valid_feeds() {
+fn samples_render_valid_feeds() {
     check_tree(&samples(), AT_HOME, &[]);
 }
 
@@ -169,7 +169,7 @@ fn archives_are_valid_feeds() {
 }
 
 #[test]
-fn every_shape_grows_into_valid_feeds() {
+fn every_shape_renders_valid_feeds() {
     let text_that_means_to_be_taken_for_html = [
         "Shapes & <Sizes>",
         "Shapes &amp; &lt;Sizes&gt;",
@@ -182,7 +182,7 @@ fn every_shape_grows_into_valid_feeds() {
 }
 
 #[test]
-fn real_records_grow_into_valid_feeds() {
+fn real_records_render_valid_feeds() {
     if let Some(tree) = real() {
         // An excerpt that was escaped twice.
         check_tree(&tree, AT_HOME, &["&quot;developer&quot;"]);
@@ -190,7 +190,7 @@ fn real_records_grow_into_valid_feeds() {
 }
 
 #[test]
-fn a_document_is_named_and_written_as_its_format() {
+fn document_has_the_name_and_syntax_of_its_format() {
     let found = |path: &str, bytes: &[u8]| faults(path, bytes, "https://feeds.example.org/").join("; ");
     assert_eq!(found("all.txt", b""), "the document has no ending that tells its format");
     assert_eq!(found("all.rss", b"<rss>\xFF</rss>"), "the document is not UTF-8");

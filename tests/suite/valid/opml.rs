@@ -107,7 +107,7 @@ const BREACHES: &[Breach] = &[
 ];
 
 #[test]
-fn each_breach_of_opml_is_found() {
+fn every_opml_violation_is_found() {
     super::each_breach_is_found("feeds.opml", GOOD, BREACHES);
     let none = "<opml version=\"2.0\"><head><title>Feeds</title></head><body/></opml>";
     assert_eq!(super::faults("feeds.opml", none.as_bytes(), ""), ["body holds no outline"]);

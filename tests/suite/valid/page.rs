@@ -223,7 +223,7 @@ const BREACHES: &[Breach] = &[
 ];
 
 #[test]
-fn each_breach_of_pages_is_found() {
+fn every_page_violation_is_found() {
     super::each_breach_is_found("topics/snails/index.html", GOOD, BREACHES);
     let found = |css: &str| {
         let mut faults = Faults::default();

@@ -286,6 +286,6 @@ const BREACHES: &[Breach] = &[
 ];
 
 #[test]
-fn each_breach_of_rss_is_found() {
+fn every_rss_violation_is_found() {
     super::each_breach_is_found("all.rss", GOOD, BREACHES);
 }

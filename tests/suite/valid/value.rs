@@ -183,7 +183,7 @@ pub(super) fn name(text: &str) -> Result<(), String> {
 }
 
 #[test]
-fn each_rule_of_a_value_holds_and_fails() {
+fn every_value_rule_accepts_and_refuses() {
     let rules: [(Rule, &[&str], &[&str]); 12] = [
         (plain, &["a", "AT&T, a < b > c", "]]>"], &["", " ", "<b>", "</b>", "a<!-- b -->", "&amp;", "&#65;"]),
         (
