@@ -19,7 +19,7 @@ use support::{Connection, Random, Server, free_address, percentile, seeds, sower
 
 /// How long a save may take until it is served.
 const DEADLINE: Duration = Duration::from_secs(60);
-/// How long to wait before asking again.
+/// The pause between two checks.
 const AGAIN: Duration = Duration::from_micros(500);
 /// Entries of a feed, in sower by default and in Hugo as `HUGO` says.
 const ENTRIES: usize = 50;

@@ -251,7 +251,7 @@ impl Soak {
         }
     }
 
-    /// Waits until what is served, and mirrored, is what the seeds make when they are read cold.
+    /// Waits until the served and mirrored trees equal a cold build of the seeds.
     fn until_in_step(&self) -> anyhow::Result<Duration> {
         let _not_restarted = lock(&self.server);
         let changed = Instant::now();

@@ -1,5 +1,4 @@
-//! What stands at which address: topics and what became of them, selections, archives, the list of
-//! all feeds.
+//! Addresses: topics, old and retired ones, selections, archives, the list of all feeds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,4 +1,4 @@
-//! The command line as people meet it.
+//! The command line.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ fn sower(directory: &Path) -> Command {
     command
 }
 
-/// Exit code, standard output, standard error.
+/// The exit code, the standard output and the standard error of a command.
 fn run(directory: &Path, arguments: &[&str]) -> (i32, String, String) {
     let output =
         sower(directory).args(arguments).timeout(std::time::Duration::from_secs(20)).output().unwrap();

@@ -1,5 +1,5 @@
-//! A daemon that Landlock confines, where the kernel has it: it reads and writes nowhere else, and follows all
-//! that it should.
+//! A daemon in its Landlock sandbox, if the kernel has Landlock: it reads and writes only what it may, and still
+//! sees every change.
 
 use std::fs;
 use std::io::Read;
@@ -10,7 +10,7 @@ use crate::machine::{in_step, is_ready, says, shows};
 use crate::serving::{Served, text};
 use crate::support::{Workspace, dated, eventually, skipped};
 
-/// A daemon that is confined, if the kernel can do that; and where it says that it may write.
+/// Starts a daemon and returns it with the log line about its sandbox, or `None` if the kernel has no Landlock.
 fn confined(work: &Workspace) -> Option<(Served, String)> {
     let mut served = Served::start(work, &[], &[]);
     let log = served.child.stderr.as_mut().unwrap();

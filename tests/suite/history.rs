@@ -1,5 +1,5 @@
-//! Histories: whatever happened to the seeds, and whatever was heard of it, what is served in the
-//! end is what a cold start makes of them.
+//! Histories of changes: whatever happened to the seeds, and whatever events were seen, the result is that of a
+//! cold start.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -37,7 +37,7 @@ const FILES: &[&str] = &[
 ];
 const FOLDERS: &[&str] = &["one", "one/two", "other", "new", "new/deep"];
 
-/// One thing that happens to the seed directory. What cannot happen does not.
+/// A change to the seed directory. A change that is impossible is left out.
 #[derive(Debug, Clone)]
 enum Step {
     Write { file: &'static str, text: String, atomic: bool, backdated: bool },
@@ -70,7 +70,7 @@ impl Step {
         }
     }
 
-    /// Where a watcher that misses nothing would say that something happened.
+    /// Returns the paths that a complete watcher would report.
     fn places(&self) -> Vec<&'static str> {
         match self {
             Self::Write { file, .. } | Self::Remove { file } => vec![file],
@@ -80,7 +80,7 @@ impl Step {
     }
 }
 
-/// Feeds so small that they have archives, topics below topics, selections of every kind.
+/// Feeds short enough to have archives, nested topics, and selections of every kind.
 const SMALL: &str = "
 entries: 2
 topics:
@@ -154,8 +154,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Mends or deletes every seed that is broken or blank, since what is shown of one that was good
-/// before is a matter of history.
+/// Corrects or deletes every broken or blank seed: the last good record that such a seed shows depends on its
+/// history.
 fn mend(root: &Path) {
     let files =
         WalkDir::new(root).into_iter().map(Result::unwrap).filter(|entry| entry.file_type().is_file());
@@ -177,7 +177,7 @@ fn mend(root: &Path) {
     }
 }
 
-/// How a hint differs from what happened.
+/// A way in which a hint differs from the changes.
 #[derive(Debug, Clone)]
 enum Heard {
     All,
@@ -185,7 +185,7 @@ enum Heard {
     Twice,
     Parents,
     Everywhere,
-    /// After what happens next was heard.
+    /// Delivered after the next hint.
     Late,
     Wrong(Vec<&'static str>),
     Unfinished,
@@ -227,7 +227,7 @@ fn heard() -> impl Strategy<Value = Heard> {
 }
 
 fn cases(cases: u32) -> ProptestConfig {
-    // A failure is made smaller for as long as somebody might wait for it.
+    // Bounds the time for shrinking a failure.
     ProptestConfig { cases, failure_persistence: None, max_shrink_time: 60_000, ..ProptestConfig::default() }
 }
 
@@ -260,7 +260,7 @@ proptest! {
             }
         }
         mend(&work.seeds());
-        // What was not heard of is found all the same.
+        // Changes without a hint are found too.
         let mut round = scan.begin_round();
         loop {
             match scan.go_on(&mut round) {
@@ -299,9 +299,9 @@ proptest! {
             thread::sleep(Duration::from_millis(*pause));
         }
         mend(&work.seeds());
-        // That all seeds are gone at once is not believed for a while.
+        // An empty seed directory is distrusted for a while.
         work.write("last.md", dated("Last", "RSS"));
-        // Whatever the watcher misses is found by the periodic look.
+        // The periodic rescan finds the changes that the watcher misses.
         work.in_step_within(Duration::from_secs(45), &daemon);
     }
 }
@@ -334,7 +334,7 @@ fn change_with_equal_size_and_mtime_is_found() {
     }
 }
 
-/// Enough seeds that a look takes a while.
+/// Enough seeds for a scan to take a while.
 const MANY: usize = 100;
 
 fn many_seeds() -> (Workspace, Scan) {

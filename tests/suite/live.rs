@@ -1,4 +1,4 @@
-//! A daemon on a real socket, while its seeds change under it.
+//! A daemon on a TCP socket whose seeds change.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -19,8 +19,7 @@ use crate::support::{
     throughout, titles, with_entries, within,
 };
 
-/// Waits until a new seed is served, and takes it away again: by then everything has been looked
-/// at that was written and closed before.
+/// Waits until a new seed is served, and removes it again: by then every file closed before it has been scanned.
 fn settle(work: &Workspace, daemon: &Daemon) {
     work.write("settled.md", dated("Settled", "Settled"));
     eventually("a seed that was written last is served", || {
@@ -250,7 +249,7 @@ fn half_written_seed_changes_no_feed() {
         let (half, rest) = text.split_at(text.find("publishedDateTime").unwrap());
         let mut file = File::create(work.seed(path)).unwrap();
         file.write_all(half.as_bytes()).unwrap();
-        // Longer than a file is left alone that nobody closes.
+        // Longer than the daemon waits for an open file to be closed.
         throughout(Duration::from_millis(1500), || assert_eq!(daemon.get("/all.atom").tag(), tag));
         settle(&work, &daemon);
         assert_eq!(daemon.get("/all.atom").tag(), tag);
@@ -278,7 +277,7 @@ fn seed_open_for_writing_is_not_read() {
         file.write_all(b"title: Half\ntopics: Half\ndate: 2024-01-01\n").unwrap();
         settle(&work, &daemon);
         let shown = daemon.get("/topics/half.atom").status == 200;
-        // Nobody is waited for longer than a second.
+        // The daemon waits at most a second for an open file.
         let in_time = began.elapsed() < Duration::from_secs(1);
         assert!(!(shown && in_time), "shown although it is being written");
         file.write_all(b"draft: true\n").unwrap();
@@ -400,14 +399,14 @@ fn client_never_gets_half_an_edition() {
     });
 }
 
-/// The tag of a representation with these bytes, and no other.
+/// Returns the entity tag of a representation with these bytes.
 fn tag_of(body: &[u8]) -> String {
     let representation =
         Representation::new(body.to_vec(), "", String::new(), SystemTime::now(), Duration::ZERO);
     representation.entity_tag(Coding::Identity).to_owned()
 }
 
-/// The next whole second that is more than `seconds` away.
+/// Returns the next whole second that is more than `seconds` away.
 fn in_seconds(seconds: i64) -> DateTime<Utc> {
     (Utc::now() + chrono::Duration::seconds(seconds + 1)).trunc_subsecs(0)
 }
@@ -510,7 +509,7 @@ fn symlinked_seed_directory_may_be_swapped() {
     work.in_step(&daemon);
 }
 
-/// What must never be seen; in lower case, since it is in the names of topics too.
+/// A text that no output may have; in lower case, since slugs have it too.
 const HIDDEN: &str = "xyzzy";
 
 fn hide(work: &Workspace) {
@@ -535,7 +534,7 @@ fn hide(work: &Workspace) {
     }
 }
 
-/// Every file of the mirror, every address it stands for, and some that are not there.
+/// Checks every file of the mirror, its address, and some addresses that do not exist.
 fn assert_nothing_hidden_is_seen(work: &Workspace, daemon: &Daemon) {
     let seen = |what: &str, bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes).to_lowercase();
@@ -664,7 +663,7 @@ fn secured_value_is_in_no_output_and_no_message() {
     work.write("good-0.md", "---\ntitle: A\nsecured: XYZZY\n---\n");
     work.write("last.md", dated("Last", "Last"));
     eventually("the last seed is mirrored", || work.feeds().join("topics/last.rss").exists());
-    // Stopped and not killed, so that everything that is to be told has been told.
+    // Stopped and not killed, so that the log is complete.
     signal(&serving.0, "-TERM");
     let mut log = Vec::new();
     serving.0.stderr.take().unwrap().read_to_end(&mut log).unwrap();
@@ -691,7 +690,7 @@ fn mirror_follows_every_change_and_keeps_foreign_files() {
         for (path, body) in &expected {
             assert_eq!(daemon.get(&format!("/{}", address(path))).body, *body, "{path}");
         }
-        // The feed of everything, two lists of feeds and three files of pages are always there.
+        // The feed of everything, two lists of feeds and three files of pages always exist.
         (expected.len() - 5) / Format::ALL.len() - 1
     };
     assert_eq!(in_step(), 0);
@@ -904,13 +903,13 @@ fn requests_before_a_shutdown_are_answered() {
     work.in_step(&daemon);
     let expected = daemon.get("/all.rss").body;
     assert!(expected.len() > 200_000, "{}", expected.len());
-    // One that has just come, and one that is kept by a thread.
+    // A new connection, and one that has been used.
     let asking = [0, 20].map(|asked_before| {
         let mut connection = daemon.connect();
         for _ in 0..asked_before {
             assert!(connection.request("GET", "/all.rss", &[]).body == expected);
         }
-        // Their answers are more than the system's buffers hold. A first one shows that the requests have been read.
+        // The answers exceed the system's buffers. A first answer shows that the requests have been read.
         connection.send("GET /all.rss HTTP/1.1\r\nHost: a\r\n\r\n".repeat(60).as_bytes());
         assert!(connection.answer("GET").body == expected);
         connection

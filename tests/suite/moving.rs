@@ -1,7 +1,6 @@
-//! The seeds of Hugo, Jekyll and Zola as they are, each with the few lines of sower.yaml that
-//! docs/moving.md has for them.
+//! Unchanged seeds of Hugo, Jekyll and Zola, each with the sower.yaml of docs/moving.md.
 //!
-//! `UPDATE_GOLDENS=1 cargo test` writes the goldens anew.
+//! `UPDATE_GOLDENS=1 cargo test` rewrites the expected files.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -87,7 +86,7 @@ fn moving_guide_quotes_the_tested_configurations() {
     }
 }
 
-/// Ids, since they are a promise: a configuration of links must not move them.
+/// The ids: they are a promise, and no configuration of links may change them.
 #[test]
 fn permalink_sets_links_and_no_ids() {
     let ids = |config: &Config| -> BTreeMap<String, Option<String>> {

@@ -1,7 +1,6 @@
-//! What a package carries beside the command: man pages and completions, made from the command line
-//! itself and from the template of sower.yaml.
+//! Man pages and completions, generated from the command line and from the template of sower.yaml.
 //!
-//! `UPDATE_GOLDENS=1 cargo test` writes them anew.
+//! `UPDATE_GOLDENS=1 cargo test` rewrites them.
 
 use std::fs;
 use std::path::Path;
@@ -44,13 +43,13 @@ fn man_pages() -> Tree {
     pages
 }
 
-/// `sower`, or `sower-serve`.
+/// Returns a name such as `sower` or `sower-serve`.
 fn name(command: &Command) -> &str {
     command.get_display_name().unwrap_or(command.get_name())
 }
 
 fn man_page(command: &Command, commands: &[String]) -> Vec<u8> {
-    // All flags stand below it, with what they mean.
+    // The flags follow, each with its description.
     let usage = command.clone().render_usage().to_string();
     let command_in_short = command.clone().override_usage(usage.trim_start_matches("Usage: ").to_owned());
     let man = Man::new(command_in_short).source(SOURCE);
@@ -71,7 +70,7 @@ fn man_page(command: &Command, commands: &[String]) -> Vec<u8> {
     page
 }
 
-/// A paragraph of the template is what it says, and then the keys that it says it of.
+/// Renders the template: each of its paragraphs is a description and then the keys that it describes.
 fn page_of_the_template(template: &str) -> Vec<u8> {
     let mut roff = Roff::new();
     roff.control("TH", ["sower.yaml", "5", "", SOURCE, ""]);
@@ -81,7 +80,7 @@ fn page_of_the_template(template: &str) -> Vec<u8> {
     roff.text(prose(paragraphs.next().unwrap().lines()));
     roff.control("SH", ["KEYS"]);
     for paragraph in paragraphs {
-        // What stands deeper is of the key above it.
+        // Deeper lines belong to the key above them.
         let is_said = |line: &&str| line.starts_with("# ") && !line.starts_with("#  ");
         let (said, keys): (Vec<_>, Vec<_>) = paragraph.lines().partition(is_said);
         let keys: Vec<_> = keys.iter().map(|line| line.strip_prefix('#').unwrap()).collect();
@@ -102,7 +101,7 @@ fn page_of_the_template(template: &str) -> Vec<u8> {
     roff.to_roff().into_bytes()
 }
 
-/// The text of comments, with what stands between backticks in bold.
+/// Returns the text of comments, with the parts in backticks in bold.
 fn prose<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<Inline> {
     let lines: Vec<_> = lines.map(|line| line.trim_start_matches(['#', ' '])).collect();
     let text = lines.join(" ");

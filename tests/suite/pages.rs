@@ -1,4 +1,4 @@
-//! Pages, as a browser meets them on a real socket.
+//! Pages over HTTP, as a browser requests them.
 
 use std::fs;
 

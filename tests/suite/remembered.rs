@@ -1,4 +1,4 @@
-//! What is remembered of seeds over restarts makes starting faster, and nothing else.
+//! The cache of records makes a start faster and changes no output.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use crate::cold::{Tree, files};
 use crate::serving::{Served, text};
 use crate::support::{Connection, Workspace, dated, eventually, same, seed};
 
-/// Builds into a directory of its own, and tells what is there then.
+/// Builds into a directory of this name, and returns its files.
 fn build(work: &Workspace, name: &str, arguments: &[&str]) -> Tree {
     let feeds = work.path().join(name);
     let mut command = work.command("build");
@@ -79,7 +79,7 @@ fn build_is_the_same_with_and_without_the_cache() {
     ];
     for (step, change) in changes.iter().enumerate() {
         change();
-        // Directories of their own: a mirror keeps what it once had.
+        // A new directory for each: a mirror keeps the feeds of emptied topics.
         let warm = build(&work, &format!("warm {step}"), &[]);
         same(&warm, &build(&work, &format!("cold {step}"), &["--no-cache"]));
         assert!(warm.len() > 20);
@@ -128,7 +128,7 @@ fn cache_of_another_configuration_is_ignored() {
     }
 }
 
-/// Serves over what is remembered in a cache of its own.
+/// Serves with the cache of the workspace.
 fn serve(work: &Workspace, flags: &[&str]) -> Served {
     let cache = work.path().join("cache");
     Served::start(work, flags, &[("XDG_CACHE_HOME", cache.to_str().unwrap())])

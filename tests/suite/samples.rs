@@ -1,4 +1,4 @@
-//! The seeds that ship, and the feeds that they grow into.
+//! The sample seeds and their feeds.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! The server as its operator meets it: sockets, signals, codings, clients that misbehave.
+//! The real binary: sockets, signals, codings, invalid requests.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -17,7 +17,7 @@ use crate::support::{
     Connection, DEADLINE, Response, Workspace, all_the_while, dated, eventually, signal, titles,
 };
 
-/// The real binary at Unix sockets, until it is told to stop.
+/// The real binary, listening on Unix sockets until it is stopped.
 pub(crate) struct Served {
     pub(crate) child: Child,
     pub(crate) socket: PathBuf,
@@ -29,7 +29,7 @@ impl Served {
         Self::start_under(&[], work, flags, variables)
     }
 
-    /// Starts it by way of another program, which runs what its arguments end with in its own place.
+    /// Starts it through another program, which executes the last of its arguments in its place.
     pub(crate) fn start_under(
         program: &[&str],
         work: &Workspace,
@@ -52,7 +52,7 @@ impl Served {
         Connection::to_socket(&self.socket).request("GET", path, &[])
     }
 
-    /// What the operator is told once the seeds were read for the first time.
+    /// Returns the answer of the admin listener once the seeds are read.
     pub(crate) fn admin(&self, path: &str) -> Response {
         let mut told = None;
         eventually("the seeds are read", || {
@@ -66,13 +66,13 @@ impl Served {
         signal(&self.child, name);
     }
 
-    /// Waits until the log has this, and gives what it has until then.
+    /// Waits until the log has this text, and returns the log up to there.
     pub(crate) fn until_logged(&mut self, what: &'static str) -> String {
         let mut stderr = self.child.stderr.take().unwrap();
         let (sender, read) = std::sync::mpsc::channel();
         thread::spawn(move || {
             let (mut log, mut byte) = (Vec::new(), [0]);
-            // No further than that: the rest is for others.
+            // The rest of the log is left for later reads.
             while !log.ends_with(what.as_bytes()) && stderr.read(&mut byte).unwrap() > 0 {
                 log.push(byte[0]);
             }
@@ -83,7 +83,7 @@ impl Served {
         String::from_utf8(log).unwrap()
     }
 
-    /// Tells it to stop, and gives what it wrote to standard output and to the log.
+    /// Stops it, and returns its standard output and its log.
     pub(crate) fn stop(mut self) -> (String, String) {
         self.signal("-TERM");
         let (mut out, mut log) = (String::new(), String::new());
@@ -355,7 +355,7 @@ fn reload_keeps_the_entries_of_an_unreadable_folder() {
     lead_to(&aside);
     let daemon = work.serve();
     daemon.shows(&["C", "B", "A"]);
-    // A link into its own directory cannot be followed, not even by root.
+    // Not even root can follow a symlink into its own directory.
     lead_to(std::path::Path::new("."));
     fs::write(work.path().join("sower.yaml"), "title: After\n").unwrap();
     daemon.reconfigure(work.config());
@@ -377,7 +377,7 @@ fn socket_passed_by_the_service_manager_is_served() {
     let address = listener.local_addr().unwrap();
     let sower = work.command("serve");
     let mut shell = Command::new("sh");
-    // As systemd does it: descriptor 3, and the process it is meant for.
+    // As systemd passes it: descriptor 3, and the id of the process.
     shell.args(["-c", "exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" \"$@\""]);
     shell.arg(sower.get_program()).args(sower.get_args()).args(["--admin-listen", "off"]);
     shell.current_dir(work.path()).stdin(std::os::fd::OwnedFd::from(listener)).stderr(Stdio::null());
@@ -473,7 +473,7 @@ fn codings_of_one_edition_agree_during_changes() {
         let response = connection.request("GET", "/all.atom", &[("Accept-Encoding", coding)]);
         assert_eq!(response.status, 200);
         let body = response.decoded();
-        // One hash, one feed, in whatever coding.
+        // All codings of one hash have the same content.
         let hash: String = response.tag().chars().skip(1).take(32).collect();
         assert_eq!(seen.entry(hash).or_insert_with(|| body.clone()), &body);
         titles(&body);
@@ -487,7 +487,7 @@ fn codings_of_one_edition_agree_during_changes() {
     });
 }
 
-/// What is answered to these bytes, until the connection ends.
+/// Sends these bytes, and returns the status line of the answer.
 fn raw(daemon: &crate::support::Daemon, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(daemon.address()).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -538,7 +538,7 @@ fn client_over_the_connection_limit_waits_for_a_permit() {
     let daemon = crate::support::Daemon::start(config);
     let mut silent: Vec<_> = (0..3).map(|_| daemon.connect()).collect();
     assert_eq!(silent[0].request("GET", "/all.atom", &[]).status, 200);
-    // A fourth waits until those that say nothing have made room.
+    // A fourth client waits until an idle connection is closed.
     let mut fourth = TcpStream::connect(daemon.address()).unwrap();
     fourth.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     fourth.write_all(b"GET /all.atom HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();

@@ -1,6 +1,6 @@
-//! Every shape a seed can have, well-made and hostile, in; whole feeds and every fault out.
+//! Seeds of every shape, valid and hostile, with the feeds and faults expected of them.
 //!
-//! `UPDATE_GOLDENS=1 cargo test` writes the goldens anew.
+//! `UPDATE_GOLDENS=1 cargo test` rewrites the expected files.
 
 use std::path::Path;
 
@@ -57,7 +57,7 @@ fn formats_read_back_alike() {
         };
         let rss = read_back(path, rss);
         assert!(!rss.is_empty(), "{path}");
-        // RSS holds a summary as HTML, and the parser does not read `atom:updated` there.
+        // RSS has a summary as HTML, and the parser ignores `atom:updated`.
         let alike = |seen: &cold::Seen, html: bool| {
             let unescape = |text: String| if html { htmlize::unescape(text).into_owned() } else { text };
             let summary = seen.summary.clone().map(unescape);

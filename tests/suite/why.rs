@@ -1,4 +1,4 @@
-//! What `sower why` says of an entry that is there, and of every way in which one can be missing.
+//! `sower why` for entries that are shown, and for every reason that one is missing.
 
 use crate::support::{Workspace, dated, seed};
 

@@ -1,4 +1,4 @@
-//! All formats of one feed say the same.
+//! Checks that all formats of a feed agree.
 
 use std::collections::BTreeMap;
 
@@ -87,7 +87,7 @@ fn json(text: &str) -> Vec<Said> {
     said.collect()
 }
 
-/// How many feeds there are, each of them in every format that any has.
+/// Returns the number of feeds, each of which exists in every format.
 fn check_agreement(tree: &Tree) -> usize {
     let mut formats: BTreeMap<&str, Vec<(&str, Vec<Said>)>> = BTreeMap::new();
     for (path, bytes) in feeds(tree) {

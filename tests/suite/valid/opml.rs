@@ -1,4 +1,4 @@
-//! OPML 2.0 lists of subscriptions.
+//! OPML 2.0 subscription lists.
 
 use roxmltree::Node;
 
@@ -21,7 +21,7 @@ fn check_outlines(place: &str, node: &Node<'_, '_>, faults: &mut Faults) {
         match outline.attribute("type") {
             Some("rss") => {
                 must("xmlUrl", faults);
-                // The validator misses a title: many readers show that instead of the text.
+                // The validator asks for a title: many readers show it instead of the text.
                 must("title", faults);
             }
             Some("link" | "include") => must("url", faults),
