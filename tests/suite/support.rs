@@ -27,7 +27,7 @@ use crate::cold::{Tree, files, tree};
 /// The longest wait for a condition.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 /// The pause between two checks.
-const AGAIN: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Reports that the running test is skipped, and why.
 ///
@@ -48,7 +48,7 @@ pub(crate) fn within(deadline: Duration, what: &str, mut condition: impl FnMut()
     let until = Instant::now() + deadline;
     while !condition() {
         assert!(Instant::now() < until, "not within {deadline:?}: {what}");
-        thread::sleep(AGAIN);
+        thread::sleep(POLL_INTERVAL);
     }
 }
 
@@ -57,7 +57,7 @@ pub(crate) fn throughout(time: Duration, mut check: impl FnMut()) {
     let until = Instant::now() + time;
     while Instant::now() < until {
         check();
-        thread::sleep(AGAIN);
+        thread::sleep(POLL_INTERVAL);
     }
 }
 
@@ -198,7 +198,7 @@ impl Workspace {
                 same(&served, &expected);
                 same(&mirrored, &expected);
             }
-            thread::sleep(AGAIN);
+            thread::sleep(POLL_INTERVAL);
         }
     }
 }
