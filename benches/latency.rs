@@ -1,8 +1,8 @@
-//! How long it takes from saving a seed to the first answer that has it: `cargo bench --bench latency`.
+//! Measures the time from saving a seed to the first answer that has it: `cargo bench --bench latency`.
 //!
-//! Figures of one run compare with each other, and with nothing else: machines differ. That of the
-//! larger directory should be little more than that of the smaller one, since a change is paid for by
-//! what it touches. With `--hugo`, Hugo's server does the same work in the same run, if it is installed.
+//! Compare only figures of one run: machines differ. The figure of the larger directory should be little more
+//! than that of the smaller one, since the cost of a change depends on the feeds that it affects. With `--hugo`,
+//! Hugo's server, if installed, does the same work in the same run.
 
 mod support;
 
@@ -17,16 +17,16 @@ use anyhow::{Context, bail};
 use clap::Parser;
 use support::{Connection, Random, Server, free_address, percentile, seeds, sower};
 
-/// How long a save may take until it is served.
+/// The longest time from a save to its answer.
 const DEADLINE: Duration = Duration::from_secs(60);
-/// How long to wait before asking again.
-const AGAIN: Duration = Duration::from_micros(500);
-/// Entries of a feed, in sower by default and in Hugo as `HUGO` says.
+/// The pause between two checks.
+const POLL_INTERVAL: Duration = Duration::from_micros(500);
+/// The entries of a feed, by default in sower and by `HUGO` in Hugo.
 const ENTRIES: usize = 50;
-/// How many seeds Hugo has.
+/// The number of seeds for Hugo.
 const HUGO_SEEDS: usize = 10_000;
 
-/// Hugo with nothing to do but feeds of topics: no pages, and the reload of browsers off.
+/// Hugo with feeds of topics alone: no pages, and no reload of browsers.
 const HUGO: &str = "
 baseURL: https://feeds.example.org/
 title: Feeds
@@ -37,19 +37,19 @@ services: {rss: {limit: 50}}
 cascade: [{target: {kind: page}, build: {render: link}}]
 ";
 
-/// How long it takes from saving a seed to the first answer that has it.
+/// Measures the time from saving a seed to the first answer that has it.
 #[derive(Parser)]
 struct Options {
-    /// How many seeds there are, in turns
+    /// Numbers of seeds, measured one after another
     #[arg(long, value_delimiter = ',', default_values_t = [1_000, 10_000])]
     seeds: Vec<usize>,
-    /// How many times one is saved
+    /// Number of saves
     #[arg(long, default_value_t = 50)]
     saves: usize,
-    /// Measure Hugo's server, too
+    /// Measure Hugo's server too
     #[arg(long)]
     hugo: bool,
-    /// What cargo says when it measures, and not when it tests
+    /// Passed by `cargo bench`, and not by `cargo test`
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -57,7 +57,7 @@ struct Options {
 fn main() -> anyhow::Result<ExitCode> {
     let options = Options::parse();
     if !options.bench {
-        println!("Nothing is measured: `cargo bench --bench latency` does.");
+        println!("Nothing to do: run `cargo bench --bench latency`.");
         return Ok(ExitCode::SUCCESS);
     }
     println!("{:<8} {:>7} {:>9} {:>9} {:>9}", "server", "seeds", "p50 ms", "p99 ms", "max ms");
@@ -81,7 +81,7 @@ fn main() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A server of the seeds in a directory, where it listens, and how the address of a topic's feed ends.
+/// A server of the seeds in a directory, its address, and the ending of the address of a topic's feed.
 type Started = (Server, SocketAddr, &'static str);
 
 fn start_sower(work: &Path) -> anyhow::Result<Started> {
@@ -96,13 +96,13 @@ fn start_hugo(work: &Path) -> anyhow::Result<Started> {
     fs::write(work.join("hugo.yaml"), HUGO)?;
     let mut command = Command::new("hugo");
     command.current_dir(work).args(["server", "--contentDir", "seeds", "--watch", "--renderToMemory"]);
-    // Fast rendering leaves out what no browser was shown, and feeds are not.
+    // Fast rendering would leave out the feeds, which no browser has requested.
     command.args(["--disableLiveReload", "--disableFastRender"]);
     command.args(["--bind", &address.ip().to_string(), "--port", &address.port().to_string()]);
     Ok((Server::start(&mut command, &work.join("log"))?, address, "/index.xml"))
 }
 
-/// Saves seeds and waits for each; prints the figures, and gives the 99th percentile in milliseconds.
+/// Saves seeds and waits for each; prints the figures, and returns the 99th percentile in milliseconds.
 fn measure(
     name: &str,
     count: usize,
@@ -116,7 +116,7 @@ fn measure(
     for number in 0..count {
         fs::write(seed(number), seeds::text(number, &format!("Title {number}"), seeds::topic(number)))?;
     }
-    // Or the disk is busy with them while others are saved.
+    // Otherwise the disk would still write these while others are saved.
     let _ = Command::new("sync").status();
     let (mut server, address, ending) = start(work)?;
     let feed = |number: usize| format!("/topics/topic-{}{ending}", seeds::topic(number));
@@ -128,7 +128,7 @@ fn measure(
     let mut took = Vec::with_capacity(saves);
     for save in 0..saves {
         thread::sleep(Duration::from_millis(100 + random.below(200) as u64));
-        // One that the feed of its topic has room for.
+        // One of the newest, which the feed of its topic has.
         let number = count - 1 - random.below(count.min(ENTRIES * seeds::TOPICS));
         let title = format!("Saved {save} of {saves}");
         let text = seeds::text(number, &title, seeds::topic(number));
@@ -141,12 +141,12 @@ fn measure(
     Ok(p99)
 }
 
-/// Polls a feed as readers do, but without a pause, until it has a title.
+/// Polls a feed with its entity tag until it has a title.
 fn until_shown(reader: &mut Connection, feed: &str, title: &str, saved: Instant) -> anyhow::Result<Duration> {
     let mut tag = "\"none\"".to_owned();
     while saved.elapsed() < DEADLINE {
         let answer = reader.get(feed, &[("If-None-Match", &tag)])?;
-        // Read before the body is searched, which is no part of what a server does.
+        // The search of the body is not part of the time.
         let took = saved.elapsed();
         match answer.status {
             200 if memchr::memmem::find(&answer.body, title.as_bytes()).is_some() => return Ok(took),
@@ -154,7 +154,7 @@ fn until_shown(reader: &mut Connection, feed: &str, title: &str, saved: Instant)
             304 => {}
             status => bail!("{status} for {feed}"),
         }
-        thread::sleep(AGAIN);
+        thread::sleep(POLL_INTERVAL);
     }
     bail!("{feed} has no `{title}` within {DEADLINE:?}")
 }

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# What many seeds cost: wall time and peak memory of a cold build, of a start with and without what is
-# remembered, of a change of one and of 1,000 seeds, beside Hugo and Zola, which write the newest 50
-# entries of each topic as RSS from the same records; sower writes RSS, Atom, JSON Feed and pages.
+# Wall time and memory with many seeds: a cold build, a start without and with the cache, a change of one
+# and of 1,000 seeds. Hugo and Zola, if installed, write the newest 50 entries of each topic as RSS from the
+# same records; sower writes RSS, Atom, JSON Feed and pages.
 #
 #   benches/scale.sh                  1,000, 10,000 and 100,000 seeds of 3 KB in 50 topics
 #   SEEDS=10000 TMPDIR=/dev/shm benches/scale.sh
 #
-# Needs curl and GNU time; `hugo` and `zola` are measured if they are installed.
+# Needs curl and GNU time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,7 +15,7 @@ address=127.0.0.1:18090
 work=$(mktemp -d)
 trap 'kill $(jobs -p) 2>/dev/null; wait 2>/dev/null; rm -rf "$work"' EXIT
 for tool in curl /usr/bin/time; do
-  command -v "$tool" >/dev/null || { echo "$tool is needed: install it first" >&2; exit 2; }
+  command -v "$tool" >/dev/null || { echo "$tool is not installed; install it first" >&2; exit 2; }
 done
 
 cargo build --release --quiet --bin sower --example seeds
@@ -23,15 +23,15 @@ sower=target/release/sower
 export XDG_CACHE_HOME=$work/cache NO_COLOR=1
 
 row() { printf '%8s  %-44s %8s s %8s MiB\n' "$@"; }
-measure() { # WHAT COMMAND...
-  local what=$1
+measure() { # LABEL COMMAND...
+  local label=$1
   shift
   if ! /usr/bin/time -o "$work/time" -f '%e %M' "$@" >"$work/log" 2>&1; then
     cat "$work/log" >&2
     exit 1
   fi
   read -r seconds kib <"$work/time"
-  row "$seeds" "$what" "$seconds" $((kib / 1024))
+  row "$seeds" "$label" "$seconds" $((kib / 1024))
 }
 now() { echo "${EPOCHREALTIME//[.,]/}"; }
 since() { # MICROSECONDS
@@ -39,7 +39,7 @@ since() { # MICROSECONDS
   printf '%d.%03d' $((took / 1000000)) $((took / 1000 % 1000))
 }
 resident() { awk '/VmRSS/ { print int($2 / 1024) }' "/proc/$1/status"; }
-until_served() { # WHAT
+until_served() { # TEXT
   for _ in $(seq 30000); do
     if curl -s "http://$address/all.json" | grep -q "$1"; then return; fi
     sleep 0.005
@@ -47,7 +47,7 @@ until_served() { # WHAT
   cat "$work/serve.log" >&2
   exit 1
 }
-serve() { # WHAT
+serve() { # LABEL
   local began
   began=$(now)
   "$sower" serve --seeds "$work/sower/content" --feeds off --listen "$address" --admin-listen off \
@@ -84,9 +84,9 @@ term = ["rss"]
 limit = 50
 CONF
     cp -r "$work/sower/content" "$work/hugo/content"
-    # It has no layout for pages, and so writes none of the entries' own.
+    # Without a layout for pages, Hugo writes no pages of entries.
     measure 'hugo' hugo --source "$work/hugo" --destination public --quiet
-    grep -q "Entry $((seeds - 1))<" -r "$work/hugo/public/topics" || { echo 'hugo left something out' >&2; exit 1; }
+    grep -q "Entry $((seeds - 1))<" -r "$work/hugo/public/topics" || { echo 'hugo: an entry is missing' >&2; exit 1; }
   fi
   if command -v zola >/dev/null; then
     target/release/examples/seeds "$seeds" "$work/zola/content" zola
@@ -105,9 +105,9 @@ CONF
     measure 'zola build' zola --root "$work/zola" build --output-dir "$work/zola/public" --force
   fi
   serve 'sower serve, until the first answer'
-  sleep 1 # Until what was just written proves by its date that it has not changed since.
+  sleep 1 # The cache keeps only seeds that are older than the resolution of file times.
   stop
-  serve 'the same with what is remembered'
+  serve 'the same with the cache'
   began=$(now)
   sed -i "s/^title: .*/title: One is changed/" "$work/sower/content/$(printf '%03d/%06d' $(((seeds - 1) / 1000)) $((seeds - 1))).md"
   until_served 'One is changed'

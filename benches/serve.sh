@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
-# CPU time and throughput of a poll: sower beside nginx (and static-web-server, if it is installed),
-# which serve the same bytes as files with the same fields, and beside a hyper that only answers. One
-# core for the server and another for wrk, in turns within one run, since machines differ, and each from
-# one moment to the next. The servers are started anew for each round, since where their memory happens to lie
-# makes some percent. The figure of each is the median of its rounds, and the ratio that of the ratios within
-# each round.
+# CPU time and throughput of a poll: sower compared with nginx (and static-web-server, if installed),
+# which serve the same bytes as files with the same fields, and with a minimal hyper server. The server
+# has one core and wrk another. The servers take turns within each round, since machines differ and change
+# over time, and are restarted for each measurement, since their memory layout makes a few percent. Each
+# figure is the median of the rounds, and each ratio the median of the ratios within the rounds.
 #
 #   benches/serve.sh            2 s a measurement, 9 rounds
 #   SECONDS_EACH=2 ROUNDS=1 CONNECTIONS=64 benches/serve.sh
@@ -17,7 +16,7 @@ cd "$(dirname "$0")/.."
 seconds=${SECONDS_EACH:-2} rounds=${ROUNDS:-9} counts=${CONNECTIONS:-64 512}
 cores=${CORES:-0}
 workers=$(tr ',' '\n' <<<"$cores" | wc -l)
-# With one thread on one of the server's cores, what is measured is how the system places three busy threads on two.
+# A single thread of wrk on one of two server cores would measure how the system places three busy threads on two.
 case $cores in
   *,*) client_cores=$cores ;;
   1) client_cores=0 ;;
@@ -26,7 +25,7 @@ esac
 work=$(mktemp -d)
 trap 'kill $(jobs -p) 2>/dev/null; wait 2>/dev/null; rm -rf "$work"' EXIT
 for tool in wrk nginx taskset curl gzip; do
-  command -v "$tool" >/dev/null || { echo "$tool is needed: install it first" >&2; exit 2; }
+  command -v "$tool" >/dev/null || { echo "$tool is not installed; install it first" >&2; exit 2; }
 done
 
 cargo build --release --quiet --bin sower --example bare_hyper
@@ -44,7 +43,7 @@ export XDG_CACHE_HOME=$work/cache
 sower_port=18080 nginx_port=18081 static_port=18082 bare_port=18083
 run() { # NAME: the server
   case $1 in
-    # The limiter looks at every poll, but has no reason to refuse any: those that may not be kept are free.
+    # With a maximum age of 0, the rate limiter checks every poll and refuses none.
     sower) exec taskset -c "$cores" target/release/sower serve --seeds "$work/seeds" --feeds "$work/feeds" \
       --listen "127.0.0.1:$sower_port" --max-age 0s --client-limit 10000 ;;
     nginx) exec taskset -c "$cores" nginx -c "$work/nginx.conf" ;;
@@ -53,7 +52,7 @@ run() { # NAME: the server
       --root "$work/feeds" --compression-static --threads-multiplier 1 --log-level error ;;
   esac
 }
-start() { # NAME: its process is in pid
+start() { # NAME: sets pid
   local port_of="$1_port"
   run "$1" >"$work/$1.log" 2>&1 &
   pid=$!
@@ -92,17 +91,17 @@ servers="sower nginx bare"
 if command -v static-web-server >/dev/null; then servers+=" static"; fi
 
 family() { pgrep -P "$1" || true; echo "$1"; }
-cpu_nanoseconds() { # of a process, its children and all their threads
+cpu_nanoseconds() { # PID: of the process, its children and all their threads
   for pid in $(family "$1"); do cat /proc/"$pid"/task/*/schedstat; done | awk '{ sum += $1 } END { printf "%.0f", sum }'
 }
-measure() { # NAME CONNECTIONS HEADER: microseconds a request, requests a second
+measure() { # NAME CONNECTIONS HEADER: prints microseconds a request and requests a second
   local port_of="$1_port" before after answers
   before=$(cpu_nanoseconds "$pid")
   taskset -c "$client_cores" wrk -t"$workers" -c"$2" -d"${seconds}s" -H "$3" \
     "http://127.0.0.1:${!port_of}/all.atom" >"$work/wrk"
   after=$(cpu_nanoseconds "$pid")
   if grep -E 'Socket errors|Non-2xx' "$work/wrk" >&2; then
-    echo "$1 failed to answer; nothing is measured" >&2
+    echo "$1: some requests failed; nothing is measured" >&2
     exit 1
   fi
   answers=$(awk '/requests in/ { print $1 }' "$work/wrk")
@@ -115,19 +114,19 @@ tag_of() { # NAME
 }
 median() { sort -n | awk '{ value[NR] = $1 } END { print value[int((NR + 1) / 2)] }'; }
 
-header_of() { # NAME ANSWER: with which a server is asked for it
+header_of() { # NAME ANSWER: prints the header that requests this answer
   case $2 in
     # static-web-server validates by date alone.
     304) [ "$1" = static ] && echo 'If-Modified-Since: Thu, 01 Jan 2099 00:00:00 GMT' || echo "If-None-Match: $(tag_of "$1")" ;;
     *) echo "Accept-Encoding: $2" ;;
   esac
 }
-check() { # NAME ANSWER: that it is what it should be
+check() { # NAME ANSWER: fails if the server gives another answer
   local port_of="$1_port" expected=200 coding= answered
   case $2 in 304) expected=304 ;; gzip) coding=gzip ;; esac
   answered=$(curl -sD- -o/dev/null -H "$(header_of "$1" "$2")" "http://127.0.0.1:${!port_of}/all.atom" | tr -d '\r' |
     awk 'NR == 1 { status = $2 } tolower($1) == "content-encoding:" { coding = $2 } END { print status, coding }')
-  [ "$answered" = "$expected $coding" ] || { echo "$1 answers $answered, not $expected $coding" >&2; exit 1; }
+  [ "$answered" = "$expected $coding" ] || { echo "$1 answers $answered instead of $expected $coding" >&2; exit 1; }
 }
 
 printf 'all.atom: %s bytes, %s with gzip; %s s a measurement, median of %s\n' \
@@ -135,7 +134,7 @@ printf 'all.atom: %s bytes, %s with gzip; %s s a measurement, median of %s\n' \
 printf '%-14s %11s %-8s %10s %9s %12s %9s\n' answer connections server 'µs CPU' 'of nginx' requests/s 'of nginx'
 for count in $counts; do
   for answer in 304 gzip identity; do
-    # What only answers codes nothing.
+    # The minimal hyper server has no gzip.
     [ "$answer" = gzip ] && asked=${servers/ bare/} || asked=$servers
     for round in $(seq "$rounds"); do
       for name in $asked; do

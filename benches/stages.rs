@@ -1,6 +1,6 @@
-//! What each stage between a seed and its bytes on the way costs: `cargo bench --bench stages`.
+//! Measures each stage from a seed to the bytes of a feed: `cargo bench --bench stages`.
 //!
-//! Figures of one run compare with each other, and with nothing else: machines differ.
+//! Compare only figures of one run: machines differ.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot begin has nothing to measure")]
 
@@ -25,14 +25,14 @@ fn main() {
     divan::main();
 }
 
-/// Every default, and no mirror.
+/// Returns the default configuration without a mirror.
 fn config() -> Arc<Config> {
     let text = |text: &str| Some(text.to_owned());
     let settings = Settings { config: text("/dev/null"), feeds: text("off"), ..Settings::default() };
     Arc::new(Config::resolve(settings).unwrap())
 }
 
-/// A seed of about 3 KB, of one of 50 topics.
+/// Returns a seed of about 3 KB with one of 50 topics.
 fn seed_text(number: usize, title: &str) -> String {
     seeds::text(number, &format!("{title} {number}"), seeds::topic(number))
 }
@@ -80,7 +80,7 @@ fn code_a_feed_of_50(bencher: Bencher, name: &str) {
 }
 
 #[divan::bench(args = [1_000, 10_000])]
-fn gather_all_seeds(bencher: Bencher, seeds: usize) {
+fn catalog_all_seeds(bencher: Bencher, seeds: usize) {
     let config = config();
     let rules = Rules::new(&config, false);
     bencher
@@ -92,7 +92,7 @@ fn gather_all_seeds(bencher: Bencher, seeds: usize) {
         });
 }
 
-/// From a changed seed to the edition that is served.
+/// Measures the time from a changed seed to the current edition.
 #[divan::bench(args = [1_000, 10_000])]
 fn publish_one_change(bencher: Bencher, seeds: usize) {
     let config = config();

@@ -1,8 +1,8 @@
-//! A hyper server that only answers: the floor under what sower adds, for `benches/serve.sh`.
+//! A hyper server with one fixed answer: the lower bound for sower in `benches/serve.sh`.
 //!
 //!     cargo run --release --example bare_hyper -- 127.0.0.1:8080 FILE
 //!
-//! Every path is the file, and whoever has any entity tag has its bytes. It says what sower says with a 304.
+//! Every path is the file, and a request with any entity tag gets 304, with the header fields that sower sends.
 
 use std::convert::Infallible;
 
@@ -24,7 +24,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 async fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let (Some(address), Some(file)) = (arguments.next(), arguments.next()) else {
-        anyhow::bail!("an address and a file are needed");
+        anyhow::bail!("usage: bare_hyper ADDRESS FILE");
     };
     let body = Bytes::from(std::fs::read(file)?);
     let listener = tokio::net::TcpListener::bind(address).await?;
@@ -44,9 +44,9 @@ async fn main() -> anyhow::Result<()> {
 }
 
 fn answer(request: &Request<Incoming>, body: &Bytes) -> Response<Full<Bytes>> {
-    let has_it = request.headers().contains_key(IF_NONE_MATCH);
-    let mut answer = Response::new(Full::new(if has_it { Bytes::new() } else { body.clone() }));
-    *answer.status_mut() = if has_it { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
+    let has_tag = request.headers().contains_key(IF_NONE_MATCH);
+    let mut answer = Response::new(Full::new(if has_tag { Bytes::new() } else { body.clone() }));
+    *answer.status_mut() = if has_tag { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
     let fields = answer.headers_mut();
     fields.insert(ETAG, HeaderValue::from_static("\"0123456789abcdef0123456789abcdef\""));
     fields.insert(VARY, HeaderValue::from_static("Accept-Encoding, Sec-Fetch-Dest"));

@@ -1,14 +1,13 @@
-//! Seeds change all the time, readers poll, the server is stopped and started: is every answer right,
-//! is no change missed, and does memory stay flat? `cargo bench --bench soak -- --minutes 30
-//! --restart-every 5m`.
+//! A soak test: seeds change, readers poll, and the server restarts, while every answer, every change and the
+//! server's memory are checked. `cargo bench --bench soak -- --minutes 30 --restart-every 5m`.
 //!
-//! Every ten seconds the changes pause, and what is served must soon be what `sower build` makes of
-//! the same seeds. It ends with the first thing that is wrong, and leaves the directory as it is then.
+//! Every ten seconds the changes pause, and the served tree must soon equal the one that `sower build` writes.
+//! The soak ends with the first fault, and keeps its directory then.
 
 #[path = "../support/mod.rs"]
 mod support;
 
-mod garden;
+mod changes;
 mod memory;
 mod readers;
 
@@ -23,27 +22,27 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail, ensure};
+use changes::ChangingSeeds;
 use clap::Parser;
-use garden::Garden;
 use readers::{Known, Polls};
-use support::{Connection, Lost, Server, free_address, percentile, seeds, sower};
+use support::{Connection, RequestError, Server, free_address, percentile, seeds, sower};
 
-/// How many readers there are, each with a connection.
+/// The number of readers, each with its own connection.
 const READERS: u32 = 8;
-/// How often changes pause.
+/// The time between two pauses of the changes.
 const PAUSE_EVERY: Duration = Duration::from_secs(10);
-/// How soon after the last change everything must be served.
+/// The longest time from the last change until the served tree equals a cold build.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// How long a server may take to stop: longer than it has patience for requests in flight.
+/// The longest time for a server to stop. It exceeds the server's own timeout for requests in flight.
 const STOPS_WITHIN: Duration = Duration::from_secs(15);
-/// A request that was sent this long before the server is told to stop has been seen by it.
-const SEEN: Duration = Duration::from_millis(100);
-/// How many more readers there are while it is told to.
-const HASTY: usize = 4;
-/// How long a thread sleeps at most before it looks whether the soak is over.
-const NAP: Duration = Duration::from_millis(50);
+/// A request sent this long before the signal to stop has reached the server.
+const DELIVERY: Duration = Duration::from_millis(100);
+/// The number of readers that poll without a pause while the server stops.
+const BUSY_READERS: usize = 4;
+/// The longest sleep of a thread before it checks for the end of the soak.
+const LONGEST_SLEEP: Duration = Duration::from_millis(50);
 
-/// Feeds so short that topics have archives, a topic below another, and a selection.
+/// Feeds short enough to have archives, a nested topic, and a selection.
 const CONFIG: &str = "
 entries: 20
 topics:
@@ -55,10 +54,10 @@ selections:
 /// Changes seeds, polls and restarts a server, and checks everything that it serves.
 #[derive(Parser)]
 struct Options {
-    /// How long it all takes
+    /// Duration of the soak
     #[arg(long, default_value_t = 1.0)]
     minutes: f64,
-    /// How many seeds there are, more or less
+    /// Number of seeds, more or less
     #[arg(long, default_value_t = 1000)]
     seeds: usize,
     /// Changes a second
@@ -67,47 +66,47 @@ struct Options {
     /// Polls a second
     #[arg(long, default_value_t = 200)]
     polls: u32,
-    /// How often the server is stopped and started
+    /// Time between two restarts of the server
     #[arg(long, default_value = "20s")]
     restart_every: humantime::Duration,
-    /// What cargo says when it measures, and not when it tests
+    /// Passed by `cargo bench`, and not by `cargo test`
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// What all threads share.
+/// The state shared by all threads.
 pub(crate) struct Soak {
     work: PathBuf,
     pub(crate) address: SocketAddr,
     admin: SocketAddr,
     until: Instant,
-    /// Whoever holds it can rely on its being served, and not restarted.
+    /// The server. While a thread holds the lock, the server runs and is not restarted.
     server: Mutex<Server>,
     process: AtomicU32,
     outages: Mutex<Vec<Outage>>,
-    /// Editions of the servers that were stopped.
+    /// The editions of the servers that were stopped.
     editions: AtomicU64,
     faults: Mutex<Vec<String>>,
     tally: Mutex<Tally>,
 }
 
-/// What is reported.
+/// The figures of the report.
 #[derive(Default)]
 struct Tally {
     changes: usize,
-    /// How long each pause took until everything was known to be in step, making a cold build included.
+    /// The time of each pause until the trees were equal, with the cold build.
     pauses: Vec<Duration>,
-    /// Comparisons that came too early: something was not served yet when the cold build was made.
+    /// Comparisons before the last change was served.
     early: usize,
     polls: Vec<Polls>,
-    /// Requests that reached a server as it stopped, and were not seen any more.
+    /// Requests without an answer that reached a server while it stopped.
     unseen: usize,
     memory: Vec<memory::Sample>,
 }
 
-/// A time in which nobody listened, and then nobody answered.
+/// A restart, during which the server first does not listen and then does not answer.
 struct Outage {
-    told_to_stop: Instant,
+    stop_sent: Instant,
     listens_again: Option<Instant>,
     serves_again: Option<Instant>,
 }
@@ -118,15 +117,15 @@ type Tree = BTreeMap<String, Vec<u8>>;
 fn main() -> anyhow::Result<ExitCode> {
     let options = Options::parse();
     if !options.bench {
-        println!("Nothing is soaked: `cargo bench --bench soak` does.");
+        println!("Nothing to do: run `cargo bench --bench soak`.");
         return Ok(ExitCode::SUCCESS);
     }
     let directory = tempfile::Builder::new().prefix("sower-soak-").tempdir()?;
     let work = directory.path();
     fs::write(work.join("sower.yaml"), CONFIG)?;
-    let garden = Garden::new(&work.join("seeds"), options.seeds.max(seeds::TOPICS))?;
+    let changing_seeds = ChangingSeeds::new(&work.join("seeds"), options.seeds.max(seeds::TOPICS))?;
     let soak = Soak::start(work, Duration::try_from_secs_f64(options.minutes * 60.0)?)?;
-    soak.run(garden, &options)?;
+    soak.run(changing_seeds, &options)?;
     let faults = soak.report()?;
     if faults.is_empty() {
         return Ok(ExitCode::SUCCESS);
@@ -136,7 +135,7 @@ fn main() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-/// A lock, also if a thread panicked that held it.
+/// Locks a mutex, also after a panic of a thread that held it.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -146,7 +145,7 @@ impl Soak {
         let address = free_address()?;
         let admin = SocketAddr::new(address.ip(), address.port() + 2000);
         let mut server = serve(work, address, admin)?;
-        // The mirror, in which the feeds are listed, follows what is served.
+        // The mirror, which lists the feeds, is written after they are served.
         server.until_served(admin, "/readyz")?;
         Ok(Self {
             work: work.to_owned(),
@@ -170,26 +169,26 @@ impl Soak {
         lock(&self.faults).push(fault);
     }
 
-    /// How often the server was told to stop.
+    /// Returns the number of restarts.
     pub(crate) fn restarts(&self) -> usize {
         lock(&self.outages).len()
     }
 
-    /// Whether nobody answered at some moment since then.
+    /// Returns `true` if the server did not answer at some time since `began`.
     pub(crate) fn was_down_since(&self, began: Instant) -> bool {
         lock(&self.outages).iter().any(|it| it.serves_again.is_none_or(|again| began <= again))
     }
 
-    /// Whether a request that was begun then may be without an answer: the server was told to stop
-    /// before it can be expected to have seen the request.
-    pub(crate) fn excuses(&self, began: Instant) -> bool {
+    /// Returns `true` if a request begun at `began` may stay without an answer: it may have arrived after the
+    /// signal to stop.
+    pub(crate) fn may_be_unanswered(&self, began: Instant) -> bool {
         lock(&self.outages)
             .iter()
-            .any(|it| it.told_to_stop <= began + SEEN && it.listens_again.is_none_or(|again| began <= again))
+            .any(|it| it.stop_sent <= began + DELIVERY && it.listens_again.is_none_or(|again| began <= again))
     }
 
-    /// Does everything at once until the time is over or something is wrong.
-    fn run(&self, garden: Garden, options: &Options) -> anyhow::Result<()> {
+    /// Runs all threads until the time is over or a fault is found.
+    fn run(&self, changing_seeds: ChangingSeeds, options: &Options) -> anyhow::Result<()> {
         let paths = self.feeds()?;
         let known = Mutex::new(Known::default());
         thread::scope(|scope| {
@@ -205,45 +204,47 @@ impl Soak {
                 let samples = memory::sample(self);
                 lock(&self.tally).memory = samples;
             });
-            scope.spawn(|| self.or_fault(self.restart_every(options.restart_every.into())));
-            self.or_fault(self.tend(garden, Duration::from_secs(1) / options.changes.max(1)));
+            scope.spawn(|| self.record_error(self.restart_every(options.restart_every.into())));
+            self.record_error(
+                self.change_and_compare(changing_seeds, Duration::from_secs(1) / options.changes.max(1)),
+            );
         });
         Ok(())
     }
 
-    /// What cannot be done at all is a fault too.
-    fn or_fault(&self, done: anyhow::Result<()>) {
+    /// Records an error as a fault.
+    fn record_error(&self, done: anyhow::Result<()>) {
         if let Err(error) = done {
             self.fault(format!("{error:#}"));
         }
     }
 
-    /// Sleeps, but not when it is over. Whether it is not.
+    /// Sleeps until a time, and returns `false` if the soak is over before.
     fn sleep_until(&self, until: Instant) -> bool {
         while !self.is_over() {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return true;
             }
-            thread::sleep(left.min(NAP));
+            thread::sleep(left.min(LONGEST_SLEEP));
         }
         false
     }
 
-    /// Changes seeds, this far apart, and pauses now and then to compare.
-    fn tend(&self, mut garden: Garden, apart: Duration) -> anyhow::Result<()> {
+    /// Changes seeds at this interval, and pauses now and then to compare.
+    fn change_and_compare(&self, mut changing_seeds: ChangingSeeds, apart: Duration) -> anyhow::Result<()> {
         loop {
             let (mut next, pause) = (Instant::now(), Instant::now() + PAUSE_EVERY);
             while next < pause && self.sleep_until(next) {
-                garden.change().context("a seed cannot be changed")?;
+                changing_seeds.change().context("cannot change a seed")?;
                 lock(&self.tally).changes += 1;
                 next += apart;
             }
             if !lock(&self.faults).is_empty() {
                 return Ok(());
             }
-            garden.mend_all().context("a seed cannot be mended")?;
-            let took = self.until_in_step()?;
+            changing_seeds.correct_all().context("cannot correct a seed")?;
+            let took = self.until_equal()?;
             lock(&self.tally).pauses.push(took);
             if self.is_over() {
                 return Ok(());
@@ -251,8 +252,8 @@ impl Soak {
         }
     }
 
-    /// Waits until what is served, and mirrored, is what the seeds make when they are read cold.
-    fn until_in_step(&self) -> anyhow::Result<Duration> {
+    /// Waits until the served and mirrored trees equal a cold build of the seeds.
+    fn until_equal(&self) -> anyhow::Result<Duration> {
         let _not_restarted = lock(&self.server);
         let changed = Instant::now();
         let cold = self.work.join("cold");
@@ -268,19 +269,19 @@ impl Soak {
             if differing.is_empty() {
                 return Ok(changed.elapsed());
             }
-            // Asked for in time at least once, however long building took.
+            // The trees are compared at least once before the deadline, however long the build took.
             if asked > DEADLINE {
                 bail!(
-                    "not what a cold build makes, {asked:.1?} after the last change: {}",
+                    "differs from a cold build {asked:.1?} after the last change: {}",
                     differing.join(", ")
                 );
             }
             lock(&self.tally).early += 1;
-            thread::sleep(NAP);
+            thread::sleep(LONGEST_SLEEP);
         }
     }
 
-    /// What is served or mirrored and differs from what is expected.
+    /// Returns the served and mirrored files that differ from the expected tree.
     fn differing(&self, expected: &Tree) -> anyhow::Result<Vec<String>> {
         let mut reader = Connection::to(self.address)?;
         let mirrored = files(&self.work.join("feeds"))?;
@@ -294,14 +295,14 @@ impl Soak {
                 differing.push(format!("feeds/{path}"));
             }
         }
-        // A topic that nothing is left of keeps its feeds, of which a cold build knows nothing.
+        // An emptied topic keeps its feeds, which a cold build does not have.
         let more = mirrored.iter().filter(|(path, _)| !expected.contains_key(*path));
         let more = more.filter(|(path, body)| !path.starts_with("topics/") || has_entries(body));
-        differing.extend(more.map(|(path, _)| format!("feeds/{path} (too much)")));
+        differing.extend(more.map(|(path, _)| format!("feeds/{path} (unexpected)")));
         Ok(differing)
     }
 
-    /// Stops and starts the server again and again.
+    /// Restarts the server at this interval.
     fn restart_every(&self, every: Duration) -> anyhow::Result<()> {
         let mut next = Instant::now() + every;
         while self.sleep_until(next) {
@@ -313,23 +314,23 @@ impl Soak {
 
     fn restart(&self, server: &mut Server) -> anyhow::Result<()> {
         self.editions.fetch_add(self.edition()?, Relaxed);
-        let told_to_stop = thread::scope(|scope| {
-            let hasty: Vec<_> = (0..HASTY).map(|_| scope.spawn(|| self.poll_until_closed())).collect();
-            thread::sleep(SEEN);
-            let told_to_stop = Instant::now();
-            lock(&self.outages).push(Outage { told_to_stop, listens_again: None, serves_again: None });
+        let stop_sent = thread::scope(|scope| {
+            let busy: Vec<_> = (0..BUSY_READERS).map(|_| scope.spawn(|| self.poll_until_closed())).collect();
+            thread::sleep(DELIVERY);
+            let stop_sent = Instant::now();
+            lock(&self.outages).push(Outage { stop_sent, listens_again: None, serves_again: None });
             let process = server.0.id().to_string();
-            ensure!(Command::new("kill").args(["-TERM", &process]).status()?.success(), "no `kill`");
-            for reader in hasty {
+            ensure!(Command::new("kill").args(["-TERM", &process]).status()?.success(), "cannot run `kill`");
+            for reader in busy {
                 let closed = reader.join().map_err(|_| anyhow!("a reader panicked"))?;
                 closed.context("while the server stopped")?;
             }
-            Ok(told_to_stop)
+            Ok(stop_sent)
         })?;
         let status = loop {
             match server.0.try_wait()? {
                 Some(status) => break status,
-                None if told_to_stop.elapsed() > STOPS_WITHIN => bail!("not stopped within {STOPS_WITHIN:?}"),
+                None if stop_sent.elapsed() > STOPS_WITHIN => bail!("not stopped within {STOPS_WITHIN:?}"),
                 None => thread::sleep(Duration::from_millis(1)),
             }
         };
@@ -350,8 +351,8 @@ impl Soak {
         Ok(())
     }
 
-    /// Polls without a pause, so that requests are in flight when the server is told to stop, until it
-    /// closes the connection: it may do so after an answer, or before it sees a request.
+    /// Polls without a pause until the server closes the connection, so that requests are in flight while it
+    /// stops. The server may close after an answer, or before it reads a request.
     fn poll_until_closed(&self) -> anyhow::Result<()> {
         let mut reader = Connection::to(self.address)?;
         loop {
@@ -359,7 +360,7 @@ impl Soak {
                 Ok(answer) if answer.status != 200 => bail!("status {}", answer.status),
                 Ok(answer) if answer.field("connection") == "close" => return Ok(()),
                 Ok(_) => {}
-                Err(Lost::Unanswered(_)) => {
+                Err(RequestError::NoAnswer(_)) => {
                     lock(&self.tally).unseen += 1;
                     return Ok(());
                 }
@@ -368,29 +369,29 @@ impl Soak {
         }
     }
 
-    /// The addresses of what readers poll: all but archives, which go with the last entry of a month.
+    /// Returns the addresses that readers poll: all but archives, which disappear with the last entry of a month.
     fn feeds(&self) -> anyhow::Result<Vec<String>> {
         let paths = files(&self.work.join("feeds"))?.into_keys();
         let is_archive = |path: &str| path.rsplit('/').next().is_some_and(|name| name.starts_with("20"));
         Ok(paths.filter(|path| !is_archive(path)).map(|path| address(&path)).collect())
     }
 
-    /// The number of the edition that is served.
+    /// Returns the number of the current edition.
     fn edition(&self) -> anyhow::Result<u64> {
         let metrics = Connection::to(self.admin)?.get("/metrics", &[])?;
         let metrics = String::from_utf8_lossy(&metrics.body).into_owned();
         let number = metrics.lines().find_map(|line| line.strip_prefix("sower_edition "));
-        Ok(number.context("no edition among the metrics")?.parse()?)
+        Ok(number.context("the metrics have no edition")?.parse()?)
     }
 
-    /// Prints what happened, and gives what was wrong.
+    /// Prints the figures, and returns the faults.
     fn report(self) -> anyhow::Result<Vec<String>> {
         let editions = self.editions.load(Relaxed) + self.edition().unwrap_or_default();
         let (tally, mut faults) = (lock(&self.tally), lock(&self.faults).clone());
         let slowest = |times: &mut dyn Iterator<Item = Duration>| times.max().unwrap_or_default();
         println!("changes   {} in {editions} editions, {} restarts", tally.changes, self.restarts());
         println!(
-            "pauses    {}, known to be in step after {:.1?} at most; {} comparisons came too early",
+            "pauses    {}, in step after {:.1?} at most; {} comparisons too early",
             tally.pauses.len(),
             slowest(&mut tally.pauses.iter().copied()),
             tally.early,
@@ -400,13 +401,13 @@ impl Soak {
         let unmodified: usize = tally.polls.iter().map(|polls| polls.unmodified).sum();
         let refused: usize = tally.polls.iter().map(|polls| polls.refused).sum();
         println!(
-            "polls     {}, {} % of them 304; over restarts {refused} were refused and {} not seen",
+            "polls     {}, {} % of them 304; during restarts {refused} were refused and {} not answered",
             took.len(),
             100 * unmodified / took.len().max(1),
             tally.unseen,
         );
         println!(
-            "latency   p50 {:.1?}, p99 {:.1?}, max {:.1?}; over a restart {:.1?}",
+            "latency   p50 {:.1?}, p99 {:.1?}, max {:.1?}; during a restart {:.1?}",
             percentile(&took, 50),
             percentile(&took, 99),
             percentile(&took, 100),
@@ -423,13 +424,13 @@ impl Soak {
 
 fn serve(work: &Path, address: SocketAddr, admin: SocketAddr) -> anyhow::Result<Server> {
     let mut command = sower(work, "serve");
-    // What is remembered over restarts is right, too, and so is what is sent from files beside it.
+    // A restart reads the cache of records of the process before it.
     command.env("XDG_CACHE_HOME", work.join("cache"));
     command.args(["--listen", &address.to_string(), "--admin-listen", &admin.to_string()]);
     Server::start(&mut command, &work.join("log"))
 }
 
-/// The public tree in a directory. A file that goes while it is looked at is not there.
+/// Returns the public tree in a directory, without files that are removed meanwhile.
 fn files(root: &Path) -> anyhow::Result<Tree> {
     let mut tree = Tree::new();
     for file in walkdir::WalkDir::new(root).into_iter().filter_map(Result::ok) {
@@ -445,7 +446,7 @@ fn files(root: &Path) -> anyhow::Result<Tree> {
     Ok(tree)
 }
 
-/// Where the file at a path of a public tree is served: a page is at its folder's address.
+/// Returns the address of a file of a public tree: a page is at its folder's address.
 fn address(path: &str) -> String {
     let path = path.strip_suffix("index.html").map_or(path, |folder| folder.trim_end_matches('/'));
     format!("/{path}")

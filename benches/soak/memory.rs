@@ -1,4 +1,4 @@
-//! What the server holds in memory, and whether that grows.
+//! The server's memory, and a check that it does not grow.
 
 use std::fs;
 use std::sync::atomic::Ordering::Relaxed;
@@ -7,25 +7,25 @@ use std::time::{Duration, Instant};
 use crate::Soak;
 
 const EVERY: Duration = Duration::from_secs(1);
-/// A process is judged only if the second half of its life has as many samples: a young one still fills
-/// what it keeps.
+/// The fewest samples in the second half of a process's life for a verdict: a young process still fills its
+/// caches.
 const ENOUGH: usize = 60;
 
-/// The resident memory of a process at a moment.
+/// The resident memory of a process at one time.
 pub(crate) struct Sample {
     process: u32,
     seconds: f64,
     kib: f64,
 }
 
-/// Looks at the server's memory each second, until the soak is over.
+/// Samples the server's memory each second until the soak is over.
 pub(crate) fn sample(soak: &Soak) -> Vec<Sample> {
     let (began, mut samples) = (Instant::now(), Vec::new());
     let mut next = began;
     while soak.sleep_until(next) {
         next += EVERY;
         let process = soak.process.load(Relaxed);
-        // Between two processes there is none to look at.
+        // During a restart there is no process.
         if let Some(kib) = resident(process) {
             samples.push(Sample { process, seconds: began.elapsed().as_secs_f64(), kib: kib.into() });
         }
@@ -39,7 +39,7 @@ fn resident(process: u32) -> Option<u32> {
     line.trim().strip_suffix(" kB")?.parse().ok()
 }
 
-/// Prints how much memory there was, and says whether that is a fault.
+/// Prints the figures, and returns a fault if memory grows.
 pub(crate) fn report(samples: &[Sample]) -> Option<String> {
     let last = samples.last()?;
     let least = samples.iter().map(|sample| sample.kib).fold(f64::INFINITY, f64::min);
@@ -60,7 +60,7 @@ pub(crate) fn report(samples: &[Sample]) -> Option<String> {
     grows.then(|| format!("memory grows: by {:.1} MiB in {time:.0} s", slope * time / 1024.0))
 }
 
-/// How fast memory grows, in KiB a second: the slope of the line of least squares.
+/// Returns the growth of memory in KiB a second: the slope of the least-squares line.
 fn slope(samples: &[Sample]) -> f64 {
     let (mut count, mut time, mut size) = (0.0, 0.0, 0.0);
     for sample in samples {

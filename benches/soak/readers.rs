@@ -1,4 +1,4 @@
-//! Readers that poll every feed, and look closely at what they get.
+//! Readers that poll every feed and check each answer.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -10,37 +10,36 @@ use flate2::read::GzDecoder;
 use serde::de::IgnoredAny;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::support::{Answer, Connection, Lost, Random, URL};
+use crate::support::{Answer, Connection, Random, RequestError, URL};
 use crate::{Soak, lock};
 
-/// How long to wait before connecting again.
-const AGAIN: Duration = Duration::from_millis(10);
+/// The pause before the next connection.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// What became of the polls of one reader.
+/// The results of one reader's polls.
 #[derive(Default)]
 pub(crate) struct Polls {
-    /// How long each answer took that had no restart in its way.
+    /// The times of the answers that no restart delayed.
     pub(crate) took: Vec<Duration>,
-    /// How long the slowest answer took that had.
+    /// The longest time of an answer that a restart delayed.
     pub(crate) slowest_over_restart: Duration,
     /// Answers with status 304.
     pub(crate) unmodified: usize,
-    /// Attempts without an answer, which only a restart excuses.
+    /// Requests without an answer during a restart.
     pub(crate) refused: usize,
 }
 
-/// What all readers know together of entity tags and bodies, whenever they got them: a tag stands for
-/// one body, and a body has one tag.
+/// The entity tags and bodies that all readers have seen: a tag stands for one body, and a body has one tag.
 #[derive(Default)]
 pub(crate) struct Known {
-    /// Hashes of bodies by their tags, and the other way round.
+    /// The hashes of bodies by tag; `tags` is the inverse.
     bodies: HashMap<String, u128>,
     tags: HashMap<u128, String>,
-    /// The tag that an address had last in a coding.
+    /// The latest tag of an address in a coding.
     latest: HashMap<(String, &'static str), String>,
 }
 
-/// Polls one feed after another, this far apart, until the soak is over.
+/// Polls random feeds at this interval until the soak is over.
 pub(crate) fn poll(soak: &Soak, known: &Mutex<Known>, paths: &[String], seed: u64, apart: Duration) -> Polls {
     let (mut polls, mut random) = (Polls::default(), Random(seed));
     let mut connection = None;
@@ -57,10 +56,10 @@ pub(crate) fn poll(soak: &Soak, known: &Mutex<Known>, paths: &[String], seed: u6
         fields.extend(sent.as_deref().map(|tag| ("If-None-Match", tag)));
 
         let began = Instant::now();
-        // One from before a restart was closed with it.
+        // A restart closes all connections.
         let restarts = soak.restarts();
         let kept = connection.take().filter(|(_, since)| *since == restarts).map(|(kept, _)| kept);
-        let connected = kept.map_or_else(|| Connection::to(soak.address).map_err(Lost::Unanswered), Ok);
+        let connected = kept.map_or_else(|| Connection::to(soak.address).map_err(RequestError::NoAnswer), Ok);
         let answered = connected.and_then(|mut connected| {
             let answer = connected.get(path, &fields)?;
             Ok((connected, answer))
@@ -77,13 +76,13 @@ pub(crate) fn poll(soak: &Soak, known: &Mutex<Known>, paths: &[String], seed: u6
                 if let Err(fault) = examine(known, path, coding, sent.as_deref(), &answer) {
                     soak.fault(format!("{path} in {coding}: {fault}"));
                 }
-                // One of a server that was told to stop, and did not hear it yet, ends with it.
+                // A connection to a server that is stopping will be closed.
                 let goes_on = !was_down && answer.field("connection") != "close";
                 connection = goes_on.then_some((connected, restarts));
             }
-            Err(Lost::Unanswered(_)) if soak.excuses(began) => {
+            Err(RequestError::NoAnswer(_)) if soak.may_be_unanswered(began) => {
                 polls.refused += 1;
-                thread::sleep(AGAIN);
+                thread::sleep(POLL_INTERVAL);
             }
             Err(error) => soak.fault(format!("{path}: {error}")),
         }
@@ -91,7 +90,7 @@ pub(crate) fn poll(soak: &Soak, known: &Mutex<Known>, paths: &[String], seed: u6
     polls
 }
 
-/// Says what is wrong with an answer.
+/// Checks an answer.
 fn examine(
     known: &Mutex<Known>,
     path: &str,
@@ -104,18 +103,19 @@ fn examine(
         (304, Some(sent)) if sent == tag => return Ok(()),
         (200, Some(sent)) if sent == tag => return Err(format!("200 instead of 304 for {tag}")),
         (200, _) => {}
-        (status, _) => return Err(format!("status {status} and tag {tag}, asked with {sent:?}")),
+        (status, _) => return Err(format!("status {status} and tag {tag} for If-None-Match {sent:?}")),
     }
     let (body, identity_tag) = match answer.field("content-encoding") {
         "" => (answer.body.clone(), tag.to_owned()),
         "gzip" => {
             let mut body = Vec::new();
             let decoded = GzDecoder::new(&*answer.body).read_to_end(&mut body);
-            decoded.map_err(|error| format!("no gzip: {error}"))?;
-            let identity_tag = tag.strip_suffix("-gz\"").ok_or_else(|| format!("{tag} is not of gzip"))?;
+            decoded.map_err(|error| format!("invalid gzip: {error}"))?;
+            let identity_tag =
+                tag.strip_suffix("-gz\"").ok_or_else(|| format!("{tag} is not a tag of gzip"))?;
             (body, format!("{identity_tag}\""))
         }
-        other => return Err(format!("the coding {other}")),
+        other => return Err(format!("unexpected coding {other}")),
     };
     let hash = xxh3_128(&body);
     {
@@ -123,7 +123,7 @@ fn examine(
         known.latest.insert((path.to_owned(), coding), tag.to_owned());
         let is_old = known.bodies.contains_key(&identity_tag);
         if *known.bodies.entry(identity_tag.clone()).or_insert(hash) != hash {
-            return Err(format!("another body with the tag {identity_tag}"));
+            return Err(format!("two bodies with the tag {identity_tag}"));
         }
         let had = known.tags.entry(hash).or_insert_with(|| identity_tag.clone());
         if *had != identity_tag {
@@ -139,15 +139,15 @@ fn examine(
 fn is_well_formed(path: &str, body: &[u8]) -> Result<(), String> {
     let text = std::str::from_utf8(body).map_err(|error| error.to_string())?;
     match path.rsplit_once('.') {
-        // What pages bring with them.
+        // The files that pages load.
         Some((_, "js" | "svg")) => return Ok(()),
         Some((_, "json")) => serde_json::from_str(text).map(|_: IgnoredAny| ()).map_err(|e| e.to_string()),
         Some((_, "rss" | "atom" | "opml")) => {
             roxmltree::Document::parse(text).map(drop).map_err(|error| error.to_string())
         }
         _ if text.trim_end().ends_with("</html>") => Ok(()),
-        _ => Err("a page without an end".to_owned()),
+        _ => Err("incomplete page".to_owned()),
     }?;
-    // Whatever is served here says where it is published.
-    text.contains(URL).then_some(()).ok_or_else(|| format!("nothing of {URL}"))
+    // Every document has the URL of the publication.
+    text.contains(URL).then_some(()).ok_or_else(|| format!("{URL} is missing"))
 }

@@ -1,4 +1,4 @@
-//! What the programs share that start the real binary and look at it from outside.
+//! Shared by the programs that start the real binary and measure it from outside.
 
 pub(crate) mod seeds;
 
@@ -12,18 +12,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
-/// Where the publication says that it is, whatever port it is served on.
+/// The URL of the publication, which does not depend on the port.
 pub(crate) const URL: &str = "https://feeds.example.org/";
-/// How long reading a directory of seeds for the first time may take.
-const BEGINNING: Duration = Duration::from_secs(120);
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest time for a first read of the seeds.
+const START_TIMEOUT: Duration = Duration::from_secs(120);
+/// The longest time for an answer.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A pseudo-random sequence (`SplitMix64`), the same in each run.
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    /// A number below another.
+    /// Returns a number below `end`.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -34,46 +34,46 @@ impl Random {
     }
 }
 
-/// The value that as many in a hundred do not exceed.
+/// Returns a percentile of sorted values.
 pub(crate) fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     let place = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
     sorted.get(place).copied().unwrap_or_default()
 }
 
-/// An address of this machine that nobody listens at.
+/// Returns a local address that is free.
 ///
-/// Its port is below those that systems give to clients: while nobody listens there, a client that
-/// was given the very port would be connected with itself.
+/// Its port is below the ephemeral ports: a client that got the same port while no server listens would connect
+/// to itself.
 pub(crate) fn free_address() -> anyhow::Result<SocketAddr> {
     let first = 20_000 + u16::try_from(std::process::id() % 10_000)?;
     let free = (first..first + 1000).find_map(|port| TcpListener::bind(("127.0.0.1", port)).ok());
     Ok(free.context("no port is free")?.local_addr()?)
 }
 
-/// A command of the real binary in a directory with `seeds`, whatever the environment says.
+/// Returns a command of the real binary in a directory with `seeds`, with a clean environment.
 pub(crate) fn sower(work: &Path, name: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sower"));
     command.env_clear().env("NO_COLOR", "1").current_dir(work).args([name, "--url", URL]);
     command
 }
 
-/// A server that is killed when it is no longer needed.
+/// A server that is killed when dropped.
 pub(crate) struct Server(pub(crate) Child);
 
 impl Server {
-    /// Starts a server, which appends what it says to the file `log`.
+    /// Starts a server whose output is appended to a file.
     pub(crate) fn start(command: &mut Command, log: &Path) -> anyhow::Result<Self> {
         let log = File::options().create(true).append(true).open(log)?;
         let process = command.stdout(log.try_clone()?).stderr(log).spawn();
-        Ok(Self(process.with_context(|| format!("{} cannot be started", command.get_program().display()))?))
+        Ok(Self(process.with_context(|| format!("cannot start {}", command.get_program().display()))?))
     }
 
-    /// Waits until there is an answer with what is at a path.
+    /// Waits until the answer for a path is 200.
     pub(crate) fn until_served(&mut self, address: SocketAddr, path: &str) -> anyhow::Result<()> {
-        let until = Instant::now() + BEGINNING;
+        let until = Instant::now() + START_TIMEOUT;
         while Instant::now() < until {
             if let Some(status) = self.0.try_wait()? {
-                bail!("the server ended before it served anything: {status}");
+                bail!("the server ended before its first answer: {status}");
             }
             let answer = Connection::to(address).ok().and_then(|mut it| it.get(path, &[]).ok());
             if answer.is_some_and(|answer| answer.status == 200) {
@@ -81,34 +81,34 @@ impl Server {
             }
             thread::sleep(Duration::from_millis(10));
         }
-        bail!("{path} is not served within {BEGINNING:?}")
+        bail!("{path} is not served within {START_TIMEOUT:?}")
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Both fail only if it has ended already.
+        // Both fail only if the process has ended.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// An HTTP/1.1 connection that is kept alive.
+/// A persistent HTTP/1.1 connection.
 pub(crate) struct Connection(BufReader<TcpStream>);
 
-/// An answer, its body as it came.
+/// An answer with its body as received.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     fields: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
 }
 
-/// Why there is no answer.
+/// A failure to get an answer.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Lost {
-    #[error("no byte of an answer: {0}")]
-    Unanswered(io::Error),
-    #[error("an answer that is cut short: {0}")]
+pub(crate) enum RequestError {
+    #[error("no answer: {0}")]
+    NoAnswer(io::Error),
+    #[error("incomplete answer: {0}")]
     CutShort(io::Error),
 }
 
@@ -116,36 +116,36 @@ impl Connection {
     pub(crate) fn to(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        stream.set_write_timeout(Some(TIMEOUT))?;
         Ok(Self(BufReader::new(stream)))
     }
 
-    pub(crate) fn get(&mut self, path: &str, fields: &[(&str, &str)]) -> Result<Answer, Lost> {
+    pub(crate) fn get(&mut self, path: &str, fields: &[(&str, &str)]) -> Result<Answer, RequestError> {
         self.send(path, fields)?;
         self.receive()
     }
 
-    pub(crate) fn send(&mut self, path: &str, fields: &[(&str, &str)]) -> Result<(), Lost> {
+    pub(crate) fn send(&mut self, path: &str, fields: &[(&str, &str)]) -> Result<(), RequestError> {
         let mut head = format!("GET {path} HTTP/1.1\r\nHost: feeds.example.org\r\n");
         for (name, value) in fields {
             head.extend([name, ": ", value, "\r\n"]);
         }
         head.push_str("\r\n");
-        self.0.get_mut().write_all(head.as_bytes()).map_err(Lost::Unanswered)
+        self.0.get_mut().write_all(head.as_bytes()).map_err(RequestError::NoAnswer)
     }
 
-    pub(crate) fn receive(&mut self) -> Result<Answer, Lost> {
+    pub(crate) fn receive(&mut self) -> Result<Answer, RequestError> {
         match self.0.fill_buf() {
-            Ok([]) => Err(Lost::Unanswered(io::ErrorKind::UnexpectedEof.into())),
-            Ok(_) => self.answer().map_err(Lost::CutShort),
-            Err(error) => Err(Lost::Unanswered(error)),
+            Ok([]) => Err(RequestError::NoAnswer(io::ErrorKind::UnexpectedEof.into())),
+            Ok(_) => self.answer().map_err(RequestError::CutShort),
+            Err(error) => Err(RequestError::NoAnswer(error)),
         }
     }
 
     fn answer(&mut self) -> io::Result<Answer> {
         let malformed =
-            |line: &str| io::Error::new(io::ErrorKind::InvalidData, format!("`{line}` in its head"));
+            |line: &str| io::Error::new(io::ErrorKind::InvalidData, format!("invalid header line `{line}`"));
         let line = self.line()?;
         let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
         let status = status.ok_or_else(|| malformed(&line))?;
@@ -175,7 +175,7 @@ impl Connection {
 }
 
 impl Answer {
-    /// The value of a header field, by its name in lower case; empty if it is not there.
+    /// Returns the value of a header field, by its name in lower case, or an empty text.
     pub(crate) fn field(&self, name: &str) -> &str {
         self.fields.iter().find(|(is, _)| is == name).map_or("", |(_, value)| value)
     }

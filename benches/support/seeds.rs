@@ -2,19 +2,19 @@
 
 use std::fmt::Write as _;
 
-/// How many topics there are.
+/// The number of topics.
 pub(crate) const TOPICS: usize = 50;
 
-/// The topic that a seed is in to begin with.
+/// Returns the first topic of a seed.
 pub(crate) fn topic(number: usize) -> usize {
     number % TOPICS
 }
 
-/// A seed of one topic. The greater its number, the newer it is, by an hour.
+/// Returns a seed of one topic. Each number is an hour newer than the one before.
 pub(crate) fn text(number: usize, title: &str, topic: usize) -> String {
     let mut text = format!(
         "---\ntitle: {title}\ndate: {}-{:02}-{:02}T{:02}:00:00Z\nwebUrl: https://example.org/{number}\n\
-         excerpt: What is said in short of {number}\ntopics: [Topic {topic}]\nprovider: {{name: Example, domain: example.org}}\n---\n",
+         excerpt: A short summary of entry {number}\ntopics: [Topic {topic}]\nprovider: {{name: Example, domain: example.org}}\n---\n",
         2010 + number / (24 * 28 * 12),
         1 + number / (24 * 28) % 12,
         1 + number / 24 % 28,

@@ -1,4 +1,4 @@
-//! From the bytes of sower.yaml to a configuration or an error for people: nothing panics.
+//! Parses the bytes of sower.yaml to a configuration or an error message, without a panic.
 
 #![no_main]
 
@@ -17,7 +17,7 @@ fuzz_target!(|bytes: &[u8]| {
     let config = Some(FILE.display().to_string());
     match Config::resolve(Settings { config, ..Settings::default() }) {
         Ok(config) => {
-            // Whatever is resolved can be published with.
+            // A resolved configuration can be published with.
             sower::render::Publication::new(&config);
         }
         Err(error) => assert!(!error.to_string().is_empty()),

@@ -1,5 +1,5 @@
-//! From the bytes of a seed to a record or faults: whatever the seed is, nothing panics, every fault is
-//! at a place that the seed has, and nothing of what is secured is told.
+//! Reads the bytes of a seed to a record or faults, without a panic. Every fault has a place within the seed, and
+//! no output has a secured value.
 
 #![no_main]
 
@@ -23,11 +23,11 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| {
     Rules::new(&config, true)
 });
 
-/// What no fault and no record may say.
+/// A text that no fault and no record may have.
 const SECRET: &str = "c1pher7ext";
 
 fuzz_target!(|front_matter: &str| {
-    // What follows its end is body, and shown.
+    // Text after the end of the front matter is body, and shown.
     if !front_matter.split('\n').any(|line| line.trim_end() == "---") {
         read(front_matter, &format!("---\n{front_matter}\nsecured: {SECRET}\n---\nBody\n"));
     }
@@ -40,7 +40,7 @@ fn read(front_matter: &str, text: &str) {
     let lines = text.lines().count() + text.matches(['\r', '\u{85}', '\u{2028}', '\u{2029}']).count();
     for fault in faults {
         let told = report::fault(&fault, false);
-        // What the input itself says elsewhere may be told.
+        // The input may have the same text in another field.
         assert!(front_matter.contains(SECRET) || !told.contains(SECRET), "{told}");
         if let Some(place) = fault.place {
             assert!((1..=lines).contains(&place.at.line), "{told}");

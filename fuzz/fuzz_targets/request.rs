@@ -1,5 +1,5 @@
-//! From the bytes that a client sends to the bytes that it gets, over a socket: whatever is sent, nothing
-//! panics, and what comes back is HTTP that keeps the rules of preconditions.
+//! Sends the bytes of a client to a server over a socket. The server does not panic, and answers with HTTP of a
+//! known status.
 
 #![no_main]
 
@@ -18,18 +18,18 @@ use sower::seed::{self, Change, Rules, Timestamp};
 use sower::serve::{self, Doors, Listener};
 use sower::status::Status;
 
-/// The sockets of the two doors.
-static DOORS: LazyLock<[PathBuf; 2]> = LazyLock::new(|| {
+/// The paths of the public and of the admin socket.
+static SOCKETS: LazyLock<[PathBuf; 2]> = LazyLock::new(|| {
     let directory = std::env::temp_dir().join(format!("sower-fuzz-{}", std::process::id()));
     std::fs::create_dir_all(&directory).expect("a directory");
-    let doors = ["public", "admin"].map(|door| directory.join(door));
+    let sockets = ["public", "admin"].map(|name| directory.join(name));
     let (open, opened) = mpsc::channel();
-    let paths = doors.clone();
+    let paths = sockets.clone();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let text = |text: &str| Some(text.to_owned());
-            // Answers that may not be kept are free, so that the limiter refuses nothing for long.
+            // With a maximum age of 0, the rate limiter refuses nothing for long.
             let settings =
                 Settings { feeds: text("off"), entries: text("1"), client_limit: text("10000"), max_age: text("0s"), ..Settings::default() };
             let config = Arc::new(Config::resolve(settings).expect("sound settings"));
@@ -48,19 +48,19 @@ static DOORS: LazyLock<[PathBuf; 2]> = LazyLock::new(|| {
             let [public, admin] = paths.map(|path| Address::Unix(path));
             let public = vec![Listener::bind(&public, &[]).await.expect("a socket")];
             let admin = Some(Listener::bind(&admin, &[]).await.expect("a socket"));
-            open.send(()).expect("somebody waits");
+            open.send(()).expect("the receiver still exists");
             serve::serve(Doors { public, admin }.open(), current, status, &config, std::future::pending()).await;
         });
     });
-    opened.recv().expect("doors that open");
-    doors
+    opened.recv().expect("a server that listens");
+    sockets
 });
 
-// The first byte chooses the door, the rest is what is sent.
+// The first byte chooses the listener, the rest is sent.
 fuzz_target!(|bytes: &[u8]| {
     let Some((&first, sent)) = bytes.split_first() else { return };
-    let mut stream = UnixStream::connect(&DOORS[usize::from(first & 1)]).expect("a connection");
-    // A server that has had enough closes while there is more to send.
+    let mut stream = UnixStream::connect(&SOCKETS[usize::from(first & 1)]).expect("a connection");
+    // The server may close before all is sent.
     let _ = stream.write_all(sent);
     let _ = stream.shutdown(std::net::Shutdown::Write);
     let mut answer = Vec::new();

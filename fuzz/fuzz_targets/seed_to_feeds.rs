@@ -1,5 +1,4 @@
-//! From the bytes of a seed to the bytes of every feed: whatever the seed is, nothing panics, and
-//! what is published is well-formed and harmless.
+//! Renders the bytes of a seed to every feed, without a panic. Every feed is well-formed and harmless.
 
 #![no_main]
 
@@ -21,7 +20,7 @@ static CONFIG: LazyLock<Arc<Config>> = LazyLock::new(|| {
     Arc::new(Config::resolve(settings).expect("every default is sound"))
 });
 
-// The first byte chooses the ending of the seed's name, the rest is the seed.
+// The first byte chooses the extension of the seed, the rest is its text.
 fuzz_target!(|bytes: &[u8]| {
     let Some((&first, seed)) = bytes.split_first() else { return };
     let ending = ENDINGS[usize::from(first) % ENDINGS.len()];
@@ -64,7 +63,7 @@ fn check(path: &str, text: &str) {
     }
 }
 
-/// Content is regular: every attribute is quoted, and text has no `<` and no `>`.
+/// Checks the content. Sanitised HTML is regular: attributes are quoted, and text has no `<` and no `>`.
 fn harmless(html: &str) {
     let mut rest = html;
     while let Some(start) = rest.find('<') {

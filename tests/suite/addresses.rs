@@ -1,5 +1,4 @@
-//! What stands at which address: topics and what became of them, selections, archives, the list of
-//! all feeds.
+//! Addresses: topics, old and retired ones, selections, archives, the list of all feeds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -35,7 +34,7 @@ fn statuses(daemon: &Daemon, paths: &[&str]) -> Vec<u16> {
 }
 
 #[test]
-fn a_childs_entries_are_in_the_feeds_of_all_its_ancestors() {
+fn child_topic_entries_are_in_every_ancestor_feed() {
     let work = configured(CONFIGURATION);
     work.write("a.md", dated("Seeing", "Vision"));
     work.write("b.md", dated("Thinking", "künstliche intelligenz"));
@@ -52,7 +51,7 @@ fn a_childs_entries_are_in_the_feeds_of_all_its_ancestors() {
 }
 
 #[test]
-fn old_slugs_lead_to_the_new_and_retired_topics_are_gone() {
+fn old_slug_redirects_and_retired_topic_is_410() {
     let work = configured(CONFIGURATION);
     work.write("a.md", dated("A", "[KI, Flash]"));
     let daemon = work.serve();
@@ -74,7 +73,7 @@ fn old_slugs_lead_to_the_new_and_retired_topics_are_gone() {
 }
 
 #[test]
-fn a_topic_that_once_had_entries_keeps_its_feeds_over_restarts() {
+fn emptied_topic_keeps_its_feeds_over_restarts() {
     let work = configured(CONFIGURATION);
     work.write("a.md", dated("A", "[Passing, Staying]"));
     let daemon = work.serve();
@@ -113,7 +112,7 @@ fn varied(work: &Workspace) {
 }
 
 #[test]
-fn selections_pick_what_their_criteria_say() {
+fn selection_has_the_entries_that_match_its_criteria() {
     let work = configured(CONFIGURATION);
     varied(&work);
     let daemon = work.serve();
@@ -150,7 +149,7 @@ fn selections_pick_what_their_criteria_say() {
 }
 
 #[test]
-fn a_selection_has_one_address_one_self_link_and_one_set_of_validators() {
+fn selection_has_one_canonical_address() {
     let work = configured(CONFIGURATION);
     varied(&work);
     let daemon = work.serve();
@@ -200,7 +199,7 @@ fn a_selection_has_one_address_one_self_link_and_one_set_of_validators() {
 }
 
 #[test]
-fn archives_hold_every_entry_once_and_lead_back_from_the_subscription() {
+fn archives_hold_every_entry_once_and_are_linked() {
     let work = configured("entries: 3\n");
     for number in 0..20 {
         let (month, day) = (1 + number / 6, 1 + number % 6);
@@ -273,7 +272,7 @@ fn real_records_are_archived_once_each() {
 }
 
 #[test]
-fn the_list_of_feeds_is_nested_as_the_topics_are() {
+fn opml_is_nested_like_the_topics() {
     let work = configured(CONFIGURATION);
     varied(&work);
     let daemon = work.serve();

@@ -1,4 +1,4 @@
-//! The command line as people meet it.
+//! The command line.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ fn sower(directory: &Path) -> Command {
     command
 }
 
-/// Exit code, standard output, standard error.
+/// The exit code, the standard output and the standard error of a command.
 fn run(directory: &Path, arguments: &[&str]) -> (i32, String, String) {
     let output =
         sower(directory).args(arguments).timeout(std::time::Duration::from_secs(20)).output().unwrap();
@@ -76,7 +76,7 @@ passed over: 1 file without front matter
 }
 
 #[test]
-fn check_speaks_json() {
+fn check_prints_json() {
     let work = workspace(&[
         ("README.md", "No seed\n"),
         ("good.md", GOOD),
@@ -94,7 +94,7 @@ fn check_speaks_json() {
 }
 
 #[test]
-fn strictness_finds_what_is_otherwise_passed_over() {
+fn strict_check_reports_ignored_files_and_fields() {
     let work = workspace(&[("good.md", GOOD), ("odd.md", "---\ntitle: Odd\nprice: 1\ntopics: News\n---\n")]);
     assert_eq!(run(work.path(), &["check"]).0, 0);
     let (code, out, _) = run(work.path(), &["check", "--strict"]);
@@ -103,7 +103,7 @@ fn strictness_finds_what_is_otherwise_passed_over() {
 }
 
 #[test]
-fn build_writes_the_tree_and_only_what_changed() {
+fn build_writes_only_changed_files() {
     let work = workspace(&[("good.md", GOOD)]);
     let (code, _, said) = run(work.path(), &["build"]);
     assert_eq!(code, 0, "{said}");
@@ -128,7 +128,7 @@ fn build_writes_the_tree_and_only_what_changed() {
 }
 
 #[test]
-fn build_publishes_the_rest_and_fails_when_a_seed_is_at_fault() {
+fn build_with_a_faulty_seed_publishes_the_rest_and_fails() {
     let work = workspace(&[("good.md", GOOD), ("bad.md", "---\ntitle: Bad\n")]);
     let (code, _, said) = run(work.path(), &["build"]);
     assert_eq!(code, 1);
@@ -136,7 +136,7 @@ fn build_publishes_the_rest_and_fails_when_a_seed_is_at_fault() {
 }
 
 #[test]
-fn nothing_shown_says_why_and_what_shows_it() {
+fn check_explains_an_empty_publication() {
     let work = workspace(&[("a.md", &GOOD.replace("---\ntitle", "---\ndraft: true\ntitle"))]);
     let (code, _, said) = run(work.path(), &["build"]);
     assert_eq!(code, 0);
@@ -151,7 +151,7 @@ fn nothing_shown_says_why_and_what_shows_it() {
 }
 
 #[test]
-fn what_goes_wrong_is_one_sentence_that_names_the_flag() {
+fn usage_error_is_one_sentence_that_names_the_flag() {
     let work = workspace(&[("good.md", GOOD)]);
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -178,7 +178,7 @@ fn what_goes_wrong_is_one_sentence_that_names_the_flag() {
 }
 
 #[test]
-fn flags_win_over_variables_and_variables_over_the_file() {
+fn flags_override_variables_and_variables_override_the_file() {
     let work = workspace(&[("good.md", GOOD)]);
     std::fs::write(work.path().join("sower.yaml"), "title: File\n").unwrap();
     let title = |arguments: &[&str], variable: Option<&str>| {
@@ -201,7 +201,7 @@ fn flags_win_over_variables_and_variables_over_the_file() {
 }
 
 #[test]
-fn check_tells_how_much_each_selection_picks() {
+fn check_counts_the_entries_of_each_selection() {
     let work = workspace(&[("good.md", GOOD)]);
     let yaml = "selections: [{name: everything}, {name: slip, any: [Nwes]}]\n";
     std::fs::write(work.path().join("sower.yaml"), yaml).unwrap();
@@ -213,7 +213,7 @@ fn check_tells_how_much_each_selection_picks() {
 }
 
 #[test]
-fn init_writes_a_start_that_works_and_overwrites_nothing() {
+fn init_writes_a_working_start_and_overwrites_no_file() {
     let work = tempfile::tempdir().unwrap();
     let (code, said, _) = run(work.path(), &["init", "site"]);
     assert_eq!(code, 0, "{said}");

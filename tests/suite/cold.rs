@@ -1,4 +1,4 @@
-//! Trees grown from a directory of seeds at once, and what an independent parser reads in them.
+//! Cold builds of a directory of seeds, and an independent parser for their feeds.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,7 +19,7 @@ use sower::seed::{Rules, Timestamp};
 /// Files or representations, by path.
 pub(crate) type Tree = BTreeMap<String, Vec<u8>>;
 
-/// An instant at which every sample and fixture says the same.
+/// A fixed time, after every date in the samples and fixtures.
 pub(crate) fn now() -> Timestamp {
     "2026-01-01T00:00:00Z".parse().unwrap()
 }
@@ -30,7 +30,7 @@ pub(crate) fn config(seeds: &Path, settings: Settings) -> Config {
     Config::resolve(Settings { seeds, feeds, ..settings }).unwrap()
 }
 
-/// Every seed, read at once.
+/// Reads every seed.
 pub(crate) fn catalog(config: &Config, now: Timestamp) -> Catalog {
     read(config, now).0
 }
@@ -42,7 +42,7 @@ fn read(config: &Config, now: Timestamp) -> (Catalog, Affected) {
     (catalog, touched)
 }
 
-/// The public tree that a directory of seeds grows into.
+/// Builds the public tree of a directory of seeds.
 pub(crate) fn tree(config: &Config, now: Timestamp) -> Tree {
     let (catalog, touched) = read(config, now);
     let mut config = config.clone();
@@ -52,7 +52,7 @@ pub(crate) fn tree(config: &Config, now: Timestamp) -> Tree {
     published(&publisher)
 }
 
-/// What a publisher serves now, archive documents among it.
+/// Returns the current edition of a publisher, with its archive documents.
 pub(crate) fn published(publisher: &Publisher) -> Tree {
     let edition = publisher.current().load_full();
     let publication = Publication::new(&edition.config);
@@ -71,7 +71,7 @@ pub(crate) fn published(publisher: &Publisher) -> Tree {
     tree
 }
 
-/// The files below a directory, by path. One that goes while they are read counts as gone.
+/// Returns the files below a directory, by path, without those that are removed meanwhile.
 pub(crate) fn files(root: &Path) -> Tree {
     let walk = walkdir::WalkDir::new(root).into_iter().filter_map(Result::ok);
     walk.filter(|file| file.file_type().is_file())
@@ -82,7 +82,7 @@ pub(crate) fn files(root: &Path) -> Tree {
         .collect()
 }
 
-/// What a feed says of one entry, as an independent parser reads it.
+/// An entry of a feed, as an independent parser reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) id: String,
@@ -95,11 +95,11 @@ pub(crate) struct Seen {
     pub(crate) summary: Option<String>,
 }
 
-/// Reads a feed back.
+/// Parses the entries of a feed.
 pub(crate) fn read_back(path: &str, bytes: &[u8]) -> Vec<Seen> {
     let feed = feed_rs::parser::parse(bytes).unwrap_or_else(|error| panic!("{path}: {error}"));
     let inherited = if feed.feed_type == FeedType::JSON { feed.authors } else { Vec::new() };
-    // There a description that stands alone is the content.
+    // A description without content is the content in RSS.
     let is_rss = matches!(feed.feed_type, FeedType::RSS2);
     let entries = feed.entries.into_iter().map(|entry| Seen {
         id: entry.id,

@@ -1,5 +1,5 @@
-//! A daemon that Landlock confines, where the kernel has it: it reads and writes nowhere else, and follows all
-//! that it should.
+//! A daemon in its Landlock sandbox, if the kernel has Landlock: it reads and writes only what it may, and still
+//! sees every change.
 
 use std::fs;
 use std::io::Read;
@@ -10,7 +10,7 @@ use crate::machine::{in_step, is_ready, says, shows};
 use crate::serving::{Served, text};
 use crate::support::{Workspace, dated, eventually, skipped};
 
-/// A daemon that is confined, if the kernel can do that; and where it says that it may write.
+/// Starts a daemon and returns it with the log line about its sandbox, or `None` if the kernel has no Landlock.
 fn confined(work: &Workspace) -> Option<(Served, String)> {
     let mut served = Served::start(work, &[], &[]);
     let log = served.child.stderr.as_mut().unwrap();
@@ -34,7 +34,7 @@ fn configure(work: &Workspace, served: &Served, lines: &str) {
 }
 
 #[test]
-fn nothing_is_written_elsewhere_before_a_restart() {
+fn sandbox_allows_writes_elsewhere_only_after_a_restart() {
     let (work, elsewhere) = (Workspace::new(), tempfile::tempdir().unwrap());
     work.write("a.md", dated("A", "One"));
     let Some((served, may_write)) = confined(&work) else { return };
@@ -67,7 +67,7 @@ fn configure_and_restart(work: &Workspace, elsewhere: &Path) {
 }
 
 #[test]
-fn nothing_is_read_elsewhere_before_a_restart() {
+fn sandbox_allows_reads_elsewhere_only_after_a_restart() {
     let (work, known, new) = (Workspace::new(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     work.write("a.md", dated("A", "One"));
     fs::write(known.path().join("known.md"), dated("Known", "One")).unwrap();
@@ -95,7 +95,7 @@ fn nothing_is_read_elsewhere_before_a_restart() {
 }
 
 #[test]
-fn a_link_on_the_way_to_the_seeds_may_lead_to_what_lies_beside() {
+fn symlink_above_the_seeds_may_switch_to_a_sibling() {
     let (work, [way, trees]) = (Workspace::new(), [(); 2].map(|()| tempfile::tempdir().unwrap()));
     let current = way.path().join("current");
     let lead_to = |tree: &str| {
@@ -116,7 +116,7 @@ fn a_link_on_the_way_to_the_seeds_may_lead_to_what_lies_beside() {
 }
 
 #[test]
-fn anything_may_be_read_while_nobody_knows_where_the_seeds_will_be() {
+fn sandbox_allows_all_reads_until_the_seed_directory_exists() {
     let (work, elsewhere) = (Workspace::new(), tempfile::tempdir().unwrap());
     fs::remove_dir(work.seeds()).unwrap();
     let Some((served, told)) = confined(&work) else { return };
@@ -128,7 +128,7 @@ fn anything_may_be_read_while_nobody_knows_where_the_seeds_will_be() {
 }
 
 #[test]
-fn seeds_are_followed_wherever_they_come_to_lie() {
+fn replaced_seed_directory_is_read_inside_the_sandbox() {
     let (work, elsewhere) = (Workspace::new(), tempfile::tempdir().unwrap());
     let seeds = |name: &str, title: &str| {
         let directory = elsewhere.path().join(name);
@@ -160,7 +160,7 @@ fn seeds_are_followed_wherever_they_come_to_lie() {
 }
 
 #[test]
-fn a_feeds_directory_behind_a_link_is_written_and_may_be_made_again() {
+fn symlinked_feeds_directory_may_be_recreated() {
     let (work, elsewhere) = (Workspace::new(), tempfile::tempdir().unwrap());
     work.write("a.md", dated("A", "One"));
     let behind = elsewhere.path().join("feeds");

@@ -1,5 +1,5 @@
-//! Histories: whatever happened to the seeds, and whatever was heard of it, what is served in the
-//! end is what a cold start makes of them.
+//! Histories of changes: whatever happened to the seeds, and whatever events were seen, the result is that of a
+//! cold start.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -35,7 +35,7 @@ const FILES: &[&str] = &[
 ];
 const FOLDERS: &[&str] = &["one", "one/two", "other", "new", "new/deep"];
 
-/// One thing that happens to the seed directory. What cannot happen does not.
+/// A change to the seed directory. A change that is impossible is left out.
 #[derive(Debug, Clone)]
 enum Step {
     Write { file: &'static str, text: String, atomic: bool, backdated: bool },
@@ -68,7 +68,7 @@ impl Step {
         }
     }
 
-    /// Where a watcher that misses nothing would say that something happened.
+    /// Returns the paths that a complete watcher would report.
     fn places(&self) -> Vec<&'static str> {
         match self {
             Self::Write { file, .. } | Self::Remove { file } => vec![file],
@@ -78,7 +78,7 @@ impl Step {
     }
 }
 
-/// Feeds so small that they have archives, topics below topics, selections of every kind.
+/// Feeds short enough to have archives, nested topics, and selections of every kind.
 const SMALL: &str = "
 entries: 2
 topics:
@@ -152,8 +152,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Mends or deletes every seed that is broken or blank, since what is shown of one that was good
-/// before is a matter of history.
+/// Corrects or deletes every broken or blank seed: the last good record that such a seed shows depends on its
+/// history.
 fn mend(root: &Path) {
     let files =
         WalkDir::new(root).into_iter().map(Result::unwrap).filter(|entry| entry.file_type().is_file());
@@ -175,7 +175,7 @@ fn mend(root: &Path) {
     }
 }
 
-/// How a hint differs from what happened.
+/// A way in which a hint differs from the changes.
 #[derive(Debug, Clone)]
 enum Heard {
     All,
@@ -183,7 +183,7 @@ enum Heard {
     Twice,
     Parents,
     Everywhere,
-    /// After what happens next was heard.
+    /// Delivered after the next hint.
     Late,
     Wrong(Vec<&'static str>),
     Unfinished,
@@ -225,7 +225,7 @@ fn heard() -> impl Strategy<Value = Heard> {
 }
 
 fn cases(cases: u32) -> ProptestConfig {
-    // A failure is made smaller for as long as somebody might wait for it.
+    // Bounds the time for shrinking a failure.
     ProptestConfig { cases, failure_persistence: None, max_shrink_time: 60_000, ..ProptestConfig::default() }
 }
 
@@ -233,7 +233,7 @@ proptest! {
     #![proptest_config(cases(64))]
 
     #[test]
-    fn no_history_of_hints_leaves_a_trace(steps in vec((step(), heard()), 1..40)) {
+    fn incremental_result_equals_a_cold_read(steps in vec((step(), heard()), 1..40)) {
         let work = Workspace::new();
         fs::write(work.path().join("sower.yaml"), SMALL).unwrap();
         let config = work.config();
@@ -258,7 +258,7 @@ proptest! {
             }
         }
         mend(&work.seeds());
-        // What was not heard of is found all the same.
+        // Changes without a hint are found too.
         let mut rescan = Rescan::new(&scan);
         loop {
             match rescan.step(&scan) {
@@ -282,7 +282,7 @@ proptest! {
     #![proptest_config(cases(12))]
 
     #[test]
-    fn a_daemon_ends_up_with_what_a_cold_start_makes(
+    fn daemon_converges_to_a_cold_build(
         before in vec(step(), 0..8),
         steps in vec((step(), 0..30_u64), 1..25),
     ) {
@@ -297,15 +297,15 @@ proptest! {
             thread::sleep(Duration::from_millis(*pause));
         }
         mend(&work.seeds());
-        // That all seeds are gone at once is not believed for a while.
+        // An empty seed directory is distrusted for a while.
         work.write("last.md", dated("Last", "RSS"));
-        // Whatever the watcher misses is found by the periodic look.
+        // The periodic rescan finds the changes that the watcher misses.
         work.in_step_within(Duration::from_secs(45), &daemon);
     }
 }
 
 #[test]
-fn a_seed_that_is_being_written_is_left_for_a_later_look() {
+fn seed_being_written_is_read_by_a_later_scan() {
     let work = Workspace::new();
     let mut scan = Scan::new(&work.seeds(), None, Rules::new(&work.config(), false));
     let written = |title| work.write("a.md", dated(title, "One"));
@@ -322,7 +322,7 @@ fn a_seed_that_is_being_written_is_left_for_a_later_look() {
 }
 
 #[test]
-fn a_change_is_found_although_the_file_has_the_same_length_and_date() {
+fn change_with_equal_size_and_mtime_is_found() {
     let work = Workspace::new();
     let mut scan = Scan::new(&work.seeds(), None, Rules::new(&work.config(), false));
     for round in 100..150 {
@@ -332,7 +332,7 @@ fn a_change_is_found_although_the_file_has_the_same_length_and_date() {
     }
 }
 
-/// Enough seeds that a look takes a while.
+/// Enough seeds for a scan to take a while.
 const MANY: usize = 100;
 
 fn many_seeds() -> (Workspace, Scan) {
@@ -346,7 +346,7 @@ fn many_seeds() -> (Workspace, Scan) {
 }
 
 #[test]
-fn a_seed_that_comes_and_goes_during_a_look_is_found_by_the_next() {
+fn seed_moved_during_a_scan_is_found_by_the_next() {
     let (work, mut scan) = many_seeds();
     let mut catalog = Catalog::new(false, Arc::default());
     let (seed, away) = (work.seed("one/0.md"), work.path().join("away"));
@@ -371,7 +371,7 @@ fn a_seed_that_comes_and_goes_during_a_look_is_found_by_the_next() {
 }
 
 #[test]
-fn a_seed_directory_that_goes_during_a_look_takes_no_record_along() {
+fn seed_directory_moved_during_a_scan_keeps_its_records() {
     let (work, mut scan) = many_seeds();
     let mut catalog = Catalog::new(false, Arc::default());
     catalog.apply(scan.scan(&Hint::everywhere()).unwrap(), Timestamp::UNIX_EPOCH);

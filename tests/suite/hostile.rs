@@ -1,5 +1,4 @@
-//! Seeds that mean harm, or were damaged: each is shown harmlessly or is a fault, and none touches
-//! another.
+//! Hostile and damaged seeds: each becomes a harmless entry or a fault, and none affects another.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,23 +9,23 @@ use sower::render::Format;
 use crate::cold::{self, Tree};
 use crate::valid;
 
-/// What becomes of a seed.
+/// The expected result of a seed.
 enum Outcome {
-    /// Its entry has this title.
+    /// An entry with this title.
     Title(&'static str),
-    /// Its summary is this.
+    /// An entry with this summary.
     Summary(&'static str),
-    /// Its content has this.
+    /// An entry whose content contains this.
     Has(&'static str),
-    /// Its content is this.
+    /// An entry with exactly this content.
     Content(&'static str),
-    /// It links to this.
+    /// An entry with this link.
     Link(&'static str),
-    /// It is in a topic that is called this.
+    /// An entry in the topic of this name.
     Topic(&'static str),
-    /// No entry, for this reason.
+    /// No entry, and a fault with this reason.
     Fault(&'static str),
-    /// No entry, and no fault: it is no seed, or held.
+    /// No entry and no fault: the file is not a seed, or its record is held.
     Nothing,
 }
 use Outcome::{Content, Fault, Has, Link, Nothing, Summary, Title, Topic};
@@ -42,7 +41,7 @@ fn raw(ending: &'static str, bytes: impl Into<Vec<u8>>, outcome: Outcome) -> Row
     Row { name: String::new(), ending, bytes: bytes.into(), outcome }
 }
 
-/// A seed with these lines of front matter, and what it lacks of a title, a topic and a date.
+/// A seed with these lines of front matter, completed with a title, a topic and a date.
 fn front(lines: &str, outcome: Outcome) -> Row {
     seed("md", lines, "", outcome)
 }
@@ -80,7 +79,7 @@ fn numbered(count: usize, part: impl Fn(usize) -> String) -> String {
     (0..count).map(part).collect::<Vec<_>>().concat()
 }
 
-/// Fields of every kind with the same text in them.
+/// Fields of every kind with the same text.
 fn everywhere(text: &str) -> String {
     format!(
         "title: '{text}'\nexcerpt: '{text}'\ntopics: ['{text} x']\ntype: '{text}'\ncategory: '{text}'\nprovider: {{name: '{text}', domain: a.example, authors: [{{name: '{text}'}}], images: [{{url: '{text}'}}]}}\nimages: [{{url: 'https://a.example/i.png', title: '{text}'}}, {{url: '{text}'}}]\nrelated: [{{title: '{text}', webUrl: 'https://a.example/r', provider: {{name: '{text}'}}}}, {{title: a, webUrl: '{text}'}}]\nactions: [{{url: 'https://a.example/x.zip', title: '{text}', type: '{text}'}}, {{url: '{text}', title: a}}]\nfeaturedContent: '{text}'\nlength: '{text}'\nlanguage: '{text}'\n"
@@ -91,7 +90,7 @@ fn everywhere(text: &str) -> String {
 fn rows() -> Vec<Row> {
     let address = |address: &str| format!("webUrl: \"{address}\"\n");
     let mut rows = vec![
-        // Text that ends or opens what surrounds it.
+        // Text that closes or opens the syntax around it.
         front(&everywhere("]]>"), Title("]]>")),
         front(&everywhere("]]></title></item>"), Title("]]></title></item>")),
         front(&everywhere("<![CDATA[x"), Title("<![CDATA[x")),
@@ -109,7 +108,7 @@ fn rows() -> Vec<Row> {
             &everywhere("</textarea></style></script><svg onload=alert(1)>"),
             Title("</textarea></style></script><svg onload=alert(1)>"),
         ),
-        // Entities, once and twice.
+        // Entities, escaped once and twice.
         front(&everywhere("&lt;script&gt;alert(1)&lt;/script&gt;"), Title("<script>alert(1)</script>")),
         front(&everywhere("&amp;lt;script&amp;gt;"), Title("&lt;script&gt;")),
         front(
@@ -120,7 +119,7 @@ fn rows() -> Vec<Row> {
             "title: Row\nexcerpt: '&amp;quot;twice&amp;quot; &copy; R&D ?a=1&copy=2'\n",
             Summary("&quot;twice&quot; © R&D ?a=1&copy=2"),
         ),
-        // Characters that XML forbids, and those that steer.
+        // Characters that XML forbids, and control characters.
         front("title: \"a\\0b\\x01\\x08\\x0B\\x0C\\x0E\\x1F\\uFFFE\\uFFFFc\"\n", Title("abc")),
         front("title: \"a\\x7Fb\"\n", Title("ab")),
         front("title: \"a\\nb\\tc\\r\\nd\\u2028e\\u2029f\\x85g\"\n", Title("a b c d e f g")),
@@ -237,7 +236,7 @@ fn rows() -> Vec<Row> {
             "<img src='https://t.example/p.gif' width=1 height=1><img src='https://t.example/q.gif' style='display:none'>a",
             Content("a"),
         ),
-        // Text in one attribute that looks like another.
+        // An attribute's value that looks like another attribute.
         html("<div title='x style=' style='display:none'>secret</div>a", Content("a")),
         html(
             "<img src='https://t.example/p.gif' alt='x width=' title='x height=' width=1 height=1>a",
@@ -245,7 +244,7 @@ fn rows() -> Vec<Row> {
         ),
         html("<iframe title='x src=' src='https://evil.example/'></iframe>a", Content("a")),
         html("<p title='x hidden='>visible</p>", Content("<p title=\"x hidden=\">visible</p>")),
-        // HTML that is broken.
+        // Broken HTML.
         html("<p><b><i>a", Content("<p><b><i>a</i></b></p>")),
         html("<!-- a <p>b", Content("<p>Row</p>")),
         html("<![CDATA[<script>x</script>]]>a", Has("a")),
@@ -354,7 +353,7 @@ fn rows() -> Vec<Row> {
     rows
 }
 
-/// Text that hides, steers or ends something, in every field, and in YAML that plays tricks.
+/// Text with invisible, directional or closing characters in every field, and unusual YAML.
 fn text() -> Vec<Row> {
     vec![
         front(&everywhere("&#x202E;txt.exe &#8295;a"), Title("txt.exe a")),
@@ -415,7 +414,7 @@ fn text() -> Vec<Row> {
     ]
 }
 
-/// Bytes that are no text, or another text than they seem.
+/// Bytes in other encodings, and invalid UTF-8.
 fn damaged() -> Vec<Row> {
     let whole = |title: &str| {
         format!("---\ntitle: {title}\ntopics: Hostile\ndate: 2024-01-01\nid: urn:example:row:NAME\n---\n")
@@ -445,7 +444,7 @@ fn damaged() -> Vec<Row> {
     ]
 }
 
-/// Addresses that are none, or lead elsewhere than they seem to.
+/// Invalid and misleading addresses.
 fn addresses() -> Vec<Row> {
     let page = |address: &str, outcome| front(&format!("webUrl: \"{address}\"\n"), outcome);
     let mut rows = vec![
@@ -489,7 +488,7 @@ fn addresses() -> Vec<Row> {
     ] {
         rows.push(front(&format!("provider: {{name: P, domain: \"{domain}\"}}\n"), Title("Row")));
     }
-    // Schemes that run something, and how they hide, in whatever holds an address.
+    // Schemes that run code, in all spellings and in every field for an address.
     let schemes = [
         "javascript:alert(1)",
         "JaVaScRiPt:alert(1)",
@@ -543,7 +542,7 @@ fn addresses() -> Vec<Row> {
     rows
 }
 
-/// HTML and Markdown that are well-made, and mean no good.
+/// Well-formed HTML and Markdown with hostile content.
 fn markup() -> Vec<Row> {
     let video = "<iframe src=\"https://www.youtube.com/embed/x\"></iframe>";
     vec![
@@ -623,7 +622,7 @@ fn markup() -> Vec<Row> {
     ]
 }
 
-/// HTML that opens what it does not close, and closes what it did not open.
+/// HTML with unbalanced tags.
 fn broken_markup() -> Vec<Row> {
     vec![
         html("<p title=\"a", Content("<p>Row</p>")),
@@ -717,7 +716,7 @@ fn dates() -> Vec<Row> {
     ]
 }
 
-/// What Atom says of one entry.
+/// An entry as the Atom feed has it.
 struct Shown {
     title: String,
     summary: String,
@@ -751,7 +750,7 @@ fn shown(tree: &Tree) -> BTreeMap<String, Shown> {
 }
 
 #[test]
-fn hostile_seeds_do_no_harm() {
+fn hostile_seeds_are_harmless() {
     let work = tempfile::tempdir().unwrap();
     let seeds = work.path();
     let rows = rows();
@@ -804,7 +803,7 @@ fn hostile_seeds_do_no_harm() {
             wrong.push(format!("row {number}: {start:?}\n    {told}\n    {faults:?}"));
         }
     }
-    // What is text and looks like HTML, or like text that was decoded wrongly, is what was written.
+    // Text that looks like HTML, or like a decoding mistake, is kept as it was written.
     let as_written = ["reads as HTML", "read as HTML", "wrong encoding", "nobody means"];
     for (path, bytes) in &tree {
         let faults = valid::faults(path, bytes, config.url.as_str());

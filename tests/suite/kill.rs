@@ -1,5 +1,4 @@
-//! A process that is killed at any moment leaves a mirror of whole feeds, every one of them known
-//! to the next process.
+//! A process killed at any moment leaves a mirror of whole feeds, all in the list that the next process reads.
 
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,8 +15,7 @@ const ROUNDS: u64 = 30;
 const SEEDS: usize = 40;
 const TOPICS: usize = 20;
 
-/// Saves a seed atomically, so that every edition there ever is has every entry. With each version
-/// it is in another topic.
+/// Saves a seed atomically, so that every edition has every entry. Each version has another topic.
 fn save(work: &Workspace, number: usize, version: usize) {
     let topics = format!("[Topic {}, Version {} of {}]", number % 4, version % 3, number % TOPICS);
     let excerpt = format!("version {version} ").repeat(200);
@@ -54,7 +52,7 @@ fn assert_whole(left: &Tree) {
 }
 
 #[test]
-fn a_killed_process_leaves_whole_feeds() {
+fn killed_process_leaves_whole_feeds() {
     let work = Workspace::new();
     for number in 0..SEEDS {
         save(&work, number, 0);
@@ -66,7 +64,7 @@ fn a_killed_process_leaves_whole_feeds() {
         scope.spawn(|| {
             for version in 1.. {
                 for number in 0..SEEDS {
-                    // Quiet now and then, for long enough that what was saved is published.
+                    // A pause now and then lets the saved seeds be published.
                     if number % 8 == 0 {
                         thread::sleep(Duration::from_millis(30));
                     }

@@ -1,4 +1,4 @@
-//! A daemon on a real socket, while its seeds change under it.
+//! A daemon on a TCP socket whose seeds change.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -19,8 +19,7 @@ use crate::support::{
     throughout, titles, with_entries, within,
 };
 
-/// Waits until a new seed is served, and takes it away again: by then everything has been looked
-/// at that was written and closed before.
+/// Waits until a new seed is served, and removes it again: by then every file closed before it has been scanned.
 fn settle(work: &Workspace, daemon: &Daemon) {
     work.write("settled.md", dated("Settled", "Settled"));
     eventually("a seed that was written last is served", || {
@@ -31,7 +30,7 @@ fn settle(work: &Workspace, daemon: &Daemon) {
 }
 
 #[test]
-fn a_new_seed_is_served() {
+fn new_seed_is_served() {
     let work = Workspace::new();
     let daemon = work.serve();
     daemon.shows(&[]);
@@ -43,7 +42,7 @@ fn a_new_seed_is_served() {
 }
 
 #[test]
-fn a_changed_seed_is_served_changed() {
+fn changed_seed_is_served() {
     let work = Workspace::new();
     work.write("a.md", dated("Before", "[One, Two]"));
     work.write("b.md", dated("B", "Two"));
@@ -60,7 +59,7 @@ fn a_changed_seed_is_served_changed() {
 }
 
 #[test]
-fn a_renamed_seed_stays_one_entry() {
+fn renamed_seed_stays_one_entry() {
     let work = Workspace::new();
     let text = |title| seed(title, "One", "id: urn:example:a\ndate: 2024-01-01\n");
     work.write("a.md", text("A"));
@@ -78,7 +77,7 @@ fn a_renamed_seed_stays_one_entry() {
 }
 
 #[test]
-fn a_deleted_seed_is_gone_with_its_topic() {
+fn deleted_seed_leaves_every_feed() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "[One, Two]"));
     work.write("b.md", dated("B", "Two"));
@@ -94,7 +93,7 @@ fn a_deleted_seed_is_gone_with_its_topic() {
 }
 
 #[test]
-fn a_tree_of_folders_made_at_once_is_served_and_watched() {
+fn new_folder_tree_is_served_and_watched() {
     let work = Workspace::new();
     let daemon = work.serve();
     daemon.shows(&[]);
@@ -110,7 +109,7 @@ fn a_tree_of_folders_made_at_once_is_served_and_watched() {
 }
 
 #[test]
-fn a_folder_that_is_renamed_is_still_watched() {
+fn renamed_folder_is_still_watched() {
     let work = Workspace::new();
     for path in ["old/a.md", "old/deep/b.md", "other.md"] {
         work.write(path, seed(path, "Tree", &format!("id: urn:example:{path}\ndate: 2024-01-01\n")));
@@ -126,7 +125,7 @@ fn a_folder_that_is_renamed_is_still_watched() {
 }
 
 #[test]
-fn a_folder_that_is_deleted_takes_its_seeds_along() {
+fn deleted_folder_removes_its_entries() {
     let work = Workspace::new();
     for path in ["old/a.md", "old/deep/b.md", "older/c.md"] {
         work.write(path, dated(path, "Tree"));
@@ -139,7 +138,7 @@ fn a_folder_that_is_deleted_takes_its_seeds_along() {
 }
 
 #[test]
-fn a_folder_is_moved_in_and_out() {
+fn moved_folder_appears_and_disappears() {
     let work = Workspace::new();
     let outside = work.path().join("outside");
     fs::create_dir_all(outside.join("deep")).unwrap();
@@ -156,7 +155,7 @@ fn a_folder_is_moved_in_and_out() {
 }
 
 #[test]
-fn an_atomic_save_never_takes_the_entry_away() {
+fn atomic_save_never_removes_the_entry() {
     let work = Workspace::new();
     work.write("a.md", dated("0", "One"));
     let daemon = work.serve();
@@ -174,7 +173,7 @@ fn an_atomic_save_never_takes_the_entry_away() {
 }
 
 #[test]
-fn a_save_by_way_of_a_backup_is_served() {
+fn save_with_a_backup_file_is_served() {
     let work = Workspace::new();
     work.write("a.md", dated("Before", "One"));
     let daemon = work.serve();
@@ -186,7 +185,7 @@ fn a_save_by_way_of_a_backup_is_served() {
 }
 
 #[test]
-fn a_tree_that_is_swapped_by_a_link_is_served() {
+fn tree_swapped_by_a_symlink_is_served() {
     let work = Workspace::new();
     let version = |name: &str, title: &str| {
         work.write(&format!("..{name}/a.md"), dated(title, "One"));
@@ -203,7 +202,7 @@ fn a_tree_that_is_swapped_by_a_link_is_served() {
 }
 
 #[test]
-fn a_folder_that_is_linked_later_is_watched() {
+fn folder_symlinked_later_is_watched() {
     let (work, trees) = (Workspace::new(), tempfile::tempdir().unwrap());
     let tree = |name: &str, title: &str| {
         let tree = trees.path().join(name);
@@ -226,7 +225,7 @@ fn a_folder_that_is_linked_later_is_watched() {
 }
 
 #[test]
-fn a_change_that_no_event_tells_of_is_found() {
+fn change_without_an_event_is_found() {
     let work = Workspace::new();
     let outside = work.path().join("outside.md");
     fs::write(&outside, dated("Before", "One")).unwrap();
@@ -239,7 +238,7 @@ fn a_change_that_no_event_tells_of_is_found() {
 }
 
 #[test]
-fn a_half_written_seed_changes_nothing_until_it_is_whole() {
+fn half_written_seed_changes_no_feed() {
     let work = Workspace::new();
     work.write("a.md", dated("Before", "One"));
     let daemon = work.serve();
@@ -250,7 +249,7 @@ fn a_half_written_seed_changes_nothing_until_it_is_whole() {
         let (half, rest) = text.split_at(text.find("publishedDateTime").unwrap());
         let mut file = File::create(work.seed(path)).unwrap();
         file.write_all(half.as_bytes()).unwrap();
-        // Longer than a file is left alone that nobody closes.
+        // Longer than the daemon waits for an open file to be closed.
         throughout(Duration::from_millis(1500), || assert_eq!(daemon.get("/all.atom").tag(), tag));
         settle(&work, &daemon);
         assert_eq!(daemon.get("/all.atom").tag(), tag);
@@ -267,7 +266,7 @@ fn a_half_written_seed_changes_nothing_until_it_is_whole() {
 }
 
 #[test]
-fn a_seed_is_left_alone_while_it_is_being_written() {
+fn seed_open_for_writing_is_not_read() {
     let work = Workspace::new();
     let daemon = work.serve();
     daemon.shows(&[]);
@@ -278,7 +277,7 @@ fn a_seed_is_left_alone_while_it_is_being_written() {
         file.write_all(b"title: Half\ntopics: Half\ndate: 2024-01-01\n").unwrap();
         settle(&work, &daemon);
         let shown = daemon.get("/topics/half.atom").status == 200;
-        // Nobody is waited for longer than a second.
+        // The daemon waits at most a second for an open file.
         let in_time = began.elapsed() < Duration::from_secs(1);
         assert!(!(shown && in_time), "shown although it is being written");
         file.write_all(b"draft: true\n").unwrap();
@@ -293,7 +292,7 @@ fn a_seed_is_left_alone_while_it_is_being_written() {
 }
 
 #[test]
-fn a_seed_that_is_truncated_and_rewritten_never_loses_its_entry() {
+fn truncated_and_rewritten_seed_keeps_its_entry() {
     let work = Workspace::new();
     work.write("a.md", dated("Before", "One"));
     let daemon = work.serve();
@@ -318,7 +317,7 @@ fn a_seed_that_is_truncated_and_rewritten_never_loses_its_entry() {
 }
 
 #[test]
-fn a_broken_seed_keeps_its_last_good_record_until_it_is_mended_or_deleted() {
+fn broken_seed_keeps_its_last_good_record() {
     let work = Workspace::new();
     work.write("a.md", dated("Good", "One"));
     work.write("b.md", dated("Other", "One"));
@@ -350,7 +349,7 @@ fn a_broken_seed_keeps_its_last_good_record_until_it_is_mended_or_deleted() {
 }
 
 #[test]
-fn a_burst_is_served_whole_edition_by_whole_edition() {
+fn burst_of_saves_is_served_in_whole_editions() {
     const SEEDS: usize = 300;
     let work = Workspace::new();
     work.write("first.md", dated("First", "Burst"));
@@ -378,7 +377,7 @@ fn a_burst_is_served_whole_edition_by_whole_edition() {
 }
 
 #[test]
-fn no_reader_ever_sees_half_an_edition() {
+fn client_never_gets_half_an_edition() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     let daemon = work.serve();
@@ -400,20 +399,20 @@ fn no_reader_ever_sees_half_an_edition() {
     });
 }
 
-/// The tag of a representation with these bytes, and no other.
+/// Returns the entity tag of a representation with these bytes.
 fn tag_of(body: &[u8]) -> String {
     let representation =
         Representation::new(body.to_vec(), "", String::new(), SystemTime::now(), Duration::ZERO);
     representation.entity_tag(Coding::Identity).to_owned()
 }
 
-/// The next whole second that is more than `seconds` away.
+/// Returns the next whole second that is more than `seconds` away.
 fn in_seconds(seconds: i64) -> DateTime<Utc> {
     (Utc::now() + chrono::Duration::seconds(seconds + 1)).trunc_subsecs(0)
 }
 
 #[test]
-fn a_scheduled_record_appears_at_its_moment_and_not_before() {
+fn scheduled_record_appears_when_it_is_due() {
     let work = Workspace::new();
     work.write("now.md", dated("Now", "One"));
     let daemon = work.serve();
@@ -435,7 +434,7 @@ fn a_scheduled_record_appears_at_its_moment_and_not_before() {
 }
 
 #[test]
-fn an_expiring_record_disappears_by_itself_and_not_before() {
+fn expired_record_disappears_when_it_is_due() {
     let work = Workspace::new();
     let due = in_seconds(3);
     work.write("stays.md", dated("Stays", "One"));
@@ -453,7 +452,7 @@ fn an_expiring_record_disappears_by_itself_and_not_before() {
 }
 
 #[test]
-fn the_seed_directory_may_go_and_come_back() {
+fn missing_seed_directory_keeps_its_entries_until_it_is_back() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     work.write("deep/b.md", dated("B", "One"));
@@ -473,7 +472,7 @@ fn the_seed_directory_may_go_and_come_back() {
 }
 
 #[test]
-fn a_seed_directory_that_is_replaced_at_once_is_still_watched() {
+fn replaced_seed_directory_is_still_watched() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     let daemon = work.serve();
@@ -489,7 +488,7 @@ fn a_seed_directory_that_is_replaced_at_once_is_still_watched() {
 }
 
 #[test]
-fn a_seed_directory_behind_a_link_may_be_swapped() {
+fn symlinked_seed_directory_may_be_swapped() {
     let work = Workspace::new();
     fs::remove_dir(work.seeds()).unwrap();
     let swap = |name: &str| {
@@ -510,7 +509,7 @@ fn a_seed_directory_behind_a_link_may_be_swapped() {
     work.in_step(&daemon);
 }
 
-/// What must never be seen; in lower case, since it is in the names of topics too.
+/// A text that no output may have; in lower case, since slugs have it too.
 const HIDDEN: &str = "xyzzy";
 
 fn hide(work: &Workspace) {
@@ -535,7 +534,7 @@ fn hide(work: &Workspace) {
     }
 }
 
-/// Every file of the mirror, every address it stands for, and some that are not there.
+/// Checks every file of the mirror, its address, and some addresses that do not exist.
 fn assert_nothing_hidden_is_seen(work: &Workspace, daemon: &Daemon) {
     let seen = |what: &str, bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes).to_lowercase();
@@ -559,7 +558,7 @@ fn assert_nothing_hidden_is_seen(work: &Workspace, daemon: &Daemon) {
 }
 
 #[test]
-fn nothing_held_is_ever_seen() {
+fn held_record_is_in_no_output() {
     let work = Workspace::new();
     let shown = seed("Shown", "Shown", "id: urn:example:shown\ndate: 2024-01-01\n");
     work.write("shown.md", &shown);
@@ -580,7 +579,7 @@ fn nothing_held_is_ever_seen() {
 }
 
 #[test]
-fn a_record_that_becomes_held_is_withdrawn_from_everywhere() {
+fn record_that_becomes_held_leaves_every_output() {
     let work = Workspace::new();
     work.write("stays.md", dated("Stays", "One"));
     let daemon = work.serve();
@@ -597,7 +596,7 @@ fn a_record_that_becomes_held_is_withdrawn_from_everywhere() {
 }
 
 #[test]
-fn no_secured_value_is_ever_seen_or_told() {
+fn secured_value_is_in_no_output_and_no_message() {
     let work = Workspace::new();
     let good = "title: A\ntopics: One\ndate: 2024-01-01\n";
     for (number, secured) in [
@@ -664,7 +663,7 @@ fn no_secured_value_is_ever_seen_or_told() {
     work.write("good-0.md", "---\ntitle: A\nsecured: XYZZY\n---\n");
     work.write("last.md", dated("Last", "Last"));
     eventually("the last seed is mirrored", || work.feeds().join("topics/last.rss").exists());
-    // Stopped and not killed, so that everything that is to be told has been told.
+    // Stopped and not killed, so that the log is complete.
     signal(&serving.0, "-TERM");
     let mut log = Vec::new();
     serving.0.stderr.take().unwrap().read_to_end(&mut log).unwrap();
@@ -676,7 +675,7 @@ fn no_secured_value_is_ever_seen_or_told() {
 }
 
 #[test]
-fn the_mirror_follows_every_change_and_leaves_the_files_of_others_alone() {
+fn mirror_follows_every_change_and_keeps_foreign_files() {
     let work = Workspace::new();
     fs::create_dir_all(work.feeds().join("topics")).unwrap();
     fs::write(work.feeds().join("topics/mine.txt"), "mine").unwrap();
@@ -691,7 +690,7 @@ fn the_mirror_follows_every_change_and_leaves_the_files_of_others_alone() {
         for (path, body) in &expected {
             assert_eq!(daemon.get(&format!("/{}", address(path))).body, *body, "{path}");
         }
-        // The feed of everything, two lists of feeds and three files of pages are always there.
+        // The feed of everything, two lists of feeds and three files of pages always exist.
         (expected.len() - 5) / Format::ALL.len() - 1
     };
     assert_eq!(in_step(), 0);
@@ -709,7 +708,7 @@ fn the_mirror_follows_every_change_and_leaves_the_files_of_others_alone() {
 }
 
 #[test]
-fn a_file_in_the_way_of_the_mirror_stops_nothing_else() {
+fn blocked_mirror_file_stops_no_other_file() {
     let work = Workspace::new();
     let mine = work.feeds().join("all.atom");
     fs::create_dir_all(work.feeds().join("topics/one.atom/mine")).unwrap();
@@ -731,7 +730,7 @@ fn a_file_in_the_way_of_the_mirror_stops_nothing_else() {
 }
 
 #[test]
-fn a_feeds_directory_that_cannot_be_written_stops_no_serving() {
+fn unwritable_feeds_directory_does_not_stop_serving() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     let daemon = work.serve();
@@ -750,7 +749,7 @@ fn a_feeds_directory_that_cannot_be_written_stops_no_serving() {
 }
 
 #[test]
-fn a_reader_that_has_the_feed_gets_it_again_only_once_it_changed() {
+fn client_with_a_validator_gets_304_until_a_change() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     work.write("b.md", dated("B", "Two"));
@@ -786,7 +785,7 @@ fn a_reader_that_has_the_feed_gets_it_again_only_once_it_changed() {
 }
 
 #[test]
-fn tags_and_times_outlive_a_restart() {
+fn validators_survive_a_restart() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     work.write("b.md", dated("B", "[Two, 机器学习]"));
@@ -829,7 +828,7 @@ fn without_date(response: &Response) -> Response {
 }
 
 #[test]
-fn head_says_what_get_says_without_a_body() {
+fn head_has_the_fields_of_get_without_a_body() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     let daemon = work.serve();
@@ -843,7 +842,7 @@ fn head_says_what_get_says_without_a_body() {
 }
 
 #[test]
-fn one_connection_answers_many_requests() {
+fn connection_answers_many_requests() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     let daemon = work.serve();
@@ -868,7 +867,7 @@ fn one_connection_answers_many_requests() {
 }
 
 #[test]
-fn other_addresses_and_other_methods_are_answered() {
+fn unknown_addresses_and_methods_are_answered() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     fs::write(work.path().join("precious"), HIDDEN).unwrap();
@@ -895,7 +894,7 @@ fn other_addresses_and_other_methods_are_answered() {
 }
 
 #[test]
-fn what_was_asked_for_before_a_shutdown_is_answered() {
+fn requests_before_a_shutdown_are_answered() {
     let work = Workspace::new();
     for number in 0..50 {
         work.write(&format!("{number}.md"), dated(&format!("{number}"), "One") + &"word ".repeat(1000));
@@ -904,13 +903,13 @@ fn what_was_asked_for_before_a_shutdown_is_answered() {
     work.in_step(&daemon);
     let expected = daemon.get("/all.rss").body;
     assert!(expected.len() > 200_000, "{}", expected.len());
-    // One that has just come, and one that is kept by a thread.
+    // A new connection, and one that has been used.
     let asking = [0, 20].map(|asked_before| {
         let mut connection = daemon.connect();
         for _ in 0..asked_before {
             assert!(connection.request("GET", "/all.rss", &[]).body == expected);
         }
-        // Their answers are more than the system's buffers hold. A first one shows that the requests have been read.
+        // The answers exceed the system's buffers. A first answer shows that the requests have been read.
         connection.send("GET /all.rss HTTP/1.1\r\nHost: a\r\n\r\n".repeat(60).as_bytes());
         assert!(connection.answer("GET").body == expected);
         connection
@@ -927,7 +926,7 @@ fn what_was_asked_for_before_a_shutdown_is_answered() {
 }
 
 #[test]
-fn a_shutdown_closes_idle_connections_and_ends() {
+fn shutdown_closes_idle_connections() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     let daemon = work.serve();

@@ -1,5 +1,5 @@
-//! Faults of the machine: serving goes on, or stops with a clear sentence; nothing is lost; and what
-//! comes back recovers by itself.
+//! Faults of the machine: sower goes on serving or ends with a clear message, loses nothing, and recovers by
+//! itself.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write};
@@ -43,7 +43,7 @@ pub(crate) fn is_ready(served: &Served) {
     assert!(said.starts_with("ready"), "{said}");
 }
 
-/// Waits until it says that it is not ready, for this reason.
+/// Waits until `/readyz` answers 503 with this reason.
 pub(crate) fn says(served: &Served, reason: &str) {
     eventually(&format!("it says {reason:?}"), || {
         let ready = served.admin("/readyz");
@@ -51,14 +51,14 @@ pub(crate) fn says(served: &Served, reason: &str) {
     });
 }
 
-/// The mirror in a directory, without the list of its files and what does not belong to it.
+/// Returns the mirror in a directory, without its list of files and foreign files.
 fn mirrored(feeds: &Path) -> Tree {
     let mut files = files(feeds);
     files.retain(|path, _| ![".sower", BALLAST].contains(&path.as_str()) && !path.ends_with(UNFINISHED));
     files
 }
 
-/// Waits until each file in a directory is what is served, and there is one for each of these topics.
+/// Waits until each file in a directory equals the served one, and each of these topics has a file.
 pub(crate) fn in_step(feeds: &Path, served: &Served, topics: &[&str]) {
     let mut trees = (Tree::new(), Tree::new());
     let mut is_in_step = || {
@@ -76,12 +76,12 @@ pub(crate) fn in_step(feeds: &Path, served: &Served, topics: &[&str]) {
     same(&trees.0, &trees.1);
 }
 
-/// How the names of files end that do not have all their bytes.
+/// The ending of the names of files that are being written.
 const UNFINISHED: &str = ".sower-unfinished";
-/// What takes the room on a disk.
+/// The name of the file that fills a disk.
 const BALLAST: &str = "ballast";
 
-/// Disks that only one daemon sees, if this user may mount any.
+/// File systems in a mount namespace of one daemon, if this user may mount.
 struct Disks {
     enter: &'static [&'static str],
     leave: &'static [&'static str],
@@ -106,7 +106,7 @@ impl Disks {
         way
     }
 
-    /// Serves with a small disk at a path of the workspace.
+    /// Serves with a small file system at a path of the workspace.
     fn serve(&self, work: &Workspace, path: &str, options: &str, variables: &[(&str, &str)]) -> Served {
         fs::create_dir_all(work.path().join(path)).unwrap();
         let script = format!("mount -t tmpfs -o {options} none {path} && exec \"$@\"");
@@ -116,19 +116,19 @@ impl Disks {
     fn remount(&self, served: &Served, path: &Path, options: &str) {
         let (process, options) = (served.child.id().to_string(), format!("remount,{options}"));
         let enter = ["nsenter", "--target", &process];
-        // Its source is named, or else options are added that who is root only here may not give.
+        // Without the name of the source, mount adds options that root in a namespace may not give.
         let mount = ["mount", "-o", &options, "none", path.to_str().unwrap()];
         let remounts = [&enter[..], self.leave, &mount].concat();
         assert!(succeeds(&remounts), "{remounts:?}");
     }
 }
 
-/// A path as the daemon sees it.
+/// Returns a path as the daemon sees it.
 fn seen_by(served: &Served, path: &Path) -> PathBuf {
     PathBuf::from(format!("/proc/{}/root{}", served.child.id(), path.display()))
 }
 
-/// Writes until there is no room left.
+/// Writes until the disk is full.
 fn fill(directory: &Path) {
     let mut ballast = File::create(directory.join(BALLAST)).unwrap();
     let full = (0..100_000).find_map(|_| ballast.write_all(&[0; 4096]).err()).unwrap();
@@ -136,7 +136,7 @@ fn fill(directory: &Path) {
 }
 
 #[test]
-fn on_a_full_disk_serving_goes_on_and_feeds_are_written_once_there_is_room() {
+fn full_disk_delays_only_the_mirror() {
     let Some(disks) = Disks::new() else { return };
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
@@ -151,7 +151,7 @@ fn on_a_full_disk_serving_goes_on_and_feeds_are_written_once_there_is_room() {
 
     let before = mirrored(&feeds);
     fill(&feeds);
-    // A list of files that grows, files that change, and a file that is new.
+    // The list of files grows, files change, and one is new.
     work.write("b.md", dated("B", "[One, Two]"));
     shows(&served, &["A", "B"]);
     says(&served, "No space left on device");
@@ -168,7 +168,7 @@ fn on_a_full_disk_serving_goes_on_and_feeds_are_written_once_there_is_room() {
 }
 
 #[test]
-fn a_feeds_directory_that_is_read_only_for_a_while_is_written_after() {
+fn read_only_feeds_directory_is_written_later() {
     let Some(disks) = Disks::new() else { return };
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
@@ -192,10 +192,10 @@ fn a_feeds_directory_that_is_read_only_for_a_while_is_written_after() {
 }
 
 #[test]
-fn a_feeds_directory_that_is_removed_or_in_the_way_is_made_again() {
+fn removed_or_blocked_feeds_directory_is_recreated() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
-    // At first its path leads through a file.
+    // At first a file is in its path.
     let (way, aside) = (work.path().join("way"), work.path().join("aside"));
     fs::write(&way, "mine").unwrap();
     let served = Served::start(&work, &["--feeds", "way/feeds"], &[]);
@@ -224,7 +224,7 @@ fn a_feeds_directory_that_is_removed_or_in_the_way_is_made_again() {
 }
 
 #[test]
-fn what_cannot_be_remembered_for_a_full_disk_is_remembered_in_the_end() {
+fn cache_is_written_after_a_full_disk_has_space() {
     let Some(disks) = Disks::new() else { return };
     let work = Workspace::new();
     for number in 0..20 {
@@ -242,7 +242,7 @@ fn what_cannot_be_remembered_for_a_full_disk_is_remembered_in_the_end() {
     is_ready(&served);
     let tried = served.until_logged("cannot write the cache");
     let seen = seen_by(&served, &cache.join("sower"));
-    // Whoever has it open keeps the disk, which goes with the daemon.
+    // The open file keeps the file system mounted after the daemon ends.
     let open = File::open(seen).unwrap();
     work.write("20.md", dated("Number 20", "One"));
     eventually("all are served", || titles(&served.get("/all.atom").body).len() == 21);
@@ -258,7 +258,7 @@ fn what_cannot_be_remembered_for_a_full_disk_is_remembered_in_the_end() {
     assert!(fs::metadata(&left[0]).unwrap().len() > 4096);
 }
 
-/// What has even root obey modes, if there is a way.
+/// Returns a prefix that makes even root obey file modes, if there is one.
 fn obedient(work: &Workspace) -> Option<&'static [&'static str]> {
     const WAYS: [&[&str]; 2] = [&[], &["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]];
     let locked = work.path().join("locked");
@@ -273,7 +273,7 @@ fn obedient(work: &Workspace) -> Option<&'static [&'static str]> {
 }
 
 #[test]
-fn seeds_that_cannot_be_read_for_a_while_stay_and_are_followed_after() {
+fn unreadable_seeds_keep_their_records() {
     let work = Workspace::new();
     let Some(obedient) = obedient(&work) else { return };
     let mode = |path: &str, mode| {
@@ -310,7 +310,7 @@ fn seeds_that_cannot_be_read_for_a_while_stay_and_are_followed_after() {
     fs::set_permissions(&root, Permissions::from_mode(0o000)).unwrap();
     says(&served, "seeds cannot be read: Permission denied");
     shows(&served, &["A", "B", "C, changed", "D, changed"]);
-    // By root, or else this user may not either.
+    // This process may write as root, or after the mode is restored.
     fs::set_permissions(&root, Permissions::from_mode(0o755)).unwrap();
     work.write("a.md", dated("A, changed", "One"));
     work.remove("folder/b.md");
@@ -330,7 +330,7 @@ fn seeds_that_cannot_be_read_for_a_while_stay_and_are_followed_after() {
 }
 
 #[test]
-fn a_disk_that_is_mounted_late_is_waited_for_and_what_is_remembered_of_it_is_served() {
+fn late_mount_is_awaited_and_served_from_the_cache() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     let age = || Utc::now().timestamp() - fs::metadata(work.seed("a.md")).unwrap().ctime();
@@ -350,8 +350,8 @@ fn a_disk_that_is_mounted_late_is_waited_for_and_what_is_remembered_of_it_is_ser
     work.write("b.md", dated("B", "One"));
     shows(&served, &["A", "B"]);
     let (_, log) = served.stop();
-    // It may have been there by the first look.
-    let told = "No such file or directory (os error 2); choose another with --seeds; it is waited for";
+    // The first scan may already find it.
+    let told = "No such file or directory (os error 2); `--seeds` names another; it is waited for";
     assert!(log.matches(told).count() <= 1, "{log}");
 
     fs::rename(&root, &away).unwrap();
@@ -364,7 +364,7 @@ fn a_disk_that_is_mounted_late_is_waited_for_and_what_is_remembered_of_it_is_ser
     served.stop();
 }
 
-/// What a shell runs in its own place, under a limit.
+/// A prefix that runs a command under a `ulimit`.
 fn limited(limit: &str) -> [String; 4] {
     ["sh".to_owned(), "-c".to_owned(), format!("ulimit -c 0; ulimit {limit} && exec \"$@\""), "sh".to_owned()]
 }
@@ -377,7 +377,7 @@ fn start_limited(limit: &str, work: &Workspace, flags: &[&str]) -> Served {
 const POLL: &[u8] = b"GET /all.atom HTTP/1.1\r\nHost: a\r\n\r\n";
 
 #[test]
-fn there_is_room_for_as_many_connections_as_files_may_be_open_and_some_are_left() {
+fn connection_limit_follows_the_open_file_limit() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     let served = start_limited("-n 100", &work, &[]);
@@ -391,7 +391,7 @@ fn there_is_room_for_as_many_connections_as_files_may_be_open_and_some_are_left(
     for connection in &mut crowd {
         assert_eq!(connection.answer("GET").status, 200);
     }
-    // All places are taken, and seeds are followed and mirrored all the same.
+    // With all permits taken, changes are still published and mirrored.
     for title in ["Changed", "Changed again"] {
         work.write("a.md", dated(title, "[One, Two]"));
         eventually("a change is served to who is there already", || {
@@ -410,14 +410,14 @@ fn there_is_room_for_as_many_connections_as_files_may_be_open_and_some_are_left(
     assert!(!log.contains("too many") && !log.contains("Too many"), "{log}");
 }
 
-/// Sets how many files a process may open.
+/// Sets the limit of open files of a running process.
 fn limit_files(served: &Served, files: usize) {
     let process = served.child.id().to_string();
     assert!(succeeds(&["prlimit", "--pid", &process, &format!("--nofile={files}:")]));
 }
 
 #[test]
-fn with_too_many_open_files_polls_go_on_and_what_waited_is_done_after() {
+fn too_many_open_files_delay_only_new_work() {
     if !succeeds(&["prlimit", "--version"]) {
         return skipped("there is no `prlimit`");
     }
@@ -438,7 +438,7 @@ fn with_too_many_open_files_polls_go_on_and_what_waited_is_done_after() {
         });
     };
     let free = (0..200).find(|number| !open(number)).unwrap();
-    // One file is too few to look into a folder of a folder.
+    // One descriptor is too few to scan a nested folder.
     limit_files(&served, free + 1);
     work.write("folder/c.md", dated("C", "One"));
     says_so();
@@ -460,7 +460,7 @@ fn with_too_many_open_files_polls_go_on_and_what_waited_is_done_after() {
     assert!(!log.contains("fault:"), "no seed is at fault: {log}");
 }
 
-/// The library that tells a process another time, where it is installed.
+/// Returns the library that gives a process another clock, if it is installed.
 fn another_clock() -> Option<PathBuf> {
     let directories = ["/usr/lib", "/usr/lib64", "/usr/local/lib"].map(fs::read_dir).into_iter().flatten();
     let below = directories.flatten().flatten().map(|entry| entry.path().join("faketime"));
@@ -477,7 +477,7 @@ fn date(response: &Response, field: &str) -> SystemTime {
 }
 
 #[test]
-fn a_clock_that_is_set_forward_and_back_makes_no_date_in_the_future_and_takes_nothing_back() {
+fn clock_changes_make_no_future_dates() {
     let Some(library) = another_clock() else { return };
     let work = Workspace::new();
     let day = chrono::Duration::days(1);
@@ -499,7 +499,7 @@ fn a_clock_that_is_set_forward_and_back_makes_no_date_in_the_future_and_takes_no
         ("NO_FAKE_STAT", "1"),
     ];
     let served = Served::start(&work, &[], &variables);
-    // How many days it is by the clock of the daemon from now.
+    // The days between now and the clock of the daemon.
     let days = |response: &Response| {
         let date = chrono::DateTime::<Utc>::from(date(response, "date"));
         (date - Utc::now() + day / 2).num_seconds().div_euclid(day.num_seconds())
@@ -507,7 +507,7 @@ fn a_clock_that_is_set_forward_and_back_makes_no_date_in_the_future_and_takes_no
     let get = |tag: &str| {
         let mut connection = Connection::to_socket(&served.socket);
         let response = connection.request("GET", "/all.atom", &[("If-None-Match", tag)]);
-        // The date of an answer may be a moment old.
+        // The date of an answer may be up to a second old.
         let now = date(&response, "date") + Duration::from_secs(1);
         assert!(date(&response, "last-modified") <= now, "{:?}", response.fields);
         response
@@ -540,7 +540,7 @@ fn a_clock_that_is_set_forward_and_back_makes_no_date_in_the_future_and_takes_no
     at(0, &["B", "Changed", "Later"]);
     served.stop();
 
-    // By the right clock the record is not due yet, and files of the mirror are of the future.
+    // By the right clock the record is not due yet, and the mirror has files from the future.
     let again = Served::start(&work, &[], &[]);
     shows(&again, &["B", "Changed"]);
     for path in ["/all.atom", "/topics/one.atom", "/topics/later.atom"] {
@@ -552,11 +552,11 @@ fn a_clock_that_is_set_forward_and_back_makes_no_date_in_the_future_and_takes_no
 }
 
 #[test]
-fn too_little_memory_is_refused_in_words_or_served_with() {
+fn too_little_memory_ends_with_a_message() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     let (mut refused, mut answered) = (0, 0);
-    // With less the system cannot load a debug build of the program, and kills it without a word.
+    // With less, the system cannot load a debug build and kills it without a message.
     for megabytes in (34..70).step_by(4).chain([100, 1000]) {
         let mut served = start_limited(&format!("-v {}", megabytes * 1024), &work, &[]);
         let answers = |served: &Served| {
@@ -576,7 +576,7 @@ fn too_little_memory_is_refused_in_words_or_served_with() {
             let mut told = String::new();
             served.child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
             assert!(!status.success(), "{status}");
-            // The words of the system, of the loader and of Rust.
+            // The messages of the system, of the loader and of Rust.
             let words = ["memory", "Resource temporarily unavailable", "failed to map", "broke down"];
             assert!(words.iter().any(|words| told.contains(words)), "{megabytes} MB: {status}: {told}");
             refused += 1;
@@ -589,7 +589,7 @@ fn too_little_memory_is_refused_in_words_or_served_with() {
 }
 
 #[test]
-fn a_seed_that_memory_has_no_room_for_is_a_fault_of_its_own() {
+fn seed_larger_than_memory_is_a_fault() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     let served = start_limited("-v 500000", &work, &["--max-seed-size", "1024MiB"]);
@@ -607,7 +607,7 @@ fn a_seed_that_memory_has_no_room_for_is_a_fault_of_its_own() {
 }
 
 #[test]
-fn a_process_that_was_stopped_catches_up_once_it_goes_on() {
+fn suspended_process_catches_up_when_it_continues() {
     let work = Workspace::new();
     for (path, title) in [("a.md", "A"), ("old/b.md", "B"), ("gone.md", "Gone")] {
         let more = format!("id: urn:example:{title}\ndate: 2024-01-01\n");
@@ -641,21 +641,21 @@ fn a_process_that_was_stopped_catches_up_once_it_goes_on() {
     served.stop();
 }
 
-/// Has a process that is about to write this file wait for ever.
+/// Makes a process that writes this file block for ever.
 fn bar(file: &Path) {
     let name = file.file_name().unwrap().to_str().unwrap();
     let pipe = file.with_file_name(format!(".{name}{UNFINISHED}"));
     assert!(succeeds(&["mkfifo", pipe.to_str().unwrap()]));
 }
 
-/// Everything in a directory that a process was about to write.
+/// Returns the number of unfinished files in a directory.
 fn unfinished(feeds: &Path) -> usize {
     let files = walkdir::WalkDir::new(feeds).into_iter().filter_map(Result::ok);
     files.filter(|file| file.file_name().to_string_lossy().ends_with(UNFINISHED)).count()
 }
 
 #[test]
-fn a_process_that_is_killed_at_any_file_of_the_mirror_leaves_old_and_new_ones_and_the_next_goes_on() {
+fn process_killed_between_mirror_files_leaves_whole_files() {
     let work = Workspace::new();
     let feeds = work.feeds();
     let save = |version: usize| {
@@ -670,7 +670,7 @@ fn a_process_that_is_killed_at_any_file_of_the_mirror_leaves_old_and_new_ones_an
             titles(&served.get("/all.atom").body) == [format!("Version {version}")]
         });
     };
-    // Which files a change changes.
+    // The files that a change affects.
     let served = serve();
     is_served(&served, 0);
     in_step(&feeds, &served, &["one", "two"]);
@@ -680,7 +680,7 @@ fn a_process_that_is_killed_at_any_file_of_the_mirror_leaves_old_and_new_ones_an
     in_step(&feeds, &served, &["one", "two"]);
     let after = mirrored(&feeds);
     let changed = after.keys().filter(|path| after[*path] != before[*path]).cloned();
-    // Archive documents come last, in an order of their own.
+    // Archive documents are written last, in their own order.
     let (archives, others): (Vec<_>, Vec<_>) = changed.partition(|path| path.contains("/2024-"));
     assert!(others.len() > 8 && !archives.is_empty(), "{others:?} {archives:?}");
     drop(served);
@@ -706,7 +706,7 @@ fn a_process_that_is_killed_at_any_file_of_the_mirror_leaves_old_and_new_ones_an
         }
     }
 
-    // The list of files is written before any file that is new.
+    // The list of files is written before any new file.
     let mut served = serve();
     in_step(&feeds, &served, &["one", "two"]);
     let old = files(&feeds);
@@ -723,7 +723,7 @@ fn a_process_that_is_killed_at_any_file_of_the_mirror_leaves_old_and_new_ones_an
 }
 
 #[test]
-fn a_process_that_is_killed_in_the_middle_of_a_file_leaves_nothing_of_it() {
+fn process_killed_within_a_mirror_file_leaves_no_part_of_it() {
     let work = Workspace::new();
     let feeds = work.feeds();
     work.write("a.md", dated("A", "One"));
@@ -733,7 +733,7 @@ fn a_process_that_is_killed_in_the_middle_of_a_file_leaves_nothing_of_it() {
     let old = mirrored(&feeds);
     let body = "A line of which there are many.\n\n".repeat(4000);
     work.write("long.md", dated("Long", "[One, Two]") + &body);
-    // The system kills who writes a file that is larger, at the byte that is too much.
+    // The system kills the process that writes a larger file, at the limit.
     let mut killed = start_limited("-f 128", &work, &["--watch", "poll"]);
     eventually("it is killed", || killed.child.try_wait().unwrap().is_some());
     assert_eq!(unfinished(&feeds), 1);

@@ -1,4 +1,4 @@
-//! Everything that is tested from outside: trees, the command line, the live daemon.
+//! Tests from outside: built trees, the command line, the running daemon.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::case_sensitive_file_extension_comparisons, reason = "these names are sower's own")]

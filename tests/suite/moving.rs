@@ -1,7 +1,6 @@
-//! The seeds of Hugo, Jekyll and Zola as they are, each with the few lines of sower.yaml that
-//! docs/moving.md has for them.
+//! Unchanged seeds of Hugo, Jekyll and Zola, each with the sower.yaml of docs/moving.md.
 //!
-//! `UPDATE_GOLDENS=1 cargo test` writes the goldens anew.
+//! `UPDATE_GOLDENS=1 cargo test` rewrites the expected files.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -29,7 +28,7 @@ fn grown(peer: &str) -> Tree {
 }
 
 #[test]
-fn check_says_of_each_what_is_wrong_and_nothing_else() {
+fn check_reports_exactly_the_faults_of_each_site() {
     for peer in PEERS.into_iter().chain(["slips"]) {
         let catalog = cold::catalog(&config(peer), cold::now());
         let mut check: Vec<_> = catalog.faults().map(|fault| report::fault(fault, false)).collect();
@@ -43,7 +42,7 @@ fn check_says_of_each_what_is_wrong_and_nothing_else() {
 }
 
 #[test]
-fn entries_have_the_links_dates_and_topics_that_their_sites_give_them() {
+fn imported_entries_keep_links_dates_and_topics() {
     for peer in PEERS {
         let tree = grown(peer);
         let entries: Vec<_> = read_back("all.atom", &tree["all.atom"])
@@ -68,7 +67,7 @@ fn entries_have_the_links_dates_and_topics_that_their_sites_give_them() {
 }
 
 #[test]
-fn what_is_held_is_in_no_output() {
+fn held_record_of_another_site_is_in_no_output() {
     for peer in PEERS {
         for (path, bytes) in grown(peer) {
             assert!(!String::from_utf8(bytes).unwrap().contains("HELDTEXT"), "{peer}: {path}");
@@ -77,7 +76,7 @@ fn what_is_held_is_in_no_output() {
 }
 
 #[test]
-fn the_guide_has_the_lines_that_are_tried_here() {
+fn moving_guide_quotes_the_tested_configurations() {
     let guide = fs::read_to_string("docs/moving.md").unwrap();
     for peer in PEERS {
         let lines = fs::read_to_string(format!("{}/sower.yaml", site(peer))).unwrap();
@@ -87,9 +86,9 @@ fn the_guide_has_the_lines_that_are_tried_here() {
     }
 }
 
-/// Ids, since they are a promise: a configuration of links must not move them.
+/// The ids: they are a promise, and no configuration of links may change them.
 #[test]
-fn a_permalink_gives_links_and_leaves_ids_alone() {
+fn permalink_sets_links_and_no_ids() {
     let ids = |config: &Config| -> BTreeMap<String, Option<String>> {
         let tree = cold::tree(config, cold::now());
         read_back("all.json", &tree["all.json"]).into_iter().map(|seen| (seen.id, seen.link)).collect()
@@ -105,7 +104,7 @@ fn a_permalink_gives_links_and_leaves_ids_alone() {
 }
 
 #[test]
-fn seeds_that_have_addresses_and_topics_read_as_before() {
+fn permalink_and_default_topic_change_no_complete_seed() {
     let settings = |permalink: Option<&str>, fields: Option<&str>, topic: Option<&str>| Settings {
         url: Some("https://feeds.example.org/".to_owned()),
         permalink: permalink.map(str::to_owned),

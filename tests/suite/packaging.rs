@@ -1,7 +1,6 @@
-//! What a package carries beside the command: man pages and completions, made from the command line
-//! itself and from the template of sower.yaml.
+//! Man pages and completions, generated from the command line and from the template of sower.yaml.
 //!
-//! `UPDATE_GOLDENS=1 cargo test` writes them anew.
+//! `UPDATE_GOLDENS=1 cargo test` rewrites them.
 
 use std::fs;
 use std::path::Path;
@@ -44,13 +43,13 @@ fn man_pages() -> Tree {
     pages
 }
 
-/// `sower`, or `sower-serve`.
+/// Returns a name such as `sower` or `sower-serve`.
 fn name(command: &Command) -> &str {
     command.get_display_name().unwrap_or(command.get_name())
 }
 
 fn man_page(command: &Command, commands: &[String]) -> Vec<u8> {
-    // All flags stand below it, with what they mean.
+    // The flags follow, each with its description.
     let usage = command.clone().render_usage().to_string();
     let command_in_short = command.clone().override_usage(usage.trim_start_matches("Usage: ").to_owned());
     let man = Man::new(command_in_short).source(SOURCE);
@@ -71,7 +70,7 @@ fn man_page(command: &Command, commands: &[String]) -> Vec<u8> {
     page
 }
 
-/// A paragraph of the template is what it says, and then the keys that it says it of.
+/// Renders the template: each of its paragraphs is a description and then the keys that it describes.
 fn page_of_the_template(template: &str) -> Vec<u8> {
     let mut roff = Roff::new();
     roff.control("TH", ["sower.yaml", "5", "", SOURCE, ""]);
@@ -81,7 +80,7 @@ fn page_of_the_template(template: &str) -> Vec<u8> {
     roff.text(prose(paragraphs.next().unwrap().lines()));
     roff.control("SH", ["KEYS"]);
     for paragraph in paragraphs {
-        // What stands deeper is of the key above it.
+        // Deeper lines belong to the key above them.
         let is_said = |line: &&str| line.starts_with("# ") && !line.starts_with("#  ");
         let (said, keys): (Vec<_>, Vec<_>) = paragraph.lines().partition(is_said);
         let keys: Vec<_> = keys.iter().map(|line| line.strip_prefix('#').unwrap()).collect();
@@ -102,7 +101,7 @@ fn page_of_the_template(template: &str) -> Vec<u8> {
     roff.to_roff().into_bytes()
 }
 
-/// The text of comments, with what stands between backticks in bold.
+/// Returns the text of comments, with the parts in backticks in bold.
 fn prose<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<Inline> {
     let lines: Vec<_> = lines.map(|line| line.trim_start_matches(['#', ' '])).collect();
     let text = lines.join(" ");
@@ -128,13 +127,13 @@ fn same_as_committed(directory: &str, made: &Tree) {
 }
 
 #[test]
-fn man_pages_and_completions_are_those_of_the_command_line() {
+fn man_pages_and_completions_match_the_command_line() {
     same_as_committed("packaging/man", &man_pages());
     same_as_committed("packaging/completions", &completions());
 }
 
 #[test]
-fn every_key_and_every_command_has_its_page() {
+fn every_key_and_command_is_in_a_man_page() {
     let pages = man_pages();
     let page = |name: &str| String::from_utf8(pages[name].clone()).unwrap();
     let keys = page("sower.yaml.5");
@@ -149,7 +148,7 @@ fn every_key_and_every_command_has_its_page() {
 }
 
 #[test]
-fn the_packaged_configuration_can_be_meant() {
+fn packaged_configuration_is_valid() {
     let settings = Settings { config: Some("packaging/sower.yaml".to_owned()), ..Settings::default() };
     let config = Config::resolve(settings).unwrap();
     assert_eq!(config.seeds, Path::new("/var/lib/sower/seeds"));
@@ -157,7 +156,7 @@ fn the_packaged_configuration_can_be_meant() {
 }
 
 #[test]
-fn the_changelog_begins_with_this_version() {
+fn changelog_begins_with_this_version() {
     let changelog = fs::read_to_string("CHANGELOG.md").unwrap();
     let newest = changelog.lines().find_map(|line| line.strip_prefix("## ")).unwrap();
     let version = newest.split(' ').next().unwrap();

@@ -1,4 +1,4 @@
-//! Pages, as a browser meets them on a real socket.
+//! Pages over HTTP, as a browser requests them.
 
 use std::fs;
 
@@ -23,7 +23,7 @@ fn configured() -> (Workspace, Daemon) {
 }
 
 #[test]
-fn a_feed_has_a_page_at_its_own_address_and_for_browsers_at_the_feeds() {
+fn feed_page_is_at_its_address_and_for_browsers_at_the_feed() {
     let (work, daemon) = configured();
     for (page, feed, entries) in [
         ("/topics/one", "/topics/one.rss", &["A"][..]),
@@ -65,7 +65,7 @@ fn a_feed_has_a_page_at_its_own_address_and_for_browsers_at_the_feeds() {
 }
 
 #[test]
-fn a_page_is_asked_for_again_only_once_it_changed() {
+fn client_with_a_page_gets_304_until_a_change() {
     let (work, daemon) = configured();
     let before = daemon.request("GET", "/topics/one", &[("Accept-Encoding", "br")]);
     let again = |path: &str| {
@@ -86,7 +86,7 @@ fn a_page_is_asked_for_again_only_once_it_changed() {
 }
 
 #[test]
-fn archives_have_pages_that_lead_from_month_to_month() {
+fn archive_pages_link_from_month_to_month() {
     let work = Workspace::new();
     fs::write(work.path().join("sower.yaml"), "entries: 1\n").unwrap();
     for month in 1..=3 {
@@ -122,7 +122,7 @@ fn archives_have_pages_that_lead_from_month_to_month() {
 }
 
 #[test]
-fn a_browser_is_told_on_a_page_that_there_is_nothing() {
+fn browser_gets_a_page_with_404() {
     let (_work, daemon) = configured();
     let nothing = daemon.request("GET", "/topics/none", &[NAVIGATES]);
     assert_eq!((nothing.status, nothing.field("content-type")), (404, "text/html; charset=utf-8"));

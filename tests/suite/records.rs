@@ -1,6 +1,6 @@
-//! Feeds against what their seeds say, by a second and simpler reading of the seeds.
+//! Feeds compared with a second, simpler reading of their seeds.
 //!
-//! The samples that ship are always read; real records too, where they are at hand.
+//! The samples are always read, and real records if they exist on this machine.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use sower::text::slug;
 use crate::cold::{self, config, read_back};
 use crate::support::skipped;
 
-/// One seed, read in the simplest way that is right for seeds without faults.
+/// A seed, read in the simplest way that is right for seeds without faults.
 #[derive(Debug, Clone)]
 struct Plain {
     path: String,
@@ -75,7 +75,7 @@ fn read(root: &Path, path: &Path) -> Option<Verdict> {
     }))
 }
 
-/// Every topic's entries, as the seeds say, newest first.
+/// Returns the number of seeds, the number of held ones, and the entries of every topic, newest first.
 fn expected(root: &Path) -> (usize, usize, BTreeMap<String, Vec<Plain>>) {
     let (mut seeds, mut held) = (0, 0);
     let mut by_id: BTreeMap<String, Vec<Plain>> = BTreeMap::new();
@@ -142,19 +142,19 @@ fn feeds_say_what_the_seeds_say(root: &Path) {
 }
 
 #[test]
-fn the_samples_read_back_as_their_seeds_say() {
+fn samples_read_back_like_their_seeds() {
     feeds_say_what_the_seeds_say(Path::new("seeds"));
 }
 
 #[test]
-fn real_records_read_back_as_their_seeds_say() {
+fn real_records_read_back_like_their_seeds() {
     if let Some(records) = real_records() {
         feeds_say_what_the_seeds_say(&records);
     }
 }
 
 #[test]
-fn no_ciphertext_of_real_records_is_in_any_feed() {
+fn ciphertext_of_real_records_is_in_no_feed() {
     let Some(records) = real_records() else { return };
     let mut secrets = Vec::new();
     for file in walkdir::WalkDir::new(&records)

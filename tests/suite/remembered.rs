@@ -1,4 +1,4 @@
-//! What is remembered of seeds over restarts makes starting faster, and nothing else.
+//! The cache of records makes a start faster and changes no output.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use crate::cold::{Tree, files};
 use crate::serving::{Served, text};
 use crate::support::{Connection, Workspace, dated, eventually, same, seed};
 
-/// Builds into a directory of its own, and tells what is there then.
+/// Builds into a directory of this name, and returns its files.
 fn build(work: &Workspace, name: &str, arguments: &[&str]) -> Tree {
     let feeds = work.path().join(name);
     let mut command = work.command("build");
@@ -41,7 +41,7 @@ fn sown() -> Workspace {
 }
 
 #[test]
-fn what_no_feed_shows_is_missing_in_none() {
+fn texts_that_no_feed_shows_change_no_output() {
     let work = sown();
     let settings = "selections: [{name: oldest, any: [topic-1], order: heat, entries: 2}]";
     fs::write(work.path().join("sower.yaml"), settings).unwrap();
@@ -53,7 +53,7 @@ fn what_no_feed_shows_is_missing_in_none() {
 }
 
 #[test]
-fn what_is_built_is_the_same_with_what_is_remembered_and_without() {
+fn build_is_the_same_with_and_without_the_cache() {
     let work = sown();
     build(&work, "cold", &["--no-cache"]);
     assert_eq!(cached(&work), None, "`--no-cache` leaves nothing behind");
@@ -79,7 +79,7 @@ fn what_is_built_is_the_same_with_what_is_remembered_and_without() {
     ];
     for (step, change) in changes.iter().enumerate() {
         change();
-        // Directories of their own: a mirror keeps what it once had.
+        // A new directory for each: a mirror keeps the feeds of emptied topics.
         let warm = build(&work, &format!("warm {step}"), &[]);
         same(&warm, &build(&work, &format!("cold {step}"), &["--no-cache"]));
         assert!(warm.len() > 20);
@@ -87,7 +87,7 @@ fn what_is_built_is_the_same_with_what_is_remembered_and_without() {
 }
 
 #[test]
-fn what_is_remembered_and_damaged_is_read_anew() {
+fn damaged_cache_is_ignored() {
     let work = sown();
     let cold = build(&work, "cold", &["--no-cache"]);
     fill_cache(&work);
@@ -105,7 +105,7 @@ fn what_is_remembered_and_damaged_is_read_anew() {
 }
 
 #[test]
-fn what_was_read_under_another_configuration_is_read_anew() {
+fn cache_of_another_configuration_is_ignored() {
     let work = sown();
     work.write("tagged.md", "---\ntitle: Tagged\ndate: 2024-01-01\ntags: [Moss]\n---\n");
     build(&work, "before", &[]);
@@ -128,7 +128,7 @@ fn what_was_read_under_another_configuration_is_read_anew() {
     }
 }
 
-/// Serves over what is remembered in a cache of its own.
+/// Serves with the cache of the workspace.
 fn serve(work: &Workspace, flags: &[&str]) -> Served {
     let cache = work.path().join("cache");
     Served::start(work, flags, &[("XDG_CACHE_HOME", cache.to_str().unwrap())])

@@ -1,4 +1,4 @@
-//! The seeds that ship, and the feeds that they grow into.
+//! The sample seeds and their feeds.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use sower::config::args::Settings;
 use crate::cold::{self, Tree, config, files};
 
 #[test]
-fn the_feeds_that_ship_are_what_the_seeds_grow_into() {
+fn shipped_feeds_match_the_sample_seeds() {
     let grown = cold::tree(&config(Path::new("seeds"), Settings::default()), cold::now());
     let mut shipped = files(Path::new("feeds"));
     let list = String::from_utf8(shipped.remove(".sower").expect("feeds/.sower")).unwrap();
@@ -23,7 +23,7 @@ fn the_feeds_that_ship_are_what_the_seeds_grow_into() {
 }
 
 #[test]
-fn the_samples_show_every_kind_of_field() {
+fn samples_show_every_kind_of_field() {
     let config = config(Path::new("seeds"), Settings::default());
     let catalog = cold::catalog(&config, cold::now());
     let census = catalog.census();

@@ -1,4 +1,4 @@
-//! The server as its operator meets it: sockets, signals, codings, clients that misbehave.
+//! The real binary: sockets, signals, codings, invalid requests.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -17,7 +17,7 @@ use crate::support::{
     Connection, DEADLINE, Response, Workspace, all_the_while, dated, eventually, signal, titles,
 };
 
-/// The real binary at Unix sockets, until it is told to stop.
+/// The real binary, listening on Unix sockets until it is stopped.
 pub(crate) struct Served {
     pub(crate) child: Child,
     pub(crate) socket: PathBuf,
@@ -29,7 +29,7 @@ impl Served {
         Self::start_under(&[], work, flags, variables)
     }
 
-    /// Starts it by way of another program, which runs what its arguments end with in its own place.
+    /// Starts it through another program, which executes the last of its arguments in its place.
     pub(crate) fn start_under(
         program: &[&str],
         work: &Workspace,
@@ -52,7 +52,7 @@ impl Served {
         Connection::to_socket(&self.socket).request("GET", path, &[])
     }
 
-    /// What the operator is told once the seeds were read for the first time.
+    /// Returns the answer of the admin listener once the seeds are read.
     pub(crate) fn admin(&self, path: &str) -> Response {
         let mut told = None;
         eventually("the seeds are read", || {
@@ -66,13 +66,13 @@ impl Served {
         signal(&self.child, name);
     }
 
-    /// Waits until the log has this, and gives what it has until then.
+    /// Waits until the log has this text, and returns the log up to there.
     pub(crate) fn until_logged(&mut self, what: &'static str) -> String {
         let mut stderr = self.child.stderr.take().unwrap();
         let (sender, read) = std::sync::mpsc::channel();
         thread::spawn(move || {
             let (mut log, mut byte) = (Vec::new(), [0]);
-            // No further than that: the rest is for others.
+            // The rest of the log is left for later reads.
             while !log.ends_with(what.as_bytes()) && stderr.read(&mut byte).unwrap() > 0 {
                 log.push(byte[0]);
             }
@@ -83,7 +83,7 @@ impl Served {
         String::from_utf8(log).unwrap()
     }
 
-    /// Tells it to stop, and gives what it wrote to standard output and to the log.
+    /// Stops it, and returns its standard output and its log.
     pub(crate) fn stop(mut self) -> (String, String) {
         self.signal("-TERM");
         let (mut out, mut log) = (String::new(), String::new());
@@ -106,7 +106,7 @@ pub(crate) fn text(response: &Response) -> String {
 }
 
 #[test]
-fn a_unix_socket_is_served_and_left_by_a_killed_process_is_taken_over() {
+fn unix_socket_of_a_killed_process_is_taken_over() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     let mut first = Served::start(&work, &[], &[]);
@@ -122,7 +122,7 @@ fn a_unix_socket_is_served_and_left_by_a_killed_process_is_taken_over() {
 }
 
 #[test]
-fn the_operator_sees_health_and_counts_apart_from_the_public() {
+fn admin_listener_has_health_and_metrics() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     work.write("b.md", "---\ntitle: B\n---\n");
@@ -178,7 +178,7 @@ fn the_operator_sees_health_and_counts_apart_from_the_public() {
 }
 
 #[test]
-fn the_operator_has_a_page_that_follows_the_seeds() {
+fn dashboard_follows_the_seeds() {
     let work = Workspace::new();
     fs::write(work.path().join("sower.yaml"), "title: <b>Mine</b>\n").unwrap();
     work.write("a.md", dated("A", "One"));
@@ -242,7 +242,7 @@ fn the_operator_has_a_page_that_follows_the_seeds() {
 }
 
 #[test]
-fn seeds_that_are_all_gone_at_once_are_served_on() {
+fn entries_of_an_emptied_seed_directory_are_still_served() {
     let work = Workspace::new();
     for path in ["mounted/a.md", "mounted/b.md"] {
         work.write(path, dated(path, "One"));
@@ -267,7 +267,7 @@ fn seeds_that_are_all_gone_at_once_are_served_on() {
 }
 
 #[test]
-fn changes_are_found_without_any_event() {
+fn polling_finds_changes_without_events() {
     let work = Workspace::new();
     work.write("a.md", dated("Before", "One"));
     let served = Served::start(&work, &["--watch", "poll"], &[]);
@@ -280,7 +280,7 @@ fn changes_are_found_without_any_event() {
 }
 
 #[test]
-fn who_is_not_ready_says_why_until_it_is() {
+fn readyz_gives_the_reason_until_ready() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     let served = Served::start(&work, &[], &[]);
@@ -295,7 +295,7 @@ fn who_is_not_ready_says_why_until_it_is() {
 }
 
 #[test]
-fn a_new_configuration_is_taken_up_and_a_wrong_one_is_not() {
+fn reload_applies_a_valid_configuration_only() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "[One, Two]"));
     work.write("kept.md", dated("Kept", "One"));
@@ -340,7 +340,7 @@ fn a_new_configuration_is_taken_up_and_a_wrong_one_is_not() {
 }
 
 #[test]
-fn a_reload_keeps_what_lies_in_a_folder_that_cannot_be_read() {
+fn reload_keeps_the_entries_of_an_unreadable_folder() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     let aside = work.path().join("aside");
@@ -355,7 +355,7 @@ fn a_reload_keeps_what_lies_in_a_folder_that_cannot_be_read() {
     lead_to(&aside);
     let daemon = work.serve();
     daemon.shows(&["C", "B", "A"]);
-    // A link into its own directory cannot be followed, not even by root.
+    // Not even root can follow a symlink into its own directory.
     lead_to(std::path::Path::new("."));
     fs::write(work.path().join("sower.yaml"), "title: After\n").unwrap();
     daemon.reconfigure(work.config());
@@ -370,14 +370,14 @@ fn a_reload_keeps_what_lies_in_a_folder_that_cannot_be_read() {
 }
 
 #[test]
-fn a_socket_that_a_service_manager_opened_is_served() {
+fn socket_passed_by_the_service_manager_is_served() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let sower = work.command("serve");
     let mut shell = Command::new("sh");
-    // As systemd does it: descriptor 3, and the process it is meant for.
+    // As systemd passes it: descriptor 3, and the id of the process.
     shell.args(["-c", "exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" \"$@\""]);
     shell.arg(sower.get_program()).args(sower.get_args()).args(["--admin-listen", "off"]);
     shell.current_dir(work.path()).stdin(std::os::fd::OwnedFd::from(listener)).stderr(Stdio::null());
@@ -388,7 +388,7 @@ fn a_socket_that_a_service_manager_opened_is_served() {
 }
 
 #[test]
-fn a_reload_changes_nothing_that_it_need_not() {
+fn reload_keeps_unaffected_validators() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     let daemon = work.serve();
@@ -413,7 +413,7 @@ fn a_reload_changes_nothing_that_it_need_not() {
 }
 
 #[test]
-fn the_service_manager_is_told() {
+fn service_manager_is_notified() {
     let work = Workspace::new();
     let path = work.path().join("notify.sock");
     let socket = UnixDatagram::bind(&path).unwrap();
@@ -443,7 +443,7 @@ fn the_service_manager_is_told() {
 }
 
 #[test]
-fn answers_are_logged_as_they_were_asked_for() {
+fn access_log_has_a_line_for_each_answer() {
     let work = Workspace::new();
     let served = Served::start(&work, &["--access-log", "json", "--trusted-proxies", "unix"], &[]);
     let fields = [("X-Forwarded-For", "192.0.2.7"), ("User-Agent", "a \"reader\"")];
@@ -460,7 +460,7 @@ fn answers_are_logged_as_they_were_asked_for() {
 }
 
 #[test]
-fn editions_change_under_readers_in_every_coding() {
+fn codings_of_one_edition_agree_during_changes() {
     let work = Workspace::new();
     work.write("a.md", dated("Title", "One"));
     let daemon = work.serve();
@@ -473,7 +473,7 @@ fn editions_change_under_readers_in_every_coding() {
         let response = connection.request("GET", "/all.atom", &[("Accept-Encoding", coding)]);
         assert_eq!(response.status, 200);
         let body = response.decoded();
-        // One hash, one feed, in whatever coding.
+        // All codings of one hash have the same content.
         let hash: String = response.tag().chars().skip(1).take(32).collect();
         assert_eq!(seen.entry(hash).or_insert_with(|| body.clone()), &body);
         titles(&body);
@@ -487,7 +487,7 @@ fn editions_change_under_readers_in_every_coding() {
     });
 }
 
-/// What is answered to these bytes, until the connection ends.
+/// Sends these bytes, and returns the status line of the answer.
 fn raw(daemon: &crate::support::Daemon, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(daemon.address()).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -498,7 +498,7 @@ fn raw(daemon: &crate::support::Daemon, bytes: &[u8]) -> String {
 }
 
 #[test]
-fn nonsense_is_refused_and_polls_go_on() {
+fn invalid_request_is_refused() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     let daemon = work.serve();
@@ -531,14 +531,14 @@ fn nonsense_is_refused_and_polls_go_on() {
 }
 
 #[test]
-fn a_full_house_answers_again_once_there_is_room() {
+fn client_over_the_connection_limit_waits_for_a_permit() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     let config = work.config_with(Settings { max_connections: Some("3".to_owned()), ..Settings::default() });
     let daemon = crate::support::Daemon::start(config);
     let mut silent: Vec<_> = (0..3).map(|_| daemon.connect()).collect();
     assert_eq!(silent[0].request("GET", "/all.atom", &[]).status, 200);
-    // A fourth waits until those that say nothing have made room.
+    // A fourth client waits until an idle connection is closed.
     let mut fourth = TcpStream::connect(daemon.address()).unwrap();
     fourth.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     fourth.write_all(b"GET /all.atom HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();

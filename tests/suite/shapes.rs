@@ -1,6 +1,6 @@
-//! Every shape a seed can have, well-made and hostile, in; whole feeds and every fault out.
+//! Seeds of every shape, valid and hostile, with the feeds and faults expected of them.
 //!
-//! `UPDATE_GOLDENS=1 cargo test` writes the goldens anew.
+//! `UPDATE_GOLDENS=1 cargo test` rewrites the expected files.
 
 use std::path::Path;
 
@@ -28,7 +28,7 @@ pub(crate) fn grown() -> Tree {
 }
 
 #[test]
-fn every_shape_grows_into_the_same_feeds() {
+fn every_shape_renders_the_same_feeds() {
     let grown = grown();
     if std::env::var_os("UPDATE_GOLDENS").is_some() {
         let _ = std::fs::remove_dir_all(FEEDS);
@@ -47,7 +47,7 @@ fn every_shape_grows_into_the_same_feeds() {
 }
 
 #[test]
-fn all_formats_read_back_alike() {
+fn formats_read_back_alike() {
     let grown = grown();
     let mut feeds = 0;
     for (path, rss) in grown.iter().filter(|(path, _)| path.ends_with(".rss")) {
@@ -57,7 +57,7 @@ fn all_formats_read_back_alike() {
         };
         let rss = read_back(path, rss);
         assert!(!rss.is_empty(), "{path}");
-        // RSS holds a summary as HTML, and the parser does not read `atom:updated` there.
+        // RSS has a summary as HTML, and the parser ignores `atom:updated`.
         let alike = |seen: &cold::Seen, html: bool| {
             let unescape = |text: String| if html { htmlize::unescape(text).into_owned() } else { text };
             let summary = seen.summary.clone().map(unescape);
@@ -74,7 +74,7 @@ fn all_formats_read_back_alike() {
 }
 
 #[test]
-fn hostile_text_reads_back_as_it_was_written() {
+fn hostile_text_reads_back_unchanged() {
     let grown = grown();
     let hostile = |path: &str| {
         let entries = read_back(path, &grown[path]);
@@ -93,7 +93,7 @@ fn hostile_text_reads_back_as_it_was_written() {
 }
 
 #[test]
-fn topics_have_addresses_of_their_own() {
+fn topics_have_distinct_addresses() {
     let grown = grown();
     for slug in
         ["c", "c-plus-plus", "c-sharp", "机器学习", "énergie", "r-and-d", "at-home", "launch", "hostile-and"]
@@ -103,7 +103,7 @@ fn topics_have_addresses_of_their_own() {
 }
 
 #[test]
-fn nothing_held_and_nothing_secured_is_in_any_output() {
+fn held_and_secured_values_are_in_no_output() {
     for (path, bytes) in grown() {
         let text = String::from_utf8(bytes).unwrap();
         for word in ["HELDTEXT", "SECUREDTEXT"] {

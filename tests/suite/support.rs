@@ -1,4 +1,4 @@
-//! A workspace, a daemon in it, and a reader of what it serves.
+//! A workspace, a daemon, and a client.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,10 +24,10 @@ use tokio::sync::oneshot;
 
 use crate::cold::{Tree, files, tree};
 
-/// How long anything may take that is waited for.
+/// The longest wait for a condition.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
-/// How long to wait before asking again.
-const AGAIN: Duration = Duration::from_millis(10);
+/// The pause between two checks.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Reports that the running test is skipped, and why.
 ///
@@ -38,30 +38,30 @@ pub(crate) fn skipped(reason: &str) {
     writeln!(io::stderr().lock(), "test {test} ... skipped: {reason}").unwrap();
 }
 
-/// Asks until a condition holds.
+/// Checks until a condition holds.
 pub(crate) fn eventually(what: &str, condition: impl FnMut() -> bool) {
     within(DEADLINE, what, condition);
 }
 
-/// Asks until a condition holds, for as long as the deadline allows.
+/// Checks until a condition holds, and panics after the deadline.
 pub(crate) fn within(deadline: Duration, what: &str, mut condition: impl FnMut() -> bool) {
     let until = Instant::now() + deadline;
     while !condition() {
         assert!(Instant::now() < until, "not within {deadline:?}: {what}");
-        thread::sleep(AGAIN);
+        thread::sleep(POLL_INTERVAL);
     }
 }
 
-/// Asks for a while whether something holds, again and again.
+/// Runs a check again and again for some time.
 pub(crate) fn throughout(time: Duration, mut check: impl FnMut()) {
     let until = Instant::now() + time;
     while Instant::now() < until {
         check();
-        thread::sleep(AGAIN);
+        thread::sleep(POLL_INTERVAL);
     }
 }
 
-/// Acts, while another thread asks again and again whether something holds.
+/// Acts while another thread runs a check again and again.
 pub(crate) fn all_the_while(mut check: impl FnMut() + Send, act: impl FnOnce()) {
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -80,7 +80,7 @@ pub(crate) fn all_the_while(mut check: impl FnMut() + Send, act: impl FnOnce()) 
     });
 }
 
-/// Says that something is done, even if it panics.
+/// Sets a flag when it is dropped, also by a panic.
 pub(crate) struct Finish<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for Finish<'_> {
@@ -89,12 +89,12 @@ impl Drop for Finish<'_> {
     }
 }
 
-/// A seed with a title, topics as in `[One, Two]`, and more lines of front matter.
+/// Returns a seed with a title, topics as in `[One, Two]`, and more lines of front matter.
 pub(crate) fn seed(title: &str, topics: &str, more: &str) -> String {
     format!("---\ntitle: {title}\ntopics: {topics}\n{more}---\n\nThe body of {title}.\n")
 }
 
-/// A seed that was published on the first day of 2024.
+/// Returns a seed published on the first day of 2024.
 pub(crate) fn dated(title: &str, topics: &str) -> String {
     seed(title, topics, "publishedDateTime: 2024-01-01T00:00:00Z\n")
 }
@@ -128,7 +128,7 @@ impl Workspace {
         self.seeds().join(path)
     }
 
-    /// Writes a seed the way that `echo >` does.
+    /// Writes a seed in place, as `echo >` does.
     pub(crate) fn write(&self, path: &str, text: impl AsRef<[u8]>) {
         let file = self.seed(path);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -143,7 +143,7 @@ impl Workspace {
         fs::remove_file(self.seed(path)).unwrap();
     }
 
-    /// The configuration, with an address that does not depend on the port.
+    /// Returns the configuration, with a URL that does not depend on the port.
     pub(crate) fn config(&self) -> Config {
         self.config_with(Settings::default())
     }
@@ -164,7 +164,7 @@ impl Workspace {
         Daemon::start(self.config())
     }
 
-    /// The real binary, with the same configuration.
+    /// Returns a command of the real binary with the same configuration.
     pub(crate) fn command(&self, name: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sower"));
         command.env_clear().env("NO_COLOR", "1").current_dir(self.path());
@@ -172,14 +172,14 @@ impl Workspace {
         command
     }
 
-    /// The mirror, without the list of its files.
+    /// Returns the mirror, without its list of files.
     pub(crate) fn mirrored(&self) -> Tree {
         let mut files = files(&self.feeds());
         files.remove(".sower");
         files
     }
 
-    /// Waits until what is served, and mirrored, is what the seeds make when they are read cold.
+    /// Waits until the served and mirrored trees equal a cold build of the seeds.
     pub(crate) fn in_step(&self, daemon: &Daemon) {
         self.in_step_within(DEADLINE, daemon);
     }
@@ -198,18 +198,18 @@ impl Workspace {
                 same(&served, &expected);
                 same(&mirrored, &expected);
             }
-            thread::sleep(AGAIN);
+            thread::sleep(POLL_INTERVAL);
         }
     }
 }
 
-/// The address of what is at a path, below the publication's: a page is at its folder's.
+/// Returns the address of a file below the publication's URL: a page is at its folder's address.
 pub(crate) fn address(path: &str) -> &str {
     path.strip_suffix("index.html").map_or(path, |folder| folder.trim_end_matches('/'))
 }
 
-/// A tree without the feeds, and pages, of topics that nothing is left of: they are kept for those who
-/// subscribed to them, and a cold start knows nothing of them.
+/// Returns a tree without the feeds and pages of emptied topics: a daemon keeps them for their subscribers, and a
+/// cold build does not know them.
 pub(crate) fn with_entries(mut tree: Tree, expected: &Tree) -> Tree {
     tree.retain(|path, body| {
         let name = path.strip_prefix("topics/").unwrap_or("/");
@@ -222,7 +222,7 @@ pub(crate) fn with_entries(mut tree: Tree, expected: &Tree) -> Tree {
     tree
 }
 
-/// Compares two trees, and shows no more than what differs.
+/// Checks that two trees are equal, and prints only the files that differ.
 pub(crate) fn same(found: &Tree, expected: &Tree) {
     let differing = |tree: &Tree, other: &Tree| -> BTreeMap<String, String> {
         let differing = tree.iter().filter(|(path, body)| other.get(*path) != Some(body));
@@ -231,18 +231,18 @@ pub(crate) fn same(found: &Tree, expected: &Tree) {
     assert_eq!(differing(found, expected), differing(expected, found));
 }
 
-/// What an independent parser reads in a feed.
+/// Parses a feed with an independent parser.
 pub(crate) fn parse(body: &[u8]) -> Feed {
     feed_rs::parser::parse(body).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(body)))
 }
 
-/// The titles of a feed's entries, in order.
+/// Returns the titles of a feed's entries, in order.
 pub(crate) fn titles(body: &[u8]) -> Vec<String> {
     let entries = parse(body).entries.into_iter();
     entries.map(|entry| entry.title.map(|title| title.content).unwrap_or_default()).collect()
 }
 
-/// `sower::run` on a socket and a runtime of its own, until it is stopped or dropped.
+/// `sower::run` on its own socket and runtime, until it is stopped or dropped.
 pub(crate) struct Daemon {
     address: SocketAddr,
     configs: Sender<Config>,
@@ -269,8 +269,7 @@ impl Daemon {
         Self { address, configs: send, stop: Some(stop), running: Some(running) }
     }
 
-    /// Tells the daemon to stop, and waits until it has: for less long than it would wait itself
-    /// for a request that does not end.
+    /// Stops the daemon. The deadline is shorter than the daemon's own for requests in flight.
     pub(crate) fn stop(mut self) -> SocketAddr {
         self.end();
         self.address
@@ -297,7 +296,7 @@ impl Daemon {
         self.configs.send(config).unwrap();
     }
 
-    /// One request on a connection of its own.
+    /// Sends a request on a new connection.
     pub(crate) fn request(&self, method: &str, path: &str, fields: &[(&str, &str)]) -> Response {
         let mut connection = self.connect();
         let fields = [fields, &[("Connection", "close")]].concat();
@@ -310,7 +309,7 @@ impl Daemon {
         self.request("GET", path, &[])
     }
 
-    /// The titles of a feed's entries, in order; none if there is no such feed.
+    /// Returns the titles of a feed's entries, in order; none if the feed does not exist.
     pub(crate) fn titles(&self, path: &str) -> Vec<String> {
         let response = self.get(path);
         match response.status {
@@ -320,7 +319,7 @@ impl Daemon {
         }
     }
 
-    /// Waits until the feed of everything has these entries, whatever their order.
+    /// Waits until the feed of everything has these entries, in any order.
     pub(crate) fn shows(&self, expected: &[&str]) {
         let mut expected = expected.to_vec();
         expected.sort_unstable();
@@ -333,7 +332,7 @@ impl Daemon {
         });
     }
 
-    /// What is served at each of these paths, if it is.
+    /// Returns the served files among these paths.
     fn tree<'a>(&self, paths: impl Iterator<Item = &'a String>) -> Tree {
         let mut connection = self.connect();
         let answers = paths.map(|path| {
@@ -362,7 +361,7 @@ impl Doomed {
         Self(command.args(["--listen", "127.0.0.1:0"]).stderr(Stdio::piped()).spawn().unwrap())
     }
 
-    /// Waits until the first edition is out.
+    /// Waits until the first edition is served.
     pub(crate) fn first_edition(&mut self) {
         let mut log = BufReader::new(self.0.stderr.as_mut().unwrap()).lines();
         assert!(log.any(|line| line.unwrap().contains("serving https://feeds.example.org/")));
@@ -406,7 +405,7 @@ pub(crate) fn read_answer(stream: &mut impl BufRead, method: &str) -> io::Result
     Ok(Response { status, fields, body })
 }
 
-/// An HTTP/1.1 connection, kept alive until a request says otherwise.
+/// A client's connection, kept alive unless a request closes it.
 pub(crate) struct Connection {
     stream: BufReader<Box<dyn Stream>>,
 }
@@ -423,7 +422,7 @@ impl Connection {
         Self { stream: BufReader::new(Box::new(stream)) }
     }
 
-    /// A connection to a Unix socket, once somebody listens there.
+    /// Connects to a Unix socket once a server listens on it.
     pub(crate) fn to_socket(path: &Path) -> Self {
         let mut stream = None;
         eventually("somebody listens at the socket", || {
@@ -435,7 +434,7 @@ impl Connection {
         Self { stream: BufReader::new(Box::new(stream)) }
     }
 
-    /// Sends bytes as they are.
+    /// Sends raw bytes.
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.stream.get_mut().write_all(bytes).unwrap();
     }
@@ -455,7 +454,7 @@ impl Connection {
         read_answer(&mut self.stream, method).unwrap()
     }
 
-    /// Waits for the other side to close, without another byte.
+    /// Waits until the server closes the connection, and checks that no byte comes before.
     pub(crate) fn ends(&mut self) {
         let mut rest = Vec::new();
         self.stream.read_to_end(&mut rest).unwrap();
@@ -466,7 +465,7 @@ impl Connection {
 #[derive(Debug, Clone)]
 pub(crate) struct Response {
     pub(crate) status: u16,
-    /// By name in lower case.
+    /// The fields by name in lower case.
     pub(crate) fields: BTreeMap<String, String>,
     pub(crate) body: Vec<u8>,
 }
@@ -476,7 +475,7 @@ impl Response {
         self.fields.get(name).map_or("", String::as_str)
     }
 
-    /// The body as it is without its coding.
+    /// Returns the body without its coding.
     pub(crate) fn decoded(&self) -> Vec<u8> {
         let mut decoded = Vec::new();
         match self.field("content-encoding") {
@@ -494,7 +493,7 @@ impl Response {
     }
 }
 
-/// Sends a process a signal. Every shell knows how, and not every system has a program for it.
+/// Sends a signal to a process, through the shell: not every system has a `kill` program.
 pub(crate) fn signal(process: &Child, name: &str) {
     let kill = Command::new("sh").args(["-c", &format!("kill {name} {}", process.id())]).status();
     assert!(kill.unwrap().success());

@@ -1,4 +1,4 @@
-//! What `sower why` says of an entry that is there, and of every way in which one can be missing.
+//! `sower why` for entries that are shown, and for every reason that one is missing.
 
 use crate::support::{Workspace, dated, seed};
 
@@ -40,7 +40,7 @@ fn why(work: &Workspace, what: &str) -> (i32, String) {
 }
 
 #[test]
-fn an_entry_is_found_by_path_address_id_and_title() {
+fn entry_is_found_by_path_address_id_and_title() {
     let work = workspace();
     let expected = "\
 shown.md: Shown
@@ -67,7 +67,7 @@ shown.md: Shown
 }
 
 #[test]
-fn every_way_of_being_missing_has_an_answer() {
+fn every_reason_to_be_missing_has_an_answer() {
     let work = workspace();
     for (what, code, expected) in [
         (
@@ -98,7 +98,7 @@ fn every_way_of_being_missing_has_an_answer() {
 }
 
 #[test]
-fn a_selection_tells_what_an_entry_lacks() {
+fn unmet_criterion_of_a_selection_is_named() {
     let work = Workspace::new();
     let selections = "
 selections:

@@ -1,4 +1,4 @@
-//! All formats of one feed say the same.
+//! Checks that all formats of a feed agree.
 
 use std::collections::BTreeMap;
 
@@ -87,7 +87,7 @@ fn json(text: &str) -> Vec<Said> {
     said.collect()
 }
 
-/// How many feeds there are, each of them in every format that any has.
+/// Returns the number of feeds, each of which exists in every format.
 fn check_agreement(tree: &Tree) -> usize {
     let mut formats: BTreeMap<&str, Vec<(&str, Vec<Said>)>> = BTreeMap::new();
     for (path, bytes) in feeds(tree) {
@@ -120,7 +120,7 @@ fn check_agreement(tree: &Tree) -> usize {
 }
 
 #[test]
-fn all_formats_of_one_feed_agree() {
+fn formats_of_one_feed_agree() {
     assert!(check_agreement(&samples()) >= 9);
     assert!(check_agreement(&shapes::grown()) > 10);
     if let Some(tree) = real() {
@@ -129,7 +129,7 @@ fn all_formats_of_one_feed_agree() {
 }
 
 #[test]
-fn formats_that_disagree_are_found() {
+fn disagreeing_formats_are_found() {
     let rss = r"<rss><channel><item><title>One</title><guid>a:1</guid><pubDate>Fri, 07 Aug 2020 16:44:36 +0000</pubDate></item></channel></rss>";
     let atom = r#"<feed xmlns="http://www.w3.org/2005/Atom"><entry><title>One</title><id>a:1</id><published>2020-08-07T18:44:36+02:00</published><updated>2020-08-07T16:44:36Z</updated></entry></feed>"#;
     let json = r#"{"items": [{"id": "a:1", "title": "One", "date_published": "2020-08-07T16:44:36Z"}]}"#;

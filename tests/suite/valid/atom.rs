@@ -1,4 +1,4 @@
-//! Atom: RFC 4287, and RFC 5005 where there is an archive.
+//! Atom: RFC 4287, and RFC 5005 for archives.
 
 use std::collections::BTreeSet;
 
@@ -57,7 +57,7 @@ fn check_entry(place: &str, entry: &Node<'_, '_>, faults: &mut Faults) {
     faults.check(place, in_order, "was updated before it was published");
 }
 
-/// §4.1.1 and §4.1.2: each alternate link has a type or a language of its own.
+/// §4.1.1 and §4.1.2: alternate links differ in type or language.
 fn check_alternates(place: &str, node: &Node<'_, '_>, faults: &mut Faults) {
     let mut seen = BTreeSet::new();
     for link in all(node, "atom:link") {
@@ -251,6 +251,6 @@ const BREACHES: &[Breach] = &[
 ];
 
 #[test]
-fn each_breach_of_atom_is_found() {
+fn every_atom_violation_is_found() {
     super::each_breach_is_found("all.atom", GOOD, BREACHES);
 }

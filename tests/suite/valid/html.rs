@@ -1,13 +1,13 @@
-//! HTML inside of feeds: harmless, whole, and the same wherever it is shown.
+//! HTML in feeds: harmless, complete, and the same at any address.
 
 use html5gum::{StartTag, Token, Tokenizer};
 
 use super::{Faults, value};
 
-/// Hosts whose video players are shown.
+/// The hosts whose video players are allowed.
 const FRAME_HOSTS: &[&str] = &["www.youtube.com", "www.youtube-nocookie.com", "player.vimeo.com"];
 
-/// What the validator takes for harmless, without what forms are made of, and with frames.
+/// The elements that the validator takes for harmless, with frames and without form controls.
 const ELEMENTS: &[&str] = &[
     "a",
     "abbr",
@@ -97,13 +97,13 @@ const ELEMENTS: &[&str] = &[
     "wbr",
 ];
 
-/// HTML §13.1.2: elements that have no end.
+/// HTML §13.1.2: void elements.
 const VOID: &[&str] = &["area", "br", "col", "hr", "img", "source", "track", "wbr"];
 
-/// Attributes that hold an address.
+/// Attributes with an address.
 const ADDRESSES: &[&str] = &["href", "src", "poster", "cite", "longdesc", "background", "usemap", "ping"];
 
-/// Parts of pages whose addresses are followed by a person, who may also write a letter.
+/// Links that a person follows; these may be mailto: addresses.
 const FOLLOWED: &[&str] = &["a", "area"];
 
 pub(super) fn check(place: &str, html: &str, faults: &mut Faults) {
@@ -167,7 +167,7 @@ fn is_absolute(address: &str) -> bool {
     value::is_web(address) && !host.is_empty() && !host.starts_with('/')
 }
 
-/// The addresses of a `srcset` (HTML §4.8.4.2.1): each up to white space, then a size up to a comma.
+/// Returns the addresses of a `srcset` (HTML §4.8.4.2.1): each ends with white space, and its size with a comma.
 fn candidates(set: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut rest = set;
@@ -184,7 +184,7 @@ fn candidates(set: &str) -> Vec<&str> {
 }
 
 #[test]
-fn each_breach_of_html_is_found() {
+fn every_html_violation_is_found() {
     let found = |html: &str| {
         let mut faults = Faults::default();
         check("content", html, &mut faults);

@@ -18,7 +18,7 @@ enum Kind {
     Objects(&'static [Key]),
 }
 
-/// A key of an object, whether it has to be there, and what it may say.
+/// A key of an object: its name, `true` if required, and the rule for the value.
 struct Key(&'static str, bool, Kind);
 
 const FEED: &[Key] = &[
@@ -76,7 +76,7 @@ fn version(text: &str) -> Result<(), String> {
     if text == "https://jsonfeed.org/version/1.1" { Ok(()) } else { Err(format!("is not 1.1: {text:?}")) }
 }
 
-/// What is wrong with a document of the feed that people subscribe to at an address.
+/// Returns the faults of a document of the feed at an address.
 pub(super) fn check(text: &str, address: &str, faults: &mut Faults) {
     if let Err(error) = serde_json::from_str::<NothingTwice>(text) {
         return faults.add("the document", format!("is not well-formed: {error}"));
@@ -109,7 +109,7 @@ fn check_keys(place: &str, object: &Map<String, Value>, known: &[Key], faults: &
     for (key, value) in object {
         match known.iter().find(|Key(known, ..)| known == key) {
             Some(Key(_, _, kind)) => check_kind(&format!("{place} {key}"), value, kind, faults),
-            // Extensions are objects of keys that begin so.
+            // The keys of extensions begin with an underscore.
             None if key.starts_with('_') => {
                 faults.check(place, value.is_object(), format!("has {key} that is no object"));
             }
@@ -143,7 +143,7 @@ fn check_kind(place: &str, value: &Value, kind: &Kind, faults: &mut Faults) {
                     continue;
                 };
                 check_keys(&place, object, keys, faults);
-                // Every part of an author may be missing, and not all of them.
+                // An author needs at least one of its fields.
                 faults.check(&place, !object.is_empty(), "is empty");
             }
         }
@@ -157,7 +157,7 @@ fn check_text(place: &str, rule: Rule, text: &str, faults: &mut Faults) {
     faults.check_value(place, rule, text);
 }
 
-/// RFC 8259 §4: readers differ in what they make of a key that is there twice.
+/// RFC 8259 §4: parsers differ about duplicate keys.
 struct NothingTwice;
 
 impl<'de> Deserialize<'de> for NothingTwice {
@@ -296,7 +296,7 @@ const BREACHES: &[Breach] = &[
 ];
 
 #[test]
-fn each_breach_of_json_feed_is_found() {
+fn every_json_feed_violation_is_found() {
     super::each_breach_is_found("all.json", GOOD, BREACHES);
     super::each_breach_is_found("all/2020-08.json", GOOD, &[]);
     assert_eq!(super::faults("all.json", b"[]", ""), ["the document is not an object"]);

@@ -1,6 +1,6 @@
-//! What the specifications, and the validator of the W3C, ask of published feeds.
+//! The rules of the specifications, and of the W3C validator, for published feeds.
 //!
-//! Feeds are read by parsers that sower does not use, so that it cannot agree with its own mistakes.
+//! The parsers are not those that sower uses, so that both cannot have the same mistake.
 
 mod agree;
 mod atom;
@@ -25,7 +25,7 @@ use crate::records::real_records;
 use crate::shapes;
 use crate::support::address;
 
-/// What is wrong with a published document: one sentence each, which begins with the place.
+/// Returns the faults of a published document, a sentence each, which begins with the place.
 pub(crate) fn faults(path: &str, bytes: &[u8], publication_url: &str) -> Vec<String> {
     let Ok(text) = std::str::from_utf8(bytes) else { return vec!["the document is not UTF-8".to_owned()] };
     let own = own_address(path, publication_url);
@@ -38,15 +38,14 @@ pub(crate) fn faults(path: &str, bytes: &[u8], publication_url: &str) -> Vec<Str
         Some((_, "json")) => json::check(text, &subscription, &mut faults),
         Some((_, "opml")) => opml::check(text, &mut faults),
         Some((_, "html")) => page::check(text, &own_address(address(file), publication_url), &mut faults),
-        // What pages bring with them is no document of a feed.
+        // The files that pages load are not feed documents.
         Some((_, "js" | "svg")) => {}
         _ => faults.add("the document", "has no ending that tells its format"),
     }
     faults.0
 }
 
-/// The path of the document that people subscribe to, of the feed that has a document at this path:
-/// `topics/SLUG.json` of `topics/SLUG/2024-03.json`.
+/// Returns the path of the subscription document of a feed: `topics/SLUG.json` for `topics/SLUG/2024-03.json`.
 fn subscription(path: &str) -> String {
     let segments: Vec<_> = path.split('/').collect();
     match (segments.as_slice(), path.rsplit_once('.')) {
@@ -57,7 +56,7 @@ fn subscription(path: &str) -> String {
     }
 }
 
-/// The address of a document, which a URI spells in ASCII (RFC 3986 §2.1).
+/// Returns the address of a document, in ASCII (RFC 3986 §2.1).
 fn own_address(path: &str, publication_url: &str) -> String {
     let mut address = publication_url.to_owned();
     for byte in path.bytes() {
@@ -89,7 +88,7 @@ impl Faults {
         }
     }
 
-    /// That no two things of one kind have the same name.
+    /// Checks that names of one kind are unique.
     fn check_unique<'a>(&mut self, place: &str, values: impl Iterator<Item = &'a str>) {
         let mut seen = BTreeSet::new();
         for value in values {
@@ -98,11 +97,11 @@ impl Faults {
     }
 }
 
-/// Words of a good document, what breaks it when it stands there instead, and every fault that it is.
+/// A part of a valid document, an invalid replacement, and the faults that it causes.
 type Breach = (&'static str, &'static str, &'static [&'static str]);
 
 fn each_breach_is_found(path: &str, good: &str, breaches: &[Breach]) {
-    // What a parser says after these words is its own affair.
+    // The text after these words is the parser's own.
     let brief = |fault: String| fault.split_inclusive("well-formed").next().unwrap().to_owned();
     let found = |document: &str| -> Vec<_> {
         faults(path, document.as_bytes(), "https://feeds.example.org/").into_iter().map(brief).collect()
@@ -121,8 +120,7 @@ fn feeds(tree: &Tree) -> impl Iterator<Item = (&String, &Vec<u8>)> {
 
 const FORMATS: [&str; 6] = ["rss", "atom", "json", "opml", "html", "css"];
 
-/// That a tree has no faults but those that have one of the accepted words, and that each of these
-/// is still found.
+/// Checks that every fault of a tree contains an accepted text, and that each accepted text still occurs.
 fn check_tree(tree: &Tree, publication_url: &str, accepted: &[&str]) {
     let found: Vec<_> = feeds(tree)
         .flat_map(|(path, bytes)| {
@@ -150,7 +148,7 @@ fn real() -> Option<Tree> {
 const AT_HOME: &str = "http://127.0.0.1:8080/";
 
 #[test]
-fn the_samples_grow_into_valid_feeds() {
+fn samples_render_valid_feeds() {
     check_tree(&samples(), AT_HOME, &[]);
 }
 
@@ -169,7 +167,7 @@ fn archives_are_valid_feeds() {
 }
 
 #[test]
-fn every_shape_grows_into_valid_feeds() {
+fn every_shape_renders_valid_feeds() {
     let text_that_means_to_be_taken_for_html = [
         "Shapes & <Sizes>",
         "Shapes &amp; &lt;Sizes&gt;",
@@ -182,7 +180,7 @@ fn every_shape_grows_into_valid_feeds() {
 }
 
 #[test]
-fn real_records_grow_into_valid_feeds() {
+fn real_records_render_valid_feeds() {
     if let Some(tree) = real() {
         // An excerpt that was escaped twice.
         check_tree(&tree, AT_HOME, &["&quot;developer&quot;"]);
@@ -190,7 +188,7 @@ fn real_records_grow_into_valid_feeds() {
 }
 
 #[test]
-fn a_document_is_named_and_written_as_its_format() {
+fn document_has_the_name_and_syntax_of_its_format() {
     let found = |path: &str, bytes: &[u8]| faults(path, bytes, "https://feeds.example.org/").join("; ");
     assert_eq!(found("all.txt", b""), "the document has no ending that tells its format");
     assert_eq!(found("all.rss", b"<rss>\xFF</rss>"), "the document is not UTF-8");

@@ -1,4 +1,4 @@
-//! OPML 2.0 lists of subscriptions.
+//! OPML 2.0 subscription lists.
 
 use roxmltree::Node;
 
@@ -21,7 +21,7 @@ fn check_outlines(place: &str, node: &Node<'_, '_>, faults: &mut Faults) {
         match outline.attribute("type") {
             Some("rss") => {
                 must("xmlUrl", faults);
-                // The validator misses a title: many readers show that instead of the text.
+                // The validator asks for a title: many readers show it instead of the text.
                 must("title", faults);
             }
             Some("link" | "include") => must("url", faults),
@@ -107,7 +107,7 @@ const BREACHES: &[Breach] = &[
 ];
 
 #[test]
-fn each_breach_of_opml_is_found() {
+fn every_opml_violation_is_found() {
     super::each_breach_is_found("feeds.opml", GOOD, BREACHES);
     let none = "<opml version=\"2.0\"><head><title>Feeds</title></head><body/></opml>";
     assert_eq!(super::faults("feeds.opml", none.as_bytes(), ""), ["body holds no outline"]);

@@ -1,4 +1,4 @@
-//! Pages: whole, harmless, and made of what the content security policy lets them be made of.
+//! Pages: complete, harmless, and within their content security policy.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use html5gum::{StartTag, Token, Tokenizer};
@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Breach, Faults, value};
 
-/// What the templates are made of, and nothing that asks another address for more.
+/// The elements of the templates; none of them loads another address.
 const ELEMENTS: &[&str] = &[
     "a", "article", "body", "button", "code", "dd", "details", "dialog", "div", "dl", "dt", "fieldset",
     "footer", "form", "h1", "h2", "h3", "head", "header", "html", "img", "input", "label", "legend", "li",
@@ -14,15 +14,15 @@ const ELEMENTS: &[&str] = &[
     "small", "span", "style", "summary", "svg", "time", "title", "ul",
 ];
 
-/// HTML §13.1.2: elements that have no end.
+/// HTML §13.1.2: void elements.
 const VOID: &[&str] = &["img", "input", "link", "meta"];
 
-/// What is known of a page once all of it is read.
+/// The facts collected from a whole page.
 #[derive(Default)]
 struct Seen {
     elements: Vec<String>,
     canonical: Vec<String>,
-    /// Media types and addresses of what it says in other formats.
+    /// The media types and addresses of the same feed in other formats.
     alternates: Vec<(String, String)>,
     styles: Vec<String>,
     policy: String,
@@ -43,7 +43,7 @@ pub(super) fn check(html: &str, own: &str, faults: &mut Faults) {
                 let name = text(&tag.name);
                 check_element(&name, &tag, &mut seen, faults);
                 seen.elements.push(name.clone());
-                // In SVG, elements may end where they begin (HTML §13.1.2.1).
+                // SVG elements may be self-closing (HTML §13.1.2.1).
                 if !VOID.contains(&name.as_str()) && !tag.self_closing {
                     open.push(name);
                 }
@@ -93,7 +93,7 @@ fn check_element(name: &str, tag: &StartTag<()>, seen: &mut Seen, faults: &mut F
         faults.check("the page", harmless, format!("has the attribute {attribute} of {name}"));
         if ["href", "src", "action"].contains(&attribute.as_str()) {
             let of_the_site = !value.starts_with("//") && !value.contains(':');
-            // An app opens the address as it opens http.
+            // An app opens a feed: address like http.
             let opened = value.strip_prefix("feed://").filter(|_| name == "a");
             let value = opened.map_or_else(|| value.clone(), |rest| format!("http://{rest}"));
             let leads = of_the_site || value::is_web(&value);
@@ -136,7 +136,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The texts of the headings of entries, as browsers show them.
+/// Returns the headings of the entries, as browsers show them.
 pub(crate) fn headings(html: &str) -> Vec<String> {
     let (mut headings, mut within) = (Vec::new(), false);
     for Ok(token) in Tokenizer::new(html) {
@@ -153,7 +153,7 @@ pub(crate) fn headings(html: &str) -> Vec<String> {
     headings
 }
 
-/// A stylesheet asks no address for more, and closes what it opens.
+/// Checks that a stylesheet loads no address and closes every brace.
 fn check_style(css: &str, faults: &mut Faults) {
     for word in ["@import", "url(", "expression(", "</", "javascript:"] {
         faults.check("the stylesheet", !css.contains(word), format!("has {word}"));
@@ -223,7 +223,7 @@ const BREACHES: &[Breach] = &[
 ];
 
 #[test]
-fn each_breach_of_pages_is_found() {
+fn every_page_violation_is_found() {
     super::each_breach_is_found("topics/snails/index.html", GOOD, BREACHES);
     let found = |css: &str| {
         let mut faults = Faults::default();

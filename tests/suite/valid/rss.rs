@@ -24,7 +24,7 @@ pub(super) fn check(text: &str, own: &str, faults: &mut Faults) {
     faults.check_unique("item guid", items.iter().filter_map(|(_, item)| text_of(item, "guid")));
 }
 
-/// The profile, §image: it shows the channel, in a format of its time.
+/// The profile, §image: the image belongs to the channel and has a format of 2002.
 fn check_image(image: &Node<'_, '_>, channel: &Node<'_, '_>, faults: &mut Faults) {
     for part in ["title", "link"] {
         let same = text_of(image, part) == text_of(channel, part);
@@ -44,7 +44,7 @@ fn check_item(place: &str, item: &Node<'_, '_>, faults: &mut Faults) {
         html::check(&format!("{place} {name}"), text.unwrap_or_default(), faults);
     }
     if content.is_some() {
-        // The profile, §content:encoded: a description is a summary then, and comes first.
+        // The profile, §content:encoded: the description is then a summary and comes first.
         let position = |name: &str| {
             let mut children = item.children().filter(Node::is_element);
             children.position(|child| name_of(&child).as_deref() == Some(name))
@@ -55,7 +55,7 @@ fn check_item(place: &str, item: &Node<'_, '_>, faults: &mut Faults) {
     let two_authors = first(item, "author").is_some() && first(item, "dc:creator").is_some();
     faults.check(place, !two_authors, "has both author and dc:creator");
     if let Some(guid) = first(item, "guid") {
-        // What is not said to be none is a permanent link.
+        // A guid is a permanent link unless it says otherwise.
         let permanent = guid.attribute("isPermaLink") != Some("false");
         let address = guid.text().filter(|address| value::is_web(address));
         let is_link = address.is_some() && address == text_of(item, "link");
@@ -286,6 +286,6 @@ const BREACHES: &[Breach] = &[
 ];
 
 #[test]
-fn each_breach_of_rss_is_found() {
+fn every_rss_violation_is_found() {
     super::each_breach_is_found("all.rss", GOOD, BREACHES);
 }

@@ -1,9 +1,9 @@
-//! What a single value may be.
+//! Rules for single values.
 
 use chrono::DateTime;
 use html5gum::{Token, Tokenizer};
 
-/// Says what is wrong with a value.
+/// Returns the fault of a value, if it has one.
 pub(super) type Rule = fn(&str) -> Result<(), String>;
 
 fn holds(holds: bool, what: &str, value: &str) -> Result<(), String> {
@@ -14,7 +14,7 @@ pub(super) fn filled(text: &str) -> Result<(), String> {
     if text.trim().is_empty() { Err("is empty".to_owned()) } else { Ok(()) }
 }
 
-/// Text that says the same to those who take it for HTML, as many readers do.
+/// Text that means the same if it is read as HTML, as many feed readers do.
 pub(super) fn plain(text: &str) -> Result<(), String> {
     filled(text)?;
     let mut read = Vec::new();
@@ -39,7 +39,7 @@ pub(super) fn iri(text: &str) -> Result<(), String> {
         Some(rest) => rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len())),
         None => ("", rest),
     };
-    // RFC 3986 §3.2.2: brackets stand around the number of a host, and nowhere else.
+    // RFC 3986 §3.2.2: brackets enclose an IP address and stand nowhere else.
     let within = |part: &str, brackets: &str| {
         part.chars().all(|c| {
             c.is_ascii_alphanumeric()
@@ -88,7 +88,7 @@ pub(super) fn uri(text: &str) -> Result<(), String> {
     holds(text.is_ascii(), "an address in ASCII", text)
 }
 
-/// An absolute address of the web.
+/// An absolute http or https URL.
 pub(super) fn web(text: &str) -> Result<(), String> {
     uri(text)?;
     holds(is_web(text), "an address of the web", text)
@@ -98,8 +98,7 @@ pub(super) fn is_web(text: &str) -> bool {
     text.starts_with("http://") || text.starts_with("https://")
 }
 
-/// An address that is compared letter by letter, so that it had better be in its normal form
-/// (RFC 4287 §4.2.6.1).
+/// An id. Ids are compared byte by byte and should be in normal form (RFC 4287 §4.2.6.1).
 pub(super) fn normal_iri(text: &str) -> Result<(), String> {
     iri(text)?;
     let Some((scheme, rest)) = text.split_once("://") else { return Ok(()) };
@@ -125,13 +124,13 @@ pub(super) fn rfc822(text: &str) -> Result<(), String> {
     holds(written_so, "an RFC 822 date as the profile spells it", text)
 }
 
-/// RFC 3339 §5.6, with the upper case that RFC 4287 §3.3 asks for.
+/// RFC 3339 §5.6, with the upper case of RFC 4287 §3.3.
 pub(super) fn rfc3339(text: &str) -> Result<(), String> {
     let spelled = text.chars().all(|c| c.is_ascii_digit() || "-:.+TZ".contains(c));
     holds(spelled && DateTime::parse_from_rfc3339(text).is_ok(), "an RFC 3339 date", text)
 }
 
-/// RFC 5646 §2.1, in short.
+/// RFC 5646 §2.1, abridged.
 pub(super) fn language(text: &str) -> Result<(), String> {
     let mut parts = text.split('-');
     let primary = parts
@@ -142,7 +141,7 @@ pub(super) fn language(text: &str) -> Result<(), String> {
     holds(primary && rest, "a language", text)
 }
 
-/// RFC 6838 §4.2, perhaps with parameters.
+/// RFC 6838 §4.2, with optional parameters.
 pub(super) fn media_type(text: &str) -> Result<(), String> {
     let is_name = |part: &str| {
         part.starts_with(|c: char| c.is_ascii_alphanumeric())
@@ -176,14 +175,14 @@ pub(super) fn e_mail(text: &str) -> Result<(), String> {
     holds(well_made, "an e-mail address", text)
 }
 
-/// The name of a person. The validator warns of addresses there.
+/// The name of a person. The validator warns about an address in its place.
 pub(super) fn name(text: &str) -> Result<(), String> {
     plain(text)?;
     holds(e_mail(text).is_err(), "a name", text)
 }
 
 #[test]
-fn each_rule_of_a_value_holds_and_fails() {
+fn every_value_rule_accepts_and_refuses() {
     let rules: [(Rule, &[&str], &[&str]); 12] = [
         (plain, &["a", "AT&T, a < b > c", "]]>"], &["", " ", "<b>", "</b>", "a<!-- b -->", "&amp;", "&#65;"]),
         (

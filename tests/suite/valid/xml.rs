@@ -1,4 +1,4 @@
-//! What XML asks of every document, and which elements and attributes may stand where.
+//! The rules of XML for every document, and the elements and attributes allowed in each place.
 
 use roxmltree::{Document, Node};
 
@@ -8,7 +8,7 @@ use super::value::{
     rfc822, rfc3339, uri, web,
 };
 
-/// Every namespace that a feed may use, and the prefix that everybody knows it by.
+/// The namespaces that a feed may use, with their usual prefixes.
 const NAMESPACES: &[(&str, &str)] = &[
     ("atom", "http://www.w3.org/2005/Atom"),
     ("content", "http://purl.org/rss/1.0/modules/content/"),
@@ -19,18 +19,18 @@ const NAMESPACES: &[(&str, &str)] = &[
     ("xml", "http://www.w3.org/XML/1998/namespace"),
 ];
 
-/// What may stand in an element.
+/// The contents allowed in an element.
 #[derive(Default)]
 struct Model {
-    /// Attributes, whether they have to be there, and what they may say.
+    /// The attributes: name, `true` if required, and the rule for the value.
     attributes: Vec<(&'static str, bool, Rule)>,
-    /// Elements that have to be there once.
+    /// Elements required exactly once.
     one: &'static [&'static str],
-    /// Elements that may be there once.
+    /// Elements allowed at most once.
     maybe: &'static [&'static str],
-    /// Elements of which there may be any number.
+    /// Elements allowed any number of times.
     many: &'static [&'static str],
-    /// What its text may be, if it has any.
+    /// The rule for its text, if text is allowed.
     text: Option<Rule>,
 }
 
@@ -66,12 +66,12 @@ fn model(element: &str) -> Option<Model> {
     rss(element).or_else(|| atom(element)).or_else(|| extension(element)).or_else(|| opml(element))
 }
 
-/// RSS 2.0. What it has for services that are gone, and for hours at which nobody asks, is refused.
+/// RSS 2.0. Elements for services that no longer exist, and for hours to skip, are refused.
 fn rss(element: &str) -> Option<Model> {
     Some(match element {
         "rss" => elements(&["channel"], &[], &[]).must("version", filled),
         "channel" => elements(
-            // The validator misses a language.
+            // The validator asks for a language.
             &["title", "link", "description", "language"],
             &[
                 "copyright",
@@ -122,7 +122,8 @@ fn rss(element: &str) -> Option<Model> {
         "image" => elements(&["url", "title", "link"], &["width", "height", "description"], &[]),
         "title" | "copyright" | "generator" => text(plain),
         "link" | "url" | "comments" | "docs" => text(web),
-        // What is HTML in an item, and what is text in a channel and an image, is looked at there.
+        // HTML in an item, and text in a channel and an image, are checked with the item, the channel and the
+        // image.
         "description" | "content:encoded" => text(filled),
         "language" => text(language),
         "pubDate" | "lastBuildDate" => text(rfc822),
@@ -153,7 +154,7 @@ fn atom(element: &str) -> Option<Model> {
             ],
             &["atom:author", "atom:category", "atom:contributor", "atom:entry", "atom:link"],
         )
-        // The validator misses a language.
+        // The validator asks for a language.
         .must("xml:lang", language),
         "atom:entry" => elements(
             &["atom:id", "atom:title", "atom:updated"],
@@ -255,7 +256,7 @@ fn extension(element: &str) -> Option<Model> {
 fn opml(element: &str) -> Option<Model> {
     Some(match element {
         "opml" => elements(&["head", "body"], &[], &[]).must("version", |version| one_of(&["2.0"], version)),
-        // The validator knows no `docs`.
+        // The validator does not know `docs`.
         "head" => {
             elements(&["title"], &["dateCreated", "dateModified", "ownerEmail", "ownerId", "ownerName"], &[])
         }
@@ -292,7 +293,7 @@ fn at_most(most: u32, value: &str) -> Result<(), String> {
     if fits { Ok(()) } else { Err(format!("is not between 1 and {most}: {value:?}")) }
 }
 
-/// The document, if there is one to look at.
+/// Returns the document, if it can be parsed.
 pub(super) fn read<'a>(text: &'a str, root: &str, faults: &mut Faults) -> Option<Document<'a>> {
     let document = match Document::parse(text) {
         Ok(document) => document,
@@ -320,7 +321,7 @@ pub(super) fn read<'a>(text: &'a str, root: &str, faults: &mut Faults) -> Option
     Some(document)
 }
 
-/// The name of an element with the usual prefix of its namespace, if that is known.
+/// Returns the name of an element with the usual prefix of its namespace, if that is known.
 pub(super) fn name_of(node: &Node<'_, '_>) -> Option<String> {
     prefixed(node.tag_name().namespace(), node.tag_name().name())
 }
@@ -331,7 +332,7 @@ fn prefixed(namespace: Option<&str>, name: &str) -> Option<String> {
     Some(format!("{prefix}:{name}"))
 }
 
-/// The elements of one name in an element.
+/// Returns the children of an element with this name.
 pub(super) fn all<'a, 'i>(node: &Node<'a, 'i>, name: &str) -> Vec<Node<'a, 'i>> {
     node.children().filter(|child| child.is_element() && name_of(child).as_deref() == Some(name)).collect()
 }
@@ -344,7 +345,7 @@ pub(super) fn text_of<'a>(node: &Node<'a, '_>, name: &str) -> Option<&'a str> {
     first(node, name).map(|child| child.text().unwrap_or_default())
 }
 
-/// The places of the elements of one name in an element, as the faults say them.
+/// Returns the places of the children with this name, as faults print them.
 pub(super) fn places<'a, 'i>(node: &Node<'a, 'i>, name: &str) -> Vec<(String, Node<'a, 'i>)> {
     all(node, name).into_iter().zip(1..).map(|(child, at)| (format!("{name} {at}"), child)).collect()
 }
@@ -408,7 +409,7 @@ fn check_text(place: &str, node: &Node<'_, '_>, model: &Model, faults: &mut Faul
         "holds what is neither an element nor text",
     );
     let text: String = node.children().filter_map(|child| child.text().filter(|_| child.is_text())).collect();
-    // The validator takes these for a mistake in some encoding.
+    // The validator takes these for an encoding mistake.
     let mistaken = text.contains(|c| ('\u{80}'..='\u{9F}').contains(&c) || c == '\u{FFFD}');
     faults.check(place, !mistaken, "has characters that come from a wrong encoding");
     match model.text {
@@ -417,7 +418,7 @@ fn check_text(place: &str, node: &Node<'_, '_>, model: &Model, faults: &mut Faul
     }
 }
 
-/// RFC 5005, for channels and feeds alike, and the link of a feed to itself.
+/// RFC 5005, for channels and feeds, and the link of a feed to itself.
 pub(super) fn check_links(place: &str, feed: &Node<'_, '_>, own: &str, own_type: &str, faults: &mut Faults) {
     let links = all(feed, "atom:link");
     let of = |relation: &str| -> Vec<&str> {
@@ -429,7 +430,7 @@ pub(super) fn check_links(place: &str, feed: &Node<'_, '_>, own: &str, own_type:
     let well_typed = typed.filter_map(|link| link.attribute("type")).all(|found| found == own_type);
     faults.check(place, well_typed, format!("says of itself that it is not {own_type}"));
     if first(feed, "fh:complete").is_some() {
-        // §2: there is nothing besides a complete feed.
+        // §2: a complete feed has no archives.
         for relation in ["first", "last", "next", "next-archive", "prev-archive", "previous"] {
             faults.check(place, of(relation).is_empty(), format!("is complete and has a {relation}"));
         }

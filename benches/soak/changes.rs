@@ -1,4 +1,4 @@
-//! A directory of seeds in which something changes all the time.
+//! A directory of seeds that changes all the time.
 
 use std::fs::{self, File};
 use std::io;
@@ -10,13 +10,13 @@ use crate::support::{Random, seeds};
 
 const FOLDERS: usize = 20;
 
-/// Seeds, and what is known of them.
-pub(crate) struct Garden {
+/// The seeds of a directory, which it changes at random.
+pub(crate) struct ChangingSeeds {
     root: PathBuf,
     random: Random,
-    /// How many seeds there are to begin with, and within a quarter later.
+    /// The number of seeds at first; later it stays within a quarter of this.
     size: usize,
-    /// How many seeds were ever made, and how many names were ever given.
+    /// The numbers of seeds ever created and of names ever given.
     made: usize,
     named: usize,
     /// The names of the folders.
@@ -32,33 +32,33 @@ struct Seed {
     is_broken: bool,
 }
 
-/// How a file gets other bytes.
+/// A way of saving a file.
 enum Save {
-    /// By an editor that writes into the file.
+    /// In place.
     Over,
-    /// By one that writes another file and gives it the name.
+    /// By another file that is renamed over it.
     Renamed,
-    /// By one that formats what it has just written: by the clock of the file system, perhaps at the
-    /// same instant, and as many bytes.
+    /// In place and then again, with as many bytes and perhaps the same file time, as by an editor that formats
+    /// on save.
     Twice,
 }
 
-impl Garden {
-    /// A directory with this many seeds.
+impl ChangingSeeds {
+    /// Creates a directory with this many seeds.
     pub(crate) fn new(root: &Path, size: usize) -> io::Result<Self> {
         let folders: Vec<_> = (0..FOLDERS).map(|number| format!("folder-{number}")).collect();
         for folder in &folders {
             fs::create_dir_all(root.join(folder))?;
         }
         let (root, random) = (root.to_owned(), Random(42));
-        let mut garden = Self { root, random, size, made: 0, named: 0, folders, seeds: Vec::new() };
+        let mut changing_seeds = Self { root, random, size, made: 0, named: 0, folders, seeds: Vec::new() };
         for _ in 0..size {
-            garden.create()?;
+            changing_seeds.create()?;
         }
-        Ok(garden)
+        Ok(changing_seeds)
     }
 
-    /// Changes something.
+    /// Makes one random change.
     pub(crate) fn change(&mut self) -> io::Result<()> {
         let most = self.size + self.size / 4;
         let least = self.size - self.size / 4;
@@ -85,17 +85,17 @@ impl Garden {
                 let path = self.path(&self.seeds[place]);
                 fs::write(path, text)
             }
-            95..98 => self.mend(1),
+            95..98 => self.correct(1),
             _ => self.move_folder(),
         }
     }
 
-    /// Mends every seed that is broken: what is shown of those is a matter of history.
-    pub(crate) fn mend_all(&mut self) -> io::Result<()> {
-        self.mend(usize::MAX)
+    /// Corrects every broken seed: the last good record that such a seed shows depends on its history.
+    pub(crate) fn correct_all(&mut self) -> io::Result<()> {
+        self.correct(usize::MAX)
     }
 
-    fn mend(&mut self, most: usize) -> io::Result<()> {
+    fn correct(&mut self, most: usize) -> io::Result<()> {
         let broken = self.seeds.iter().enumerate().filter(|(_, seed)| seed.is_broken);
         let broken: Vec<_> = broken.map(|(place, _)| place).take(most).collect();
         broken.into_iter().try_for_each(|place| self.edit(place, &Save::Over))
