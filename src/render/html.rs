@@ -14,7 +14,7 @@ use url::{Url, form_urlencoded};
 
 use super::{Format, HOME, Publication, RenderError, address, document_path, encoded, opml};
 use crate::config::Config;
-use crate::config::criteria::Word;
+use crate::config::criteria::Criterion;
 use crate::feed::{About, Choices, Feed, Outline, Selection, Shown};
 use crate::seed::{Image, Month, Record, Related, Timestamp};
 
@@ -527,8 +527,9 @@ fn form(choices: &Choices, publication: &Publication) -> Form {
     let Choices { topics, types, chosen } = choices;
     let others = chosen.any.iter().filter(|slug| !topics.iter().any(|(listed, ..)| listed == *slug));
     let is_offered = |name: &str| {
-        let offered = [Word::Any, Word::Type, Word::Provider, Word::MinQuality, Word::Order];
-        Word::named(name).is_some_and(|word| offered.contains(&word))
+        let offered =
+            [Criterion::Any, Criterion::Type, Criterion::Provider, Criterion::MinQuality, Criterion::Order];
+        Criterion::named(name).is_some_and(|word| offered.contains(&word))
     };
     let query = chosen.query();
     let kept = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| !is_offered(name));
