@@ -38,7 +38,7 @@ complete -c sower -n "__fish_sower_using_subcommand serve" -l topic-fields -d 'F
 complete -c sower -n "__fish_sower_using_subcommand serve" -l topic-words -d 'Split text in these fields into words, each of them a topic [default: false]' -r
 complete -c sower -n "__fish_sower_using_subcommand serve" -l default-topic -d 'Topic of seeds without one [default: none; such a seed is a fault]' -r
 complete -c sower -n "__fish_sower_using_subcommand serve" -l permalink -d 'Link of seeds without one, such as `https://example.org/posts/{name}/` [default: none]' -r
-complete -c sower -n "__fish_sower_using_subcommand serve" -l watch -d 'How to detect changes: events, or poll for network file systems [default: events]' -r
+complete -c sower -n "__fish_sower_using_subcommand serve" -l watch -d 'Detection of changes: events, or poll for network file systems [default: events]' -r
 complete -c sower -n "__fish_sower_using_subcommand serve" -l feeds -d 'Directory to write the feeds and pages to, or `off` [default: feeds]' -r -f -a "(__fish_complete_directories)"
 complete -c sower -n "__fish_sower_using_subcommand serve" -l url -d 'Public address of the publication [default: http:// and the address of --listen]' -r
 complete -c sower -n "__fish_sower_using_subcommand serve" -l listen -d 'Addresses to listen on, each with a port, or `unix:PATH` [default: 127.0.0.1:8080]' -r
@@ -58,7 +58,7 @@ complete -c sower -n "__fish_sower_using_subcommand serve" -l pictures -d 'Show 
 complete -c sower -n "__fish_sower_using_subcommand serve" -l accent -d 'Colour of links and buttons on pages, such as `#a63f06`' -r
 complete -c sower -n "__fish_sower_using_subcommand serve" -l content -d 'Content of entries: full, or excerpt [default: full]' -r
 complete -c sower -n "__fish_sower_using_subcommand serve" -l frame-hosts -d 'Hosts whose video players entries may embed, or `off` [default: those of YouTube and Vimeo]' -r
-complete -c sower -n "__fish_sower_using_subcommand serve" -l max-age -d 'How long readers may cache a feed [default: 15m]' -r
+complete -c sower -n "__fish_sower_using_subcommand serve" -l max-age -d 'Time for which readers may cache a feed [default: 15m]' -r
 complete -c sower -n "__fish_sower_using_subcommand serve" -l max-seed-size -d 'Maximum size of a seed [default: 1MiB]' -r
 complete -c sower -n "__fish_sower_using_subcommand serve" -l unpublished -d 'Show unpublished and removed records too, for a preview' -r
 complete -c sower -n "__fish_sower_using_subcommand serve" -l no-cache -d 'Read every seed; neither use nor write the cache' -r
@@ -69,7 +69,7 @@ complete -c sower -n "__fish_sower_using_subcommand build" -l topic-fields -d 'F
 complete -c sower -n "__fish_sower_using_subcommand build" -l topic-words -d 'Split text in these fields into words, each of them a topic [default: false]' -r
 complete -c sower -n "__fish_sower_using_subcommand build" -l default-topic -d 'Topic of seeds without one [default: none; such a seed is a fault]' -r
 complete -c sower -n "__fish_sower_using_subcommand build" -l permalink -d 'Link of seeds without one, such as `https://example.org/posts/{name}/` [default: none]' -r
-complete -c sower -n "__fish_sower_using_subcommand build" -l watch -d 'How to detect changes: events, or poll for network file systems [default: events]' -r
+complete -c sower -n "__fish_sower_using_subcommand build" -l watch -d 'Detection of changes: events, or poll for network file systems [default: events]' -r
 complete -c sower -n "__fish_sower_using_subcommand build" -l feeds -d 'Directory to write the feeds and pages to, or `off` [default: feeds]' -r -f -a "(__fish_complete_directories)"
 complete -c sower -n "__fish_sower_using_subcommand build" -l url -d 'Public address of the publication [default: http:// and the address of --listen]' -r
 complete -c sower -n "__fish_sower_using_subcommand build" -l listen -d 'Addresses to listen on, each with a port, or `unix:PATH` [default: 127.0.0.1:8080]' -r
@@ -89,7 +89,7 @@ complete -c sower -n "__fish_sower_using_subcommand build" -l pictures -d 'Show 
 complete -c sower -n "__fish_sower_using_subcommand build" -l accent -d 'Colour of links and buttons on pages, such as `#a63f06`' -r
 complete -c sower -n "__fish_sower_using_subcommand build" -l content -d 'Content of entries: full, or excerpt [default: full]' -r
 complete -c sower -n "__fish_sower_using_subcommand build" -l frame-hosts -d 'Hosts whose video players entries may embed, or `off` [default: those of YouTube and Vimeo]' -r
-complete -c sower -n "__fish_sower_using_subcommand build" -l max-age -d 'How long readers may cache a feed [default: 15m]' -r
+complete -c sower -n "__fish_sower_using_subcommand build" -l max-age -d 'Time for which readers may cache a feed [default: 15m]' -r
 complete -c sower -n "__fish_sower_using_subcommand build" -l max-seed-size -d 'Maximum size of a seed [default: 1MiB]' -r
 complete -c sower -n "__fish_sower_using_subcommand build" -l unpublished -d 'Show unpublished and removed records too, for a preview' -r
 complete -c sower -n "__fish_sower_using_subcommand build" -l no-cache -d 'Read every seed; neither use nor write the cache' -r
@@ -102,7 +102,7 @@ complete -c sower -n "__fish_sower_using_subcommand check" -l topic-fields -d 'F
 complete -c sower -n "__fish_sower_using_subcommand check" -l topic-words -d 'Split text in these fields into words, each of them a topic [default: false]' -r
 complete -c sower -n "__fish_sower_using_subcommand check" -l default-topic -d 'Topic of seeds without one [default: none; such a seed is a fault]' -r
 complete -c sower -n "__fish_sower_using_subcommand check" -l permalink -d 'Link of seeds without one, such as `https://example.org/posts/{name}/` [default: none]' -r
-complete -c sower -n "__fish_sower_using_subcommand check" -l watch -d 'How to detect changes: events, or poll for network file systems [default: events]' -r
+complete -c sower -n "__fish_sower_using_subcommand check" -l watch -d 'Detection of changes: events, or poll for network file systems [default: events]' -r
 complete -c sower -n "__fish_sower_using_subcommand check" -l feeds -d 'Directory to write the feeds and pages to, or `off` [default: feeds]' -r -f -a "(__fish_complete_directories)"
 complete -c sower -n "__fish_sower_using_subcommand check" -l url -d 'Public address of the publication [default: http:// and the address of --listen]' -r
 complete -c sower -n "__fish_sower_using_subcommand check" -l listen -d 'Addresses to listen on, each with a port, or `unix:PATH` [default: 127.0.0.1:8080]' -r
@@ -122,7 +122,7 @@ complete -c sower -n "__fish_sower_using_subcommand check" -l pictures -d 'Show 
 complete -c sower -n "__fish_sower_using_subcommand check" -l accent -d 'Colour of links and buttons on pages, such as `#a63f06`' -r
 complete -c sower -n "__fish_sower_using_subcommand check" -l content -d 'Content of entries: full, or excerpt [default: full]' -r
 complete -c sower -n "__fish_sower_using_subcommand check" -l frame-hosts -d 'Hosts whose video players entries may embed, or `off` [default: those of YouTube and Vimeo]' -r
-complete -c sower -n "__fish_sower_using_subcommand check" -l max-age -d 'How long readers may cache a feed [default: 15m]' -r
+complete -c sower -n "__fish_sower_using_subcommand check" -l max-age -d 'Time for which readers may cache a feed [default: 15m]' -r
 complete -c sower -n "__fish_sower_using_subcommand check" -l max-seed-size -d 'Maximum size of a seed [default: 1MiB]' -r
 complete -c sower -n "__fish_sower_using_subcommand check" -l unpublished -d 'Show unpublished and removed records too, for a preview' -r
 complete -c sower -n "__fish_sower_using_subcommand check" -l no-cache -d 'Read every seed; neither use nor write the cache' -r
@@ -134,7 +134,7 @@ complete -c sower -n "__fish_sower_using_subcommand why" -l topic-fields -d 'Fie
 complete -c sower -n "__fish_sower_using_subcommand why" -l topic-words -d 'Split text in these fields into words, each of them a topic [default: false]' -r
 complete -c sower -n "__fish_sower_using_subcommand why" -l default-topic -d 'Topic of seeds without one [default: none; such a seed is a fault]' -r
 complete -c sower -n "__fish_sower_using_subcommand why" -l permalink -d 'Link of seeds without one, such as `https://example.org/posts/{name}/` [default: none]' -r
-complete -c sower -n "__fish_sower_using_subcommand why" -l watch -d 'How to detect changes: events, or poll for network file systems [default: events]' -r
+complete -c sower -n "__fish_sower_using_subcommand why" -l watch -d 'Detection of changes: events, or poll for network file systems [default: events]' -r
 complete -c sower -n "__fish_sower_using_subcommand why" -l feeds -d 'Directory to write the feeds and pages to, or `off` [default: feeds]' -r -f -a "(__fish_complete_directories)"
 complete -c sower -n "__fish_sower_using_subcommand why" -l url -d 'Public address of the publication [default: http:// and the address of --listen]' -r
 complete -c sower -n "__fish_sower_using_subcommand why" -l listen -d 'Addresses to listen on, each with a port, or `unix:PATH` [default: 127.0.0.1:8080]' -r
@@ -154,7 +154,7 @@ complete -c sower -n "__fish_sower_using_subcommand why" -l pictures -d 'Show th
 complete -c sower -n "__fish_sower_using_subcommand why" -l accent -d 'Colour of links and buttons on pages, such as `#a63f06`' -r
 complete -c sower -n "__fish_sower_using_subcommand why" -l content -d 'Content of entries: full, or excerpt [default: full]' -r
 complete -c sower -n "__fish_sower_using_subcommand why" -l frame-hosts -d 'Hosts whose video players entries may embed, or `off` [default: those of YouTube and Vimeo]' -r
-complete -c sower -n "__fish_sower_using_subcommand why" -l max-age -d 'How long readers may cache a feed [default: 15m]' -r
+complete -c sower -n "__fish_sower_using_subcommand why" -l max-age -d 'Time for which readers may cache a feed [default: 15m]' -r
 complete -c sower -n "__fish_sower_using_subcommand why" -l max-seed-size -d 'Maximum size of a seed [default: 1MiB]' -r
 complete -c sower -n "__fish_sower_using_subcommand why" -l unpublished -d 'Show unpublished and removed records too, for a preview' -r
 complete -c sower -n "__fish_sower_using_subcommand why" -l no-cache -d 'Read every seed; neither use nor write the cache' -r

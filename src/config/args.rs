@@ -79,7 +79,7 @@ pub struct Settings {
     /// Link of seeds without one, such as `https://example.org/posts/{name}/` [default: none]
     #[arg(long, value_name = "URL", env = "SOWER_PERMALINK", hide_env_values = true)]
     pub permalink: Option<String>,
-    /// How to detect changes: events, or poll for network file systems [default: events]
+    /// Detection of changes: events, or poll for network file systems [default: events]
     #[arg(long, value_name = "MODE", env = "SOWER_WATCH", hide_env_values = true)]
     pub watch: Option<String>,
     /// Directory to write the feeds and pages to, or `off` [default: feeds]
@@ -139,7 +139,7 @@ pub struct Settings {
     /// Hosts whose video players entries may embed, or `off` [default: those of YouTube and Vimeo]
     #[arg(long, value_name = "HOST,…", env = "SOWER_FRAME_HOSTS", hide_env_values = true)]
     pub frame_hosts: Option<String>,
-    /// How long readers may cache a feed [default: 15m]
+    /// Time for which readers may cache a feed [default: 15m]
     #[arg(long, value_name = "TIME", env = "SOWER_MAX_AGE", hide_env_values = true)]
     pub max_age: Option<String>,
     /// Maximum size of a seed [default: 1MiB]

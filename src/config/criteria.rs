@@ -49,7 +49,7 @@ pub enum Order {
 
 /// The name of a criterion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Word {
+pub enum Criterion {
     /// `any`
     Any,
     /// `all`
@@ -76,18 +76,18 @@ pub enum Word {
 
 /// The names in the order of a canonical address, each with an alternative that `sower.yaml` may use: a plural for lists.
 /// An address accepts both.
-const WORDS: &[(Word, &str, &str)] = &[
-    (Word::Any, "any", ""),
-    (Word::All, "all", ""),
-    (Word::None, "none", ""),
-    (Word::Type, "type", "types"),
-    (Word::Category, "category", "categories"),
-    (Word::Provider, "provider", "providers"),
-    (Word::Language, "language", ""),
-    (Word::MinQuality, "min_quality", ""),
-    (Word::Order, "order", ""),
-    (Word::Age, "age", ""),
-    (Word::Limit, "limit", "entries"),
+const NAMES: &[(Criterion, &str, &str)] = &[
+    (Criterion::Any, "any", ""),
+    (Criterion::All, "all", ""),
+    (Criterion::None, "none", ""),
+    (Criterion::Type, "type", "types"),
+    (Criterion::Category, "category", "categories"),
+    (Criterion::Provider, "provider", "providers"),
+    (Criterion::Language, "language", ""),
+    (Criterion::MinQuality, "min_quality", ""),
+    (Criterion::Order, "order", ""),
+    (Criterion::Age, "age", ""),
+    (Criterion::Limit, "limit", "entries"),
 ];
 
 /// The largest number of values in one selection: each is compared with every entry.
@@ -101,26 +101,29 @@ const ESCAPES: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 
 /// An invalid value of a criterion.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{word}={value}`: {reason}")]
-pub struct BadValue {
+#[error("`{name}={value}`: {reason}")]
+pub struct InvalidValue {
     /// The name of the criterion, as the query spells it.
-    pub word: String,
+    pub name: String,
     /// The invalid value.
     pub value: String,
     /// The problem.
     pub reason: String,
 }
 
-impl Word {
+impl Criterion {
     /// Returns the criterion with this name.
     pub fn named(name: &str) -> Option<Self> {
         let plural = |plural: &str| !plural.is_empty() && plural == name;
-        WORDS.iter().find(|(_, singular, many)| *singular == name || plural(many)).map(|(word, ..)| *word)
+        NAMES
+            .iter()
+            .find(|(_, singular, many)| *singular == name || plural(many))
+            .map(|(criterion, ..)| *criterion)
     }
 
     /// Returns the canonical name, and the alternative name, which may be empty.
     pub fn names(self) -> [&'static str; 2] {
-        let names = WORDS.iter().find(|(word, ..)| *word == self);
+        let names = NAMES.iter().find(|(criterion, ..)| *criterion == self);
         names.map_or(["", ""], |(_, singular, plural)| [singular, plural])
     }
 }
@@ -132,14 +135,14 @@ impl Criteria {
     /// # Errors
     ///
     /// Returns the first invalid value.
-    pub fn from_query(query: &str, max_entries: usize) -> Result<Option<Self>, BadValue> {
+    pub fn from_query(query: &str, max_entries: usize) -> Result<Option<Self>, InvalidValue> {
         let (mut criteria, mut has_criteria) = (Self::default(), false);
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            let Some(word) = Word::named(&name) else { continue };
+            let Some(criterion) = Criterion::named(&name) else { continue };
             has_criteria = true;
             for value in value.split(',').map(str::trim).filter(|value| !value.is_empty()) {
-                criteria.add(word, value, max_entries).map_err(|reason| BadValue {
-                    word: name.clone().into_owned(),
+                criteria.add(criterion, value, max_entries).map_err(|reason| InvalidValue {
+                    name: name.clone().into_owned(),
                     value: value.to_owned(),
                     reason,
                 })?;
@@ -156,24 +159,24 @@ impl Criteria {
     /// # Errors
     ///
     /// Returns the problem with the value.
-    pub fn add(&mut self, word: Word, value: &str, max_entries: usize) -> Result<(), String> {
+    pub fn add(&mut self, criterion: Criterion, value: &str, max_entries: usize) -> Result<(), String> {
         let topic = || text::topic_slug(value).map(Arc::from).map_err(str::to_owned);
         let name = || match text::slug(value) {
             slug if slug.is_empty() => Err("expected a name with a letter or a digit".to_owned()),
             slug => Ok(slug.into()),
         };
-        match word {
-            Word::Any => drop(self.any.insert(topic()?)),
-            Word::All => drop(self.all.insert(topic()?)),
-            Word::None => drop(self.none.insert(topic()?)),
-            Word::Type => drop(self.types.insert(name()?)),
-            Word::Category => drop(self.categories.insert(name()?)),
-            Word::Provider => drop(self.providers.insert(provider(value)?)),
-            Word::Language => set_once(&mut self.language, language(value)?)?,
-            Word::MinQuality => set_once(&mut self.min_quality, quality(value)?)?,
-            Word::Order => set_once(&mut self.order, order(value)?)?,
-            Word::Age => set_once(&mut self.age, age(value)?)?,
-            Word::Limit => {
+        match criterion {
+            Criterion::Any => drop(self.any.insert(topic()?)),
+            Criterion::All => drop(self.all.insert(topic()?)),
+            Criterion::None => drop(self.none.insert(topic()?)),
+            Criterion::Type => drop(self.types.insert(name()?)),
+            Criterion::Category => drop(self.categories.insert(name()?)),
+            Criterion::Provider => drop(self.providers.insert(provider(value)?)),
+            Criterion::Language => set_once(&mut self.language, language(value)?)?,
+            Criterion::MinQuality => set_once(&mut self.min_quality, quality(value)?)?,
+            Criterion::Order => set_once(&mut self.order, order(value)?)?,
+            Criterion::Age => set_once(&mut self.age, age(value)?)?,
+            Criterion::Limit => {
                 let number = value.parse().ok().filter(|number| (1..=max_entries).contains(number));
                 set_once(
                     &mut self.entries,
@@ -187,14 +190,14 @@ impl Criteria {
         }
     }
 
-    fn lists(&self) -> [(Word, &BTreeSet<Arc<str>>); 6] {
+    fn lists(&self) -> [(Criterion, &BTreeSet<Arc<str>>); 6] {
         [
-            (Word::Any, &self.any),
-            (Word::All, &self.all),
-            (Word::None, &self.none),
-            (Word::Type, &self.types),
-            (Word::Category, &self.categories),
-            (Word::Provider, &self.providers),
+            (Criterion::Any, &self.any),
+            (Criterion::All, &self.all),
+            (Criterion::None, &self.none),
+            (Criterion::Type, &self.types),
+            (Criterion::Category, &self.categories),
+            (Criterion::Provider, &self.providers),
         ]
     }
 
@@ -213,34 +216,34 @@ impl Criteria {
     /// Returns the canonical query. All other spellings of these criteria redirect to it.
     pub fn query(&self) -> String {
         let mut query = String::new();
-        let mut put = |word: Word, values: &str| {
+        let mut put = |criterion: Criterion, values: &str| {
             if !query.is_empty() {
                 query.push('&');
             }
-            let [name, _] = word.names();
+            let [name, _] = criterion.names();
             let _ = write!(query, "{name}={values}");
         };
-        for (word, values) in self.lists() {
+        for (criterion, values) in self.lists() {
             if !values.is_empty() {
                 let values: Vec<_> =
                     values.iter().map(|value| utf8_percent_encode(value, ESCAPES).to_string()).collect();
-                put(word, &values.join(","));
+                put(criterion, &values.join(","));
             }
         }
         if let Some(language) = &self.language {
-            put(Word::Language, language);
+            put(Criterion::Language, language);
         }
         if let Some(quality) = self.min_quality {
-            put(Word::MinQuality, &quality.to_string());
+            put(Criterion::MinQuality, &quality.to_string());
         }
         if self.by_heat() {
-            put(Word::Order, "heat");
+            put(Criterion::Order, "heat");
         }
         if let Some(hours) = self.age {
-            put(Word::Age, &age_in_words(hours));
+            put(Criterion::Age, &age_in_words(hours));
         }
         if let Some(entries) = self.entries {
-            put(Word::Limit, &entries.to_string());
+            put(Criterion::Limit, &entries.to_string());
         }
         query
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::config::criteria::{Criteria, Word};
+use crate::config::criteria::{Criteria, Criterion};
 use crate::config::error::ConfigError;
 use crate::config::file::{ConfigFile, SelectionKeys};
 use crate::config::setting::ListItem;
@@ -73,27 +73,27 @@ fn selection(
 /// Reads the criteria of a selection.
 fn criteria(item: &ListItem<'_>, keys: &SelectionKeys) -> Result<Criteria, ConfigError> {
     let mut criteria = Criteria::default();
-    for (word, values) in [
-        (Word::Any, &keys.any),
-        (Word::All, &keys.all),
-        (Word::None, &keys.none),
-        (Word::Type, &keys.types),
-        (Word::Category, &keys.categories),
-        (Word::Provider, &keys.providers),
+    for (criterion, values) in [
+        (Criterion::Any, &keys.any),
+        (Criterion::All, &keys.all),
+        (Criterion::None, &keys.none),
+        (Criterion::Type, &keys.types),
+        (Criterion::Category, &keys.categories),
+        (Criterion::Provider, &keys.providers),
     ] {
         for (index, value) in values.0.iter().enumerate() {
-            add(&mut criteria, item, word, Some(index), value.as_deref())?;
+            add(&mut criteria, item, criterion, Some(index), value.as_deref())?;
         }
     }
-    for (word, value) in [
-        (Word::Language, &keys.language),
-        (Word::MinQuality, &keys.min_quality),
-        (Word::Order, &keys.order),
-        (Word::Age, &keys.age),
-        (Word::Limit, &keys.entries),
+    for (criterion, value) in [
+        (Criterion::Language, &keys.language),
+        (Criterion::MinQuality, &keys.min_quality),
+        (Criterion::Order, &keys.order),
+        (Criterion::Age, &keys.age),
+        (Criterion::Limit, &keys.entries),
     ] {
         if let Some(value) = value {
-            add(&mut criteria, item, word, None, Some(value))?;
+            add(&mut criteria, item, criterion, None, Some(value))?;
         }
     }
     Ok(criteria)
@@ -103,18 +103,18 @@ fn criteria(item: &ListItem<'_>, keys: &SelectionKeys) -> Result<Criteria, Confi
 fn add(
     criteria: &mut Criteria,
     item: &ListItem<'_>,
-    word: Word,
+    criterion: Criterion,
     index: Option<usize>,
     value: Option<&str>,
 ) -> Result<(), ConfigError> {
     let added = match value {
         Some(value) => criteria
-            .add(word, value.trim(), MAX_ENTRIES)
+            .add(criterion, value.trim(), MAX_ENTRIES)
             .map_err(|reason| format!("invalid value `{value}`; {reason}")),
         None => Err("empty item; fill it in or remove it".to_owned()),
     };
     added.map_err(|reason| {
-        let [name, plural] = word.names();
+        let [name, plural] = criterion.names();
         let key = if item.has_key(plural) { plural } else { name };
         let path: Vec<_> = [Step::Key(key)].into_iter().chain(index.map(Step::Index)).collect();
         item.error_at(&path, format!("`{key}`: {reason}"))

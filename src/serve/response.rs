@@ -15,7 +15,7 @@ use hyper::header::{
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use percent_encoding::percent_decode_str;
 
-use crate::config::criteria::BadValue;
+use crate::config::criteria::InvalidValue;
 use crate::edition::{Coding, Edition, Representation};
 use crate::seed::Timestamp;
 use crate::text::printable;
@@ -272,7 +272,7 @@ pub(super) fn gone(uri: &Uri, max_age: Duration) -> Response<Full<Bytes>> {
 }
 
 /// Returns 400, for an invalid value in a selection.
-pub(super) fn bad_request(value: &BadValue) -> Response<Full<Bytes>> {
+pub(super) fn bad_request(value: &InvalidValue) -> Response<Full<Bytes>> {
     explain(StatusCode::BAD_REQUEST, [], format!("{}\n", printable(&value.to_string())))
 }
 

@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 
 use super::on_demand::OnDemand;
 use crate::config::Config;
-use crate::config::criteria::{BadValue, Criteria};
+use crate::config::criteria::{Criteria, InvalidValue};
 use crate::edition::{Edition, Representation};
 use crate::feed::Selection;
 use crate::publish::archive::Address;
@@ -31,7 +31,7 @@ pub(super) enum Route<'a> {
     /// A feed of a retired topic.
     Gone,
     /// A selection with an invalid value.
-    BadRequest(BadValue),
+    BadRequest(InvalidValue),
     NotFound,
 }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use url::form_urlencoded;
 
-use crate::config::criteria::Word;
+use crate::config::criteria::Criterion;
 use crate::feed::{Choices, Selection};
 use crate::render::html::link::at_home;
 use crate::render::path::address;
@@ -38,8 +38,9 @@ pub(super) fn form(choices: &Choices, publication: &Publication) -> Form {
     let Choices { topics, types, chosen } = choices;
     let others = chosen.any.iter().filter(|slug| !topics.iter().any(|(listed, ..)| listed == *slug));
     let is_offered = |name: &str| {
-        let offered = [Word::Any, Word::Type, Word::Provider, Word::MinQuality, Word::Order];
-        Word::named(name).is_some_and(|word| offered.contains(&word))
+        let offered =
+            [Criterion::Any, Criterion::Type, Criterion::Provider, Criterion::MinQuality, Criterion::Order];
+        Criterion::named(name).is_some_and(|criterion| offered.contains(&criterion))
     };
     let query = chosen.query();
     let kept = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| !is_offered(name));
