@@ -80,7 +80,7 @@ pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
 /// Reads the texts of the seeds that feeds show. Each pass leaves fewer records without them.
 fn read_shown_texts(publisher: &Publisher, scan: &Scan, catalog: &mut Catalog) -> Result<(), ScanError> {
     loop {
-        let lacking = publisher.lacking(catalog);
+        let lacking = publisher.incomplete_seeds(catalog);
         if lacking.is_empty() {
             return Ok(());
         }

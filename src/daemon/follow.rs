@@ -169,7 +169,7 @@ impl Daemon {
             self.durations.apply.observe(applying.elapsed().as_secs_f64());
         }
         if what.is_none() && affected.is_empty() && !self.publisher.is_due(&self.catalog) {
-            self.publisher.note_due(&self.catalog);
+            self.publisher.update_due(&self.catalog);
             self.health.served();
             return;
         }
@@ -255,7 +255,7 @@ impl Daemon {
             error!("{error}");
         }
         // In this order: a scan that counts as served is one that the mirror knows to follow.
-        self.mirror.follow(self.publisher.current().load_full(), published.work);
+        self.mirror.follow(self.publisher.current().load_full(), published.plan);
         self.health.served();
         self.health.report_seeds(&self.catalog);
     }

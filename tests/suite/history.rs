@@ -244,7 +244,7 @@ proptest! {
         let mut publisher = Publisher::new(Arc::new(config.clone()));
         let mut look = |scan: &mut Scan, hint: &Hint| {
             let touched = catalog.apply(scan.scan(hint).unwrap(), now);
-            mirroring.extend(publisher.publish(&catalog, &touched, SystemTime::now()).work);
+            mirroring.extend(publisher.publish(&catalog, &touched, SystemTime::now()).plan);
             mirror.update(&publisher.current().load(), &mut mirroring, &|| false).unwrap();
         };
         let mut late = Vec::new();
