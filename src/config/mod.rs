@@ -330,7 +330,7 @@ fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
             format!("unknown key `{key}`; {meant}")
         } else if said.contains("duplicate field") {
             at = yaml::duplicate_key(text).unwrap_or(at);
-            yaml::REPEATED.to_owned()
+            yaml::DUPLICATE_KEY.to_owned()
         } else {
             yaml::type_mismatch(&said, "the configuration").unwrap_or(said)
         };
