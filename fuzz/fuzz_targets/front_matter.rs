@@ -1,5 +1,5 @@
-//! Reads the bytes of a seed to a record or faults, without a panic. Every fault has a place within the seed, and
-//! no output has a secured value.
+//! Reads the bytes of a seed to a record or faults. For any input, nothing panics, every fault is at a place in the
+//! seed, and no secured value appears in a record or a fault.
 
 #![no_main]
 
@@ -19,15 +19,15 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| {
         permalink: text("https://example.org/{tags}/{year}/{name}/"),
         ..Settings::default()
     };
-    let config = Config::resolve(settings).expect("every setting is sound");
+    let config = Config::resolve(settings).expect("every setting is valid");
     Rules::new(&config, true)
 });
 
-/// A text that no fault and no record may have.
+/// A secured value, which no fault and no record may contain.
 const SECRET: &str = "c1pher7ext";
 
 fuzz_target!(|front_matter: &str| {
-    // Text after the end of the front matter is body, and shown.
+    // Text after a closing fence would be body, which is shown.
     if !front_matter.split('\n').any(|line| line.trim_end() == "---") {
         read(front_matter, &format!("---\n{front_matter}\nsecured: {SECRET}\n---\nBody\n"));
     }
@@ -39,11 +39,11 @@ fn read(front_matter: &str, text: &str) {
     let Reading::Seed { record, faults } = seed::read(&RULES, &path, text.as_bytes()) else { return };
     let lines = text.lines().count() + text.matches(['\r', '\u{85}', '\u{2028}', '\u{2029}']).count();
     for fault in faults {
-        let told = report::fault(&fault, false);
-        // The input may have the same text in another field.
-        assert!(front_matter.contains(SECRET) || !told.contains(SECRET), "{told}");
+        let shown = report::fault(&fault, false);
+        // The input may contain the value elsewhere.
+        assert!(front_matter.contains(SECRET) || !shown.contains(SECRET), "{shown}");
         if let Some(place) = fault.place {
-            assert!((1..=lines).contains(&place.at.line), "{told}");
+            assert!((1..=lines).contains(&place.at.line), "{shown}");
         }
     }
     if let Some(record) = record {

@@ -155,7 +155,7 @@ fn explain(text: &str, error: &serde_yaml::Error) -> (Position, String) {
         return (yaml::key_at(text, &path).unwrap_or(at), format!("unknown key `{key}`; {hint}"));
     }
     if message.contains("duplicate field") {
-        return (yaml::duplicate_key(text).unwrap_or(at), yaml::REPEATED.to_owned());
+        return (yaml::duplicate_key(text).unwrap_or(at), yaml::DUPLICATE_KEY.to_owned());
     }
     (at, yaml::type_mismatch(&message, "the configuration").unwrap_or(message))
 }

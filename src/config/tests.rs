@@ -80,7 +80,7 @@ fn errors_have_positions() {
             "colour: red\n",
             "sower.yaml:1:1: unknown key `colour`; the keys are title, url, listen, admin_listen, trusted_proxies, max_connections, client_limit, access_log, seeds, topic_fields, topic_words, default_topic, permalink, watch, feeds, entries, archives, pictures, accent, content, frame_hosts, max_age, language, copyright, icon, logo, max_seed_size, unpublished, topics, selections",
         ),
-        ("title: A\ntitle: B\n", &*format!("sower.yaml:2:1: {}", yaml::REPEATED)),
+        ("title: A\ntitle: B\n", &*format!("sower.yaml:2:1: {}", yaml::DUPLICATE_KEY)),
         (
             "entries: many\n",
             "sower.yaml:1:10: `entries`: invalid value `many`; expected a number from 1 to 100000",

@@ -1,15 +1,15 @@
-//! Dates as people write them in front matter.
+//! Dates in front matter and in file names.
 
 use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike, Utc};
 
-/// An instant to the second, in UTC, in the years 1 to 9999: what RFC 822 dates, RFC 3339 dates
-/// and everything that reads them have in common.
+/// An instant to the second, in UTC, in the years 1 to 9999: the range that both RFC 822 and RFC 3339 dates can
+/// express.
 pub type Timestamp = DateTime<Utc>;
 
-/// Instants as seconds since 1970, for what machines keep.
+/// Serializes instants as seconds since 1970.
 pub(crate) mod seconds {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -36,23 +36,23 @@ pub struct Month {
 }
 
 impl Month {
-    /// The month of an instant.
+    /// Returns the month of an instant.
     pub fn of(at: Timestamp) -> Self {
         Self { year: at.year(), month: at.month() }
     }
 
-    /// How many months it is after another; negative if before.
+    /// Returns the number of months since another month, negative if this one is earlier.
     pub fn since(self, other: Self) -> i32 {
         (self.year - other.year) * 12 + self.month.cast_signed() - other.month.cast_signed()
     }
 
-    /// Its first instant.
+    /// Returns the first instant of the month.
     pub fn first_second(self) -> Timestamp {
         let day = NaiveDate::from_ymd_opt(self.year, self.month, 1).unwrap_or_default();
         day.and_time(NaiveTime::MIN).and_utc()
     }
 
-    /// Its last instant.
+    /// Returns the last instant of the month, to the second.
     pub fn last_second(self) -> Timestamp {
         self.first_second() + Months::new(1) - TimeDelta::seconds(1)
     }
@@ -61,7 +61,7 @@ impl Month {
 impl FromStr for Month {
     type Err = ();
 
-    /// `2024-03`, as it is displayed.
+    /// Parses a month as it is displayed: `2024-03`.
     fn from_str(text: &str) -> Result<Self, ()> {
         let (year, month) = text.split_once('-').ok_or(())?;
         let number = |digits: &str, length| {
@@ -80,16 +80,16 @@ impl fmt::Display for Month {
     }
 }
 
-/// A date as written.
+/// A date that was parsed.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Dated {
+pub(super) struct ParsedDate {
     pub(super) at: Timestamp,
-    /// Whether a time of day stood there without an offset, so that UTC was assumed.
+    /// Set if a time without an offset was assumed to be UTC.
     pub(super) assumed_utc: bool,
 }
 
-/// Reads RFC 3339, `YYYY-MM-DD HH:MM:SS ±ZZZZ`, either without the offset, or a date alone.
-pub(super) fn parse(text: &str) -> Option<Dated> {
+/// Parses RFC 3339, `YYYY-MM-DD HH:MM:SS ±ZZZZ`, either without the offset, or a date alone.
+pub(super) fn parse(text: &str) -> Option<ParsedDate> {
     let text = text.trim();
     let (at, assumed_utc) = if let Some(at) = with_offset(text) {
         (at, false)
@@ -99,14 +99,14 @@ pub(super) fn parse(text: &str) -> Option<Dated> {
         (NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_time(NaiveTime::MIN).and_utc(), false)
     };
     let at = at.with_nanosecond(0)?;
-    (1..=9999).contains(&at.year()).then_some(Dated { at, assumed_utc })
+    (1..=9999).contains(&at.year()).then_some(ParsedDate { at, assumed_utc })
 }
 
 fn with_offset(text: &str) -> Option<Timestamp> {
     if let Ok(at) = DateTime::parse_from_rfc3339(text) {
         return Some(at.to_utc());
     }
-    // The name of a zone says nothing that its offset does not.
+    // The name of a zone after its offset is redundant.
     let is_name = |word: &str| word.len() > 1 && word.bytes().all(|byte| byte.is_ascii_uppercase());
     let text = match text.rsplit_once(' ') {
         Some((before, name)) if is_name(name) && has_offset(before) => before,
@@ -134,26 +134,27 @@ fn without_offset(text: &str) -> Option<Timestamp> {
         .map(|at| at.and_utc())
 }
 
-/// The date that begins a name, `2024-03-26-a-name`, or the instant (`2024-03-26T08:00:23Z_a-name`).
-pub(super) fn beginning(name: &str) -> Option<Timestamp> {
-    dated(name).map(|(at, ..)| at)
+/// Returns the date at the beginning of a name, `2024-03-26-a-name`, or the instant (`2024-03-26T08:00:23Z_a-name`).
+pub(super) fn of_name(name: &str) -> Option<Timestamp> {
+    split_date(name).map(|(at, ..)| at)
 }
 
-/// A name without the date that begins it.
+/// Returns a name without the date at its beginning.
 pub(super) fn without_date(name: &str) -> &str {
-    dated(name).map(|(.., rest)| rest).filter(|rest| !rest.is_empty()).unwrap_or(name)
+    split_date(name).map(|(.., rest)| rest).filter(|rest| !rest.is_empty()).unwrap_or(name)
 }
 
-/// The day that a date or a name begins with, as written: what it is elsewhere, few addresses tell.
+/// Returns the day at the beginning of a date or a name as it is written, which may be another day in UTC: the
+/// addresses of pages have the written day.
 pub(super) fn day(text: &str) -> Option<NaiveDate> {
     let end = text.find([' ', 'T', 't']).unwrap_or(text.len());
     let alone = || NaiveDate::parse_from_str(&text[..end], "%Y-%m-%d").ok();
-    dated(text).map(|(_, day, _)| day).or_else(alone)
+    split_date(text).map(|(_, day, _)| day).or_else(alone)
 }
 
-/// The instant and the day that a name begins with, and what stands behind them, as Jekyll and Zola have it:
-/// a day may have one digit, and a hyphen or an underscore ends it.
-fn dated(name: &str) -> Option<(Timestamp, NaiveDate, &str)> {
+/// Splits a name that begins with a date into the instant, the day, and the rest, by the rules of Jekyll and Zola:
+/// month and day may have one digit, and a hyphen or an underscore ends the date.
+fn split_date(name: &str) -> Option<(Timestamp, NaiveDate, &str)> {
     let number = |from: usize, most: usize| -> Option<(u32, usize)> {
         let rest = name.get(from..)?;
         let digits = rest.bytes().take(most).take_while(u8::is_ascii_digit).count();
@@ -181,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates() {
+    fn usual_forms_of_dates_are_parsed() {
         for (text, expected, assumed_utc) in [
             ("2024-03-26T08:00:23Z", "2024-03-26T08:00:23Z", false),
             ("2024-03-26T08:00:23.987+02:00", "2024-03-26T06:00:23Z", false),
@@ -196,9 +197,9 @@ mod tests {
             (" 2024-03-26 ", "2024-03-26T00:00:00Z", false),
             ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59Z", false),
         ] {
-            let dated = parse(text).unwrap_or_else(|| panic!("{text}"));
-            let written = dated.at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-            assert_eq!((written.as_str(), dated.assumed_utc), (expected, assumed_utc), "{text}");
+            let parsed = parse(text).unwrap_or_else(|| panic!("{text}"));
+            let written = parsed.at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+            assert_eq!((written.as_str(), parsed.assumed_utc), (expected, assumed_utc), "{text}");
         }
         for text in [
             "",
@@ -216,8 +217,8 @@ mod tests {
     }
 
     #[test]
-    fn dates_in_file_names() {
-        let date = |name| beginning(name).map(|at| at.format("%F").to_string());
+    fn date_at_the_beginning_of_a_name_is_parsed() {
+        let date = |name| of_name(name).map(|at| at.format("%F").to_string());
         assert_eq!(date("2024-03-26-a").as_deref(), Some("2024-03-26"));
         assert_eq!(without_date("2024-03-26-a"), "a");
         for (name, expected, rest) in [
@@ -245,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn days_are_those_that_are_written() {
+    fn day_is_the_written_one() {
         for text in ["2024-03-26", "2024-03-26T23:59:59-08:00", "2024-03-26 00:00 +0200", "2024-03-26-a T"] {
             assert_eq!(day(text).map(|day| day.to_string()).as_deref(), Some("2024-03-26"), "{text}");
         }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
-use crate::syntax::yaml::{self, Names, Unrepeated};
+use crate::syntax::yaml::{self, Names, NoDuplicates};
 
 /// The cost of a mistake in a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +85,7 @@ macro_rules! fields {
                         }
                     })*
                     _ => {
-                        map.next_value::<Unrepeated>()?;
+                        map.next_value::<NoDuplicates>()?;
                     }
                 }
                 Ok(())

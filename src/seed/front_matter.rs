@@ -12,7 +12,7 @@ use super::fields::{FieldValue, FrontMatter, PAGE_ADDRESS_KEYS, known_key};
 use super::split::{Notation, RawFrontMatter};
 use crate::config::{SeedSettings, TopicField};
 use crate::syntax::toml;
-use crate::syntax::yaml::{self, Names, Position, Unrepeated};
+use crate::syntax::yaml::{self, Names, NoDuplicates, Position};
 
 /// An error of the parser.
 #[derive(Debug)]
@@ -52,9 +52,9 @@ pub(super) fn parse<'k>(
 fn yaml_error<'k>(yaml: &str, error: &serde_yaml::Error, field: Option<&'k str>) -> ParseError<'k> {
     let reason = yaml::reason(error);
     let at = yaml::position(yaml, error);
-    if reason.contains("duplicate field") || reason.contains(yaml::REPEATED) {
+    if reason.contains("duplicate field") || reason.contains(yaml::DUPLICATE_KEY) {
         let at = yaml::duplicate_key(yaml).or(at);
-        return ParseError { field: None, at, reason: yaml::REPEATED.to_owned(), help: None };
+        return ParseError { field: None, at, reason: yaml::DUPLICATE_KEY.to_owned(), help: None };
     }
     if let Some(reason) = yaml::type_mismatch(&reason, "front matter") {
         return ParseError { field, at, reason, help: None };
@@ -74,7 +74,7 @@ fn yaml_error<'k>(yaml: &str, error: &serde_yaml::Error, field: Option<&'k str>)
 fn toml_error(error: toml::Error, field: Option<&str>) -> ParseError<'_> {
     let toml::Error { at, reason, is_syntax } = error;
     if reason == "duplicate key" {
-        return ParseError { field: None, at, reason: yaml::REPEATED.to_owned(), help: None };
+        return ParseError { field: None, at, reason: yaml::DUPLICATE_KEY.to_owned(), help: None };
     }
     let mismatch = yaml::type_mismatch(&reason, "front matter").filter(|_| !is_syntax);
     match mismatch {
@@ -141,7 +141,7 @@ impl<'de> Visitor<'de> for FieldsVisitor<'_, '_> {
                 },
             };
             if !is_read {
-                map.next_value::<Unrepeated>()?;
+                map.next_value::<NoDuplicates>()?;
             }
             self.current.set(None);
         }
@@ -163,7 +163,7 @@ impl<'k> FieldsVisitor<'_, 'k> {
 /// Records a key, which may appear once.
 fn record_key<K: PartialEq, E: serde::de::Error>(keys: &mut Vec<K>, key: K) -> Result<(), E> {
     if keys.contains(&key) {
-        return Err(E::custom(yaml::REPEATED));
+        return Err(E::custom(yaml::DUPLICATE_KEY));
     }
     keys.push(key);
     Ok(())
@@ -318,11 +318,11 @@ impl<'de> Visitor<'de> for NestedTopics<'_, '_> {
                     self.found.extend(names.map(|names| (*index, names)));
                 }
                 None => {
-                    map.next_value::<Unrepeated>()?;
+                    map.next_value::<NoDuplicates>()?;
                 }
             }
             if !keys.insert(key) {
-                return Err(A::Error::custom(yaml::REPEATED));
+                return Err(A::Error::custom(yaml::DUPLICATE_KEY));
             }
         }
         Ok(())
@@ -370,9 +370,9 @@ mod tests {
                 "`related[0].title` should be text, but is a mapping",
             ),
             ("- a\n- b\n", None, (1, 1), "front matter should be `key: value` lines, but is a list"),
-            ("a: 1\nb: 2\na: 3\n", None, (3, 1), yaml::REPEATED),
-            ("images:\n  - url: a\n    url: b\n", None, (3, 5), yaml::REPEATED),
-            ("x:\n  y: 1\n  y: 2\n", None, (3, 3), yaml::REPEATED),
+            ("a: 1\nb: 2\na: 3\n", None, (3, 1), yaml::DUPLICATE_KEY),
+            ("images:\n  - url: a\n    url: b\n", None, (3, 5), yaml::DUPLICATE_KEY),
+            ("x:\n  y: 1\n  y: 2\n", None, (3, 3), yaml::DUPLICATE_KEY),
             ("provider: me\n", Some("provider"), (1, 11), "`provider` should be a mapping, but is text"),
             (
                 "topics: {a: b}\n",

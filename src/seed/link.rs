@@ -1,4 +1,4 @@
-//! Addresses in seeds: absolute, http or https, and nothing else.
+//! Addresses in seeds: absolute, with http or https.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -8,8 +8,8 @@ use url::Url;
 
 use crate::text::allowed_in_xml;
 
-/// An address that a reader can open. A relative one is taken from the publication's own
-/// address. One that is a valid URI is kept to the letter, since ids are made of it.
+/// Returns the absolute address with http or https. One that is a valid URI already is kept to the letter, since ids
+/// are made of it.
 pub(super) fn web(text: &str, base: &Url) -> Option<String> {
     let text = text.trim();
     let has_host = text.split_once("://").is_some_and(|(_, rest)| !rest.starts_with('/'));
@@ -19,7 +19,7 @@ pub(super) fn web(text: &str, base: &Url) -> Option<String> {
     Some(if is_absolute && uri(text) == text { text.to_owned() } else { uri(url.as_str()).into_owned() })
 }
 
-/// An address in content, which may be one to write to as well.
+/// Returns the absolute address for a link in content, with http, https or `mailto:`.
 pub(super) fn in_content(text: &str, base: &Url) -> Option<String> {
     let url =
         base.join(text.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https" | "mailto"))?;
@@ -29,26 +29,26 @@ pub(super) fn in_content(text: &str, base: &Url) -> Option<String> {
     })
 }
 
-/// An address that must stand for itself: absolute, or from the root of the publication.
+/// Returns the address of the page of a record, which is absolute or begins with a slash.
 ///
-/// Anything else, `example.com` or `n/a`, would be taken for a page of the publication.
+/// Anything else, such as `example.com` or `n/a`, would become a page of the publication.
 pub(super) fn page(text: &str, base: &Url) -> Option<String> {
     let whole = text.contains("://") || text.trim().starts_with('/');
     if whole { web(text, base) } else { None }
 }
 
-/// The site of a domain: a host and nothing else.
+/// Returns the site of a domain, which is a host and nothing else.
 pub(super) fn site(domain: &str) -> Option<String> {
     let host = url::Host::parse(domain).ok()?;
     Some(format!("https://{host}"))
 }
 
-/// Whether what is an absolute address is one of the web.
+/// Returns `true` if an absolute address has http or https.
 pub(super) fn is_web(text: &str) -> bool {
     text.starts_with("https://") || text.starts_with("http://")
 }
 
-/// An address with whatever RFC 3986 forbids where it stands percent-encoded. What parses URLs is more
+/// Percent-encodes the characters of an address that RFC 3986 forbids at their position. The URL parser is more
 /// lenient.
 fn uri(text: &str) -> Cow<'_, str> {
     let authority = text.find("://").map_or(0, |end| end + "://".len());
@@ -59,7 +59,7 @@ fn uri(text: &str) -> Cow<'_, str> {
     };
     let allowed = |at: usize, byte: u8| match byte {
         b'%' => is_escape(at),
-        // §3.2.2: they stand around the number of a host, and nowhere else.
+        // RFC 3986 §3.2.2: brackets enclose the address of an IPv6 host, and are forbidden elsewhere.
         b'[' | b']' => at < path,
         b'#' => at == fragment,
         _ => {
@@ -89,12 +89,13 @@ pub(super) fn path_segment(text: &str) -> String {
     utf8_percent_encode(text, SEGMENT).to_string()
 }
 
-/// Whether an id can stand in `atom:id`: an absolute IRI (RFC 4287 §4.2.6), in which nothing turns the
-/// direction of writing (RFC 3987 §4.1).
+/// Returns `true` if an id is valid in `atom:id`: an absolute IRI (RFC 4287 §4.2.6) without characters that change
+/// the direction of text (RFC 3987 §4.1).
 pub(super) fn is_iri(text: &str) -> bool {
-    let turns = |c| matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    let changes_direction =
+        |c| matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
     Url::parse(text).is_ok()
-        && !text.contains(turns)
+        && !text.contains(changes_direction)
         && text.chars().all(allowed_in_xml)
         && !text.contains(|c: char| c.is_whitespace() || c.is_control() || "<>\"{}|\\^`".contains(c))
 }
@@ -104,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses() {
+    fn addresses_are_absolute_with_http_or_https() {
         let base = Url::parse("https://example.org/base/").unwrap();
         for (text, expected) in [
             ("https://a.example/x?y=1&z=2#f", Some("https://a.example/x?y=1&z=2#f")),
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn sites() {
+    fn site_is_a_host_alone() {
         assert_eq!(site("a.example").as_deref(), Some("https://a.example"));
         assert_eq!(site("例え.example").as_deref(), Some("https://xn--r8jz45g.example"));
         for domain in ["", "a b", "a.example/x", "me@a.example", "a.example:80", "\u{7}@x.com", "a?b"] {
@@ -144,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn ids() {
+    fn id_is_an_absolute_iri() {
         for text in
             ["urn:uuid:1225c695-cfb8-4ebb-aaaa-80da344efa6a", "tag:a.example,2005:x", "https://a.example/é"]
         {

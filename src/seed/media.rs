@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::html::{attribute, tags};
+use super::html::start_tags;
 use super::link;
 
 /// Media types by the ending of a path. The table is our own, since a table in a library could change with a
@@ -75,17 +75,16 @@ pub enum EmbedKind {
 pub(super) fn embed(html: &str) -> Option<Embed> {
     // The kind of element that a `source` belongs to.
     let mut kind = None;
-    tags(html).find_map(|(name, tag)| {
-        match name {
+    start_tags(html).find_map(|tag| {
+        match tag.name() {
             "iframe" => kind = Some(EmbedKind::Player),
             "video" => kind = Some(EmbedKind::Video),
             "audio" => kind = Some(EmbedKind::Audio),
             "source" => {}
             _ => return None,
         }
-        let url = htmlize::unescape_attribute(attribute(tag, "src")?);
-        let kind = kind.filter(|_| link::is_web(&url))?;
-        Some(Embed { url: url.into_owned(), kind })
+        let url = tag.attribute("src").filter(|url| link::is_web(url))?;
+        Some(Embed { url: url.to_owned(), kind: kind? })
     })
 }
 

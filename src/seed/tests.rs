@@ -21,7 +21,7 @@ fn read_text(path: &str, text: &str) -> Reading {
     read(&rules(), &path.into(), text.as_bytes())
 }
 
-/// The record of a seed whose front matter this is.
+/// Returns the record of a seed with this front matter.
 pub(super) fn record(yaml: &str) -> Record {
     let (record, faults) = seed("a.md", &format!("---\n{yaml}---\n"));
     *record.unwrap_or_else(|| panic!("{faults:#?}"))
@@ -35,11 +35,11 @@ fn seed(path: &str, text: &str) -> (Option<Box<Record>>, Vec<Fault>) {
 }
 
 fn at(text: &str) -> Option<Timestamp> {
-    date::parse(text).map(|dated| dated.at)
+    date::parse(text).map(|parsed| parsed.at)
 }
 
 #[test]
-fn every_field_is_read() {
+fn every_field_is_in_the_record() {
     let record = record(
         r#"
 title: "The &#8220;title&#8221;"
@@ -127,7 +127,7 @@ secured: "TOPSECRET"
 }
 
 #[test]
-fn ids_never_depend_on_the_text() {
+fn id_does_not_depend_on_the_text() {
     for (path, extra, expected) in [
         ("a.md", "id: urn:x:1\noriginalUrl: https://b.example/\n", "urn:x:1"),
         ("a.md", "originalUrl: https://b.example/\nwebUrl: https://a.example/\n", "https://b.example/"),
@@ -142,7 +142,7 @@ fn ids_never_depend_on_the_text() {
 }
 
 #[test]
-fn bodies_are_shown_without_what_xml_forbids() {
+fn body_has_no_characters_that_xml_forbids() {
     for (path, text, expected) in [
         ("a.html", "<p>a\u{7}b&#7;c</p>", "<p>abc</p>"),
         ("a.md", "a *b* [c](d)\n", "<p>a <em>b</em> <a href=\"https://a.example/x/d\">c</a></p>"),
@@ -155,7 +155,7 @@ fn bodies_are_shown_without_what_xml_forbids() {
 }
 
 #[test]
-fn a_part_that_nests_too_deeply_costs_no_other() {
+fn part_that_nests_too_deeply_is_left_out_alone() {
     let (deep, open) = ("<b>".repeat(2000), "---\ntitle: A\ntopics: t\nexcerpt: E\n");
     let why = "is left out: its elements nest too deeply";
     let embed = format!("featuredContent: {deep}\n");
@@ -171,13 +171,13 @@ fn a_part_that_nests_too_deeply_costs_no_other() {
     ] {
         let (record, faults) = seed("a.html", &format!("{open}{embed}---\n\n{body}"));
         let help = " (close every element)";
-        let told: Vec<_> = faults.iter().map(|fault| fault.to_string().replace(help, "")).collect();
-        assert_eq!((record.unwrap().content.full().as_str(), told), (content, expected));
+        let faults: Vec<_> = faults.iter().map(|fault| fault.to_string().replace(help, "")).collect();
+        assert_eq!((record.unwrap().content.full().as_str(), faults), (content, expected));
     }
 }
 
 #[test]
-fn what_hides_a_record() {
+fn hiding_fields_make_a_record_unpublished_or_removed() {
     for (yaml, expected) in [
         ("published: true\n", None),
         ("published: false\n", Some(Hidden::Unpublished)),
@@ -192,7 +192,7 @@ fn what_hides_a_record() {
 }
 
 #[test]
-fn folders_of_drafts_hide_what_is_in_them() {
+fn drafts_folder_makes_its_seeds_unpublished() {
     let hidden = |path| seed(path, "---\ntitle: A\ntopics: t\npublished: true\n---\n").0.unwrap().hidden;
     assert_eq!(hidden("blog/_drafts/a.md"), Some(Hidden::Unpublished));
     assert_eq!(hidden("_drafts/a.md"), Some(Hidden::Unpublished));
@@ -200,7 +200,7 @@ fn folders_of_drafts_hide_what_is_in_them() {
 }
 
 #[test]
-fn dates_of_other_publishers_are_read() {
+fn dates_of_hugo_and_jekyll_are_read() {
     let dates = |yaml: &str| {
         let record = record(&format!("title: A\ntopics: t\n{yaml}"));
         [record.published, record.updated, record.expires].map(|at| at.map(|at| at.format("%F").to_string()))
@@ -225,7 +225,7 @@ fn dates_of_other_publishers_are_read() {
 }
 
 #[test]
-fn a_picture_may_be_no_more_than_its_address() {
+fn image_may_be_an_address_alone() {
     let record = record("title: A\ntopics: t\nimages: [/a.png, {url: b.png, width: 3}]\n");
     let urls: Vec<_> = record.images.iter().map(|image| (&*image.url, image.width)).collect();
     assert_eq!(
@@ -234,13 +234,13 @@ fn a_picture_may_be_no_more_than_its_address() {
     );
 }
 
-/// Rules of a configuration.
+/// Returns the rules of a configuration.
 fn configured(yaml: &str) -> Rules {
     Rules { url: rules().url, ..Rules::new(&Config::sample(yaml), false) }
 }
 
 #[test]
-fn topics_are_taken_from_fields_that_are_named() {
+fn topic_fields_name_topics() {
     let fields = "topic_fields: [tags, categories, taxonomies.tags, category]\n";
     let words = "topic_fields: [tags, categories]\ntopic_words: true\n";
     let all = "topic_fields: [tags]\ndefault_topic: R&amp;D\n";
@@ -294,10 +294,10 @@ fn topics_are_taken_from_fields_that_are_named() {
                 let found: Vec<_> = record.facets.topics.iter().map(|topic| &*topic.name).collect();
                 assert_eq!((found.as_slice(), faults.len()), (names, 0), "{yaml}");
             }
-            Err(told) => {
+            Err(faults) => {
                 assert_eq!(
                     verdict("a.md", text.as_bytes(), &rules),
-                    (false, vec![told.to_owned()]),
+                    (false, vec![faults.to_owned()]),
                     "{yaml}"
                 );
             }
@@ -306,25 +306,25 @@ fn topics_are_taken_from_fields_that_are_named() {
 }
 
 #[test]
-fn a_field_costs_no_topics_of_another() {
+fn fault_in_one_topic_field_leaves_the_others() {
     let rules = configured("topic_fields: [tags, taxonomies.tags]\n");
     let text = "---\ntitle: A\ntags: {}\ntaxonomies: {tags: x}\n---\n";
-    let (survived, told) = verdict("a.md", text.as_bytes(), &rules);
-    assert_eq!((survived, told.len()), (true, 1), "{told:?}");
+    let (has_record, faults) = verdict("a.md", text.as_bytes(), &rules);
+    assert_eq!((has_record, faults.len()), (true, 1), "{faults:?}");
     let most = format!("---\ntitle: A\ntopics: [{}]\ntags: [x, y]\n---\n", "a, ".repeat(49));
-    let (survived, told) = verdict("a.md", most.as_bytes(), &rules);
+    let (has_record, faults) = verdict("a.md", most.as_bytes(), &rules);
     let expected = "4:11 [y] the topics from here on are left out: a seed can have 50";
-    assert_eq!((survived, told), (true, vec![expected.to_owned()]));
+    assert_eq!((has_record, faults), (true, vec![expected.to_owned()]));
 }
 
 #[test]
-fn fields_with_a_use_of_their_own_are_those_that_configuration_refuses() {
+fn topic_fields_may_not_name_other_known_fields() {
     let others = fields::KEYS.iter().filter(|key| !["topics", "type", "category"].contains(key));
     assert!(others.eq(crate::config::FIELDS_IN_USE));
 }
 
 #[test]
-fn links_are_made_of_names_and_dates() {
+fn permalink_is_made_of_name_and_date() {
     let dated = "topic_fields: [categories]\npermalink: https://b.example/{categories}/{year}/{month}/{day}/{name}.html\n";
     let pretty = "permalink: https://b.example/{folder}/{stem}/\n";
     for (configuration, path, yaml, expected) in [
@@ -357,7 +357,7 @@ fn links_are_made_of_names_and_dates() {
 }
 
 #[test]
-fn what_is_relative_is_relative_to_the_page_and_pictures_to_its_folder_or_site() {
+fn relative_links_use_the_page_and_images_its_folder_or_the_site() {
     let rules = configured("permalink: https://b.example/{folder}/{stem}/\n");
     let text = b"---\ntitle: A\ntopics: t\nimages: [a.png]\n---\n![](b.png)\n";
     let text = String::from_utf8_lossy(text);
@@ -377,17 +377,17 @@ fn what_is_relative_is_relative_to_the_page_and_pictures_to_its_folder_or_site()
 }
 
 #[test]
-fn an_address_that_is_a_pattern_is_told() {
+fn address_pattern_is_a_warning() {
     let rules = configured("permalink: https://b.example/{stem}/\n");
     let text = b"---\ntitle: A\ntopics: t\npermalink: /:year/:title/\n---\n";
-    let (survived, told) = verdict("a.md", text, &rules);
+    let (has_record, faults) = verdict("a.md", text, &rules);
     let expected = "warning 4:12 [/:year/:title/] `permalink` is a pattern, which is not supported (write the \
                     address itself; the link follows `permalink` in sower.yaml)";
-    assert_eq!((survived, told), (true, vec![expected.to_owned()]));
+    assert_eq!((has_record, faults), (true, vec![expected.to_owned()]));
 }
 
 #[test]
-fn what_others_hide_is_hidden_whatever_its_key_is_spelled_like() {
+fn hiding_fields_of_hugo_hide_in_any_spelling() {
     let hidden = |yaml: &str| record(&format!("title: A\ntopics: t\ndate: 2024-01-01\n{yaml}"));
     assert_eq!(hidden("headless: true\n").hidden, Some(Hidden::Unpublished));
     assert!(hidden("unpublishdate: 2024-01-02\n").expires.is_some());
@@ -401,7 +401,7 @@ fn what_others_hide_is_hidden_whatever_its_key_is_spelled_like() {
     }
 }
 
-/// Visibility of a seed with one more line of front matter, by its record.
+/// Returns `true` if a seed with one more line of front matter is shown, or `None` if the line costs its record.
 fn is_shown_with(line: &str) -> Option<bool> {
     let text = format!("---\ntitle: A\ntopics: t\n{line}\n---\n");
     let now = at("2024-06-01").unwrap();
@@ -412,7 +412,7 @@ fn is_shown_with(line: &str) -> Option<bool> {
 }
 
 #[test]
-fn every_name_of_a_field_that_can_hide_a_record_is_marked_so() {
+fn every_name_that_can_hide_a_record_costs_it_if_misspelt() {
     assert_eq!(is_shown_with(""), Some(true));
     let values = ["true", "false", "2023-01-01", "2099-01-01"];
     for key in fields::KEYS {
@@ -430,14 +430,14 @@ fn every_name_of_a_field_that_can_hide_a_record_is_marked_so() {
 }
 
 #[test]
-fn a_number_is_no_id_and_costs_nothing() {
+fn numeric_id_is_ignored_with_a_warning() {
     let (record, faults) = seed("2024-01-02-a.md", "---\ntitle: A\ntopics: t\nid: 42\n---\n");
     assert_eq!((&*record.unwrap().id, faults.len()), ("tag:feeds.example.org,2024-01-02:2024-01-02-a", 1));
     assert_eq!(faults[0].severity, Severity::Warning);
 }
 
 #[test]
-fn toml_says_what_yaml_says() {
+fn toml_and_yaml_give_the_same_record() {
     let yaml = "title: A\ntopics: [x, y]\ndate: 2024-02-03T04:05:06Z\nquality: 2.0\ndraft: true\n\
                 provider: {name: P, authors: [{name: J}]}\nimages: [{url: /a.png, width: 3}, b.png]\nextra: {a: 1}\n";
     let toml = "title = 'A'\ntopics = ['x', 'y']\ndate = 2024-02-03 04:05:06Z\nquality = 2.0\ndraft = true\n\
@@ -449,7 +449,7 @@ fn toml_says_what_yaml_says() {
 }
 
 #[test]
-fn json_is_read_as_yaml_is() {
+fn json_front_matter_is_read() {
     let text = "{\n  \"title\": \"A \\u00e4 \\/ \\uD83D\\ude00 \\\\ud83d\\\\ude00\",\n\t\"topics\": [\"t\"],\n  \"draft\": true\n}\n\nBody\n";
     let (record, faults) = seed("a.md", text);
     let record = record.unwrap_or_else(|| panic!("{faults:?}"));
@@ -480,7 +480,7 @@ fn json_is_read_as_yaml_is() {
 }
 
 #[test]
-fn faults_in_toml_say_what_where_and_what_to_do() {
+fn toml_faults_have_place_reason_and_help() {
     let cases: &[(&str, bool, &[&str])] = &[
         (
             "+++\ntitle = 'A'\n",
@@ -530,21 +530,21 @@ fn faults_in_toml_say_what_where_and_what_to_do() {
             ],
         ),
     ];
-    for (text, survives, expected) in cases {
-        let (survived, told) = verdict("a.md", text.as_bytes(), &rules());
+    for (text, expects_record, expected) in cases {
+        let (has_record, faults) = verdict("a.md", text.as_bytes(), &rules());
         assert_eq!(
-            (told, survived),
-            (expected.iter().map(ToString::to_string).collect(), *survives),
+            (faults, has_record),
+            (expected.iter().map(ToString::to_string).collect(), *expects_record),
             "{text}"
         );
     }
 }
 
-/// A fault in its short form: whether the record survived, and the first line of what is said.
+/// Reads a seed. Returns `true` if it has a record, and its faults in a short form.
 fn verdict(path: &str, bytes: &[u8], rules: &Rules) -> (bool, Vec<String>) {
     match read(rules, &path.into(), bytes) {
         Reading::Seed { record, faults } => {
-            let told = |fault: &Fault| {
+            let short = |fault: &Fault| {
                 let level = if fault.severity == Severity::Fault { "" } else { "warning " };
                 let place = fault.place.as_ref().map_or_else(String::new, |place| {
                     let marked = place.excerpt.chars().skip(place.marked.start).take(place.marked.len());
@@ -553,7 +553,7 @@ fn verdict(path: &str, bytes: &[u8], rules: &Rules) -> (bool, Vec<String>) {
                 let help = fault.help.as_ref().map_or_else(String::new, |help| format!(" ({help})"));
                 format!("{level}{place}{}{help}", fault.reason)
             };
-            (record.is_some(), faults.iter().map(told).collect())
+            (record.is_some(), faults.iter().map(short).collect())
         }
         Reading::NotASeed => (false, vec!["not a seed".to_owned()]),
         Reading::Blank => (false, vec!["blank".to_owned()]),
@@ -562,7 +562,7 @@ fn verdict(path: &str, bytes: &[u8], rules: &Rules) -> (bool, Vec<String>) {
 
 #[expect(clippy::too_many_lines, reason = "one table")]
 #[test]
-fn faults_say_what_where_and_what_to_do() {
+fn yaml_faults_have_place_reason_and_help() {
     let cases: &[(&str, bool, &[&str])] = &[
         ("# no front matter\n", false, &["not a seed"]),
         ("\n", false, &["blank"]),
@@ -597,7 +597,7 @@ fn faults_say_what_where_and_what_to_do() {
         (
             "---\ntitle: A\ntopics:\n  - ok\n  - ../x\n---\n",
             true,
-            &["5:5 [../x] this topic is left out: a name cannot lead out of the feeds directory"],
+            &["5:5 [../x] this topic is left out: a name cannot have `..` as a path segment"],
         ),
         (
             "---\ntitle: A\ntopics: '!'\n---\n",
@@ -725,25 +725,25 @@ fn faults_say_what_where_and_what_to_do() {
             &["2:9 [\u{FFFD}] a NUL byte: this is not a text file (save the file as UTF-8)"],
         ),
     ];
-    for (text, survives, expected) in cases {
-        let (survived, told) = verdict("a.md", text.as_bytes(), &rules());
-        assert_eq!(told, *expected, "{text}");
-        assert_eq!(survived, *survives, "{text}");
+    for (text, expects_record, expected) in cases {
+        let (has_record, faults) = verdict("a.md", text.as_bytes(), &rules());
+        assert_eq!(faults, *expected, "{text}");
+        assert_eq!(has_record, *expects_record, "{text}");
     }
 }
 
 #[test]
-fn strictness_lists_unknown_keys_and_missing_dates() {
+fn strict_mode_reports_unknown_keys_and_missing_dates() {
     let strict = Rules { strict: true, ..rules() };
-    let (survived, told) = verdict("a.md", b"---\ntitle: A\ntopics: t\nprice: free\n---\n", &strict);
-    assert!(survived);
-    assert_eq!(told.len(), 2, "{told:?}");
-    assert!(told[0].contains("undated"), "{told:?}");
-    assert_eq!(told[1], "4:1 [price] `price` is not a field of a seed");
+    let (has_record, faults) = verdict("a.md", b"---\ntitle: A\ntopics: t\nprice: free\n---\n", &strict);
+    assert!(has_record);
+    assert_eq!(faults.len(), 2, "{faults:?}");
+    assert!(faults[0].contains("undated"), "{faults:?}");
+    assert_eq!(faults[1], "4:1 [price] `price` is not a field of a seed");
 }
 
 #[test]
-fn what_is_not_text_is_a_fault() {
+fn binary_and_oversized_files_are_faults() {
     let small = Rules { max_size: 64, ..rules() };
     let large = format!("---\ntitle: {}\n---\n", "x".repeat(64));
     for (bytes, expected) in [
@@ -751,16 +751,16 @@ fn what_is_not_text_is_a_fault() {
         (b"\xFF\xFE-\0-\0-\0", "1:1 [\u{FFFD}] this is not UTF-8"),
         (large.as_bytes(), "1:1 [-] this seed is larger than 64 bytes"),
     ] {
-        let (_, told) = verdict("a.md", bytes, &small);
-        assert!(told[0].starts_with(expected), "{told:?}");
+        let (_, faults) = verdict("a.md", bytes, &small);
+        assert!(faults[0].starts_with(expected), "{faults:?}");
     }
     let long = |end: &[u8]| [b"---\ntitle: A\ntopics: t\n---\n", &*b"x".repeat(300), end].concat();
     for (bytes, expected) in [
         (long(b"\xFFx"), "5:301 [\u{FFFD}] this is not UTF-8"),
         (long(b"\xE6\x9C"), "5:301 [\u{FFFD}] this is not UTF-8"),
     ] {
-        let (_, told) = verdict("a.md", &bytes, &rules());
-        assert!(told[0].starts_with(expected), "{told:?}");
+        let (_, faults) = verdict("a.md", &bytes, &rules());
+        assert!(faults[0].starts_with(expected), "{faults:?}");
     }
     assert!(verdict("a.md", &long("机".as_bytes()), &rules()).0);
     assert_eq!(verdict("a.txt", &[0xE9; 10], &rules()).1, ["not a seed"]);
@@ -782,7 +782,7 @@ fn hostile_yaml_is_refused_at_once() {
 }
 
 #[test]
-fn thousands_of_faults_in_one_seed_are_told_in_a_few() {
+fn faults_beyond_the_limit_are_counted() {
     let many = "  - url: data:x\n".repeat(1000);
     let (record, faults) =
         seed("a.md", &format!("---\ntitle: A\ntopics: t\nimages:\n{many}---\n{}", "x".repeat(1 << 19)));
@@ -823,7 +823,7 @@ fn secured_text_is_in_no_record_and_no_fault() {
 }
 
 #[test]
-fn durations() {
+fn durations_are_iso_8601() {
     for (text, seconds) in
         [("PT1H29M", 5340), ("PT10M15S", 615), ("P1DT1S", 86_401), ("P1W", 604_800), ("PT1.5M", 90)]
     {

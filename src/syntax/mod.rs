@@ -1,4 +1,4 @@
-//! Positions in YAML and TOML, which their parsers tell only of what they refuse.
+//! Positions of values in YAML and TOML, which their parsers report only for errors.
 
 pub mod yaml;
 pub mod toml;

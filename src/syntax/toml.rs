@@ -1,7 +1,7 @@
-//! Values of a TOML text as serde reads them, and where they stand in it.
+//! Deserializes TOML with serde, and finds the positions of keys and values.
 //!
-//! The parser tells the place of everything. What it makes is read as YAML is: every scalar is text
-//! for whoever asks for text, so that `2.0` keeps its spelling and a date need not be quoted.
+//! Values are read as in YAML: every scalar can be read as text, so that `2.0` keeps its spelling and a date needs no
+//! quotes.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display};
@@ -14,53 +14,53 @@ use toml::de::{DeArray, DeString, DeTable, DeValue};
 
 use crate::syntax::yaml::{Position, Step};
 
-/// Why a text cannot be read.
+/// An error of reading a text.
 #[derive(Debug)]
 pub struct Error {
-    /// Where, if that is known.
+    /// The position, if it is known.
     pub at: Option<Position>,
-    /// What is wrong, after the path to it: `a.b: invalid type: …`.
+    /// The message, after the path to the value: `a.b: invalid type: …`.
     pub reason: String,
-    /// Whether the text is no TOML at all.
+    /// Set if the text is not valid TOML.
     pub is_syntax: bool,
 }
 
-/// Reads a text.
+/// Deserializes a text.
 ///
 /// # Errors
 ///
-/// It is no TOML, or a value is not what is asked for.
+/// The text is not valid TOML, or a value has the wrong type.
 pub fn read<'de, S: DeserializeSeed<'de>>(text: &str, seed: S) -> Result<S::Value, Error> {
-    let document = Document::parse(text)?;
-    seed.deserialize(Value(&document.0)).map_err(|error: Refusal| Error {
+    let document = ParsedToml::parse(text)?;
+    seed.deserialize(Value(&document.0)).map_err(|error: ValueError| Error {
         at: error.at.map(|index| Position::of(text, index)),
         reason: error.to_string(),
         is_syntax: false,
     })
 }
 
-/// Where the value at the end of a path begins.
+/// Returns the position of the value at the end of a path.
 pub fn value_at(text: &str, path: &[Step<'_>]) -> Option<Position> {
-    let document = Document::parse(text).ok()?;
+    let document = ParsedToml::parse(text).ok()?;
     let found = path.iter().try_fold(&document.0, |value, step| part(value, *step).map(|(_, part)| part))?;
     Some(Position::of(text, found.span().start))
 }
 
-/// Where the key at the end of a path stands.
+/// Returns the position of the key at the end of a path.
 pub fn key_at(text: &str, path: &[Step<'_>]) -> Option<Position> {
-    let document = Document::parse(text).ok()?;
+    let document = ParsedToml::parse(text).ok()?;
     let (last, path) = path.split_last()?;
     let found = path.iter().try_fold(&document.0, |value, step| part(value, *step).map(|(_, part)| part))?;
     let (key, _) = part(found, *last)?;
     Some(Position::of(text, key?.span().start))
 }
 
-/// Deepest nesting that is read: keys with dots nest without brackets, and what reads nested values
-/// reads one within the other.
-const DEEPEST: usize = 64;
+/// Deepest nesting that is read. Reading is recursive, and dotted keys nest without brackets.
+const MAX_DEPTH: usize = 64;
 
 type Key<'d> = Spanned<DeString<'d>>;
 
+/// Returns the part of a value at one step of a path, and its key.
 fn part<'v, 'd>(
     value: &'v Spanned<DeValue<'d>>,
     step: Step<'_>,
@@ -75,28 +75,28 @@ fn part<'v, 'd>(
 }
 
 /// A parsed text.
-struct Document<'d>(Spanned<DeValue<'d>>);
+struct ParsedToml<'d>(Spanned<DeValue<'d>>);
 
-impl<'d> Document<'d> {
+impl<'d> ParsedToml<'d> {
     fn parse(text: &'d str) -> Result<Self, Error> {
-        // What was read up to an error comes with it, to be taken apart here.
+        // The values before an error are returned too, and must be dropped without recursion.
         let (table, errors) = DeTable::parse_recoverable(text);
         let document = Self(Spanned::new(table.span(), DeValue::Table(table.into_inner())));
         let (at, reason) = match errors.first() {
             Some(error) => (error.span().map(|span| span.start), error.message().to_owned()),
             None => match document.too_deep() {
-                Some(at) => (Some(at), format!("keys nest more than {DEEPEST} deep")),
+                Some(at) => (Some(at), format!("keys nest more than {MAX_DEPTH} deep")),
                 None => return Ok(document),
             },
         };
         Err(Error { at: at.map(|index| Position::of(text, index)), reason, is_syntax: true })
     }
 
-    /// Where a value stands that nests too deeply.
+    /// Returns the offset of a value that nests too deeply.
     fn too_deep(&self) -> Option<usize> {
         let mut values = vec![(&self.0, 0)];
         while let Some((value, depth)) = values.pop() {
-            if depth > DEEPEST {
+            if depth > MAX_DEPTH {
                 return Some(value.span().start);
             }
             match value.get_ref() {
@@ -109,8 +109,8 @@ impl<'d> Document<'d> {
     }
 }
 
-impl Drop for Document<'_> {
-    /// What is too deep to be read is too deep to be taken apart one within the other.
+impl Drop for ParsedToml<'_> {
+    /// Drops the values one by one: dropping them recursively could overflow the stack.
     fn drop(&mut self) {
         let mut values = vec![std::mem::replace(self.0.get_mut(), DeValue::Boolean(false))];
         while let Some(value) = values.pop() {
@@ -125,15 +125,15 @@ impl Drop for Document<'_> {
     }
 }
 
-/// What a reader refused, and the way to it.
+/// An error of deserializing a value, with the path to the value.
 #[derive(Debug)]
-struct Refusal {
+struct ValueError {
     path: String,
     reason: String,
     at: Option<usize>,
 }
 
-impl Refusal {
+impl ValueError {
     fn at(mut self, value: &Spanned<DeValue<'_>>) -> Self {
         self.at.get_or_insert(value.span().start);
         self
@@ -146,27 +146,27 @@ impl Refusal {
     }
 }
 
-impl Display for Refusal {
+impl Display for ValueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let colon = if self.path.is_empty() { "" } else { ": " };
         write!(f, "{}{colon}{}", self.path, self.reason)
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for ValueError {}
 
-impl serde::de::Error for Refusal {
+impl serde::de::Error for ValueError {
     fn custom<T: Display>(reason: T) -> Self {
         Self { path: String::new(), reason: reason.to_string(), at: None }
     }
 }
 
-/// A value, to be read.
+/// A deserializer of a value.
 #[derive(Clone, Copy)]
 struct Value<'v, 'd>(&'v Spanned<DeValue<'d>>);
 
 impl Value<'_, '_> {
-    /// A scalar as it was typed.
+    /// Returns a scalar as it was typed.
     fn text(&self) -> Option<Cow<'_, str>> {
         Some(match self.0.get_ref() {
             DeValue::String(text) => Cow::Borrowed(text),
@@ -181,38 +181,38 @@ impl Value<'_, '_> {
 }
 
 impl<'de> Deserializer<'de> for Value<'_, '_> {
-    type Error = Refusal;
+    type Error = ValueError;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
         let read = match self.0.get_ref() {
             DeValue::String(text) => visitor.visit_str(text),
             DeValue::Datetime(date) => visitor.visit_str(&date.to_string()),
             DeValue::Boolean(truth) => visitor.visit_bool(*truth),
-            // Nobody asks what numbers they are.
+            // Numbers are read as text, so their values are not needed.
             DeValue::Integer(_) => visitor.visit_i64(0),
             DeValue::Float(_) => visitor.visit_f64(0.0),
             DeValue::Array(items) => visitor.visit_seq(Items { items, next: 0 }),
-            DeValue::Table(table) => visitor.visit_map(Entries { entries: table.iter(), next: None }),
+            DeValue::Table(table) => visitor.visit_map(TableEntries { entries: table.iter(), next: None }),
         };
-        read.map_err(|refusal| refusal.at(self.0))
+        read.map_err(|error| error.at(self.0))
     }
 
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
         match self.text() {
-            Some(text) => visitor.visit_str(&text).map_err(|refusal: Refusal| refusal.at(self.0)),
+            Some(text) => visitor.visit_str(&text).map_err(|error: ValueError| error.at(self.0)),
             None => self.deserialize_any(visitor),
         }
     }
 
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
         self.deserialize_str(visitor)
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
         visitor.visit_some(self)
     }
 
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
         visitor.visit_unit()
     }
 
@@ -222,45 +222,50 @@ impl<'de> Deserializer<'de> for Value<'_, '_> {
     }
 }
 
+/// Deserializes the items of an array.
 struct Items<'v, 'd> {
     items: &'v DeArray<'d>,
     next: usize,
 }
 
 impl<'de> SeqAccess<'de> for Items<'_, '_> {
-    type Error = Refusal;
+    type Error = ValueError;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Refusal> {
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, ValueError> {
         let Some(item) = self.items.get(self.next) else { return Ok(None) };
         let index = self.next;
         self.next += 1;
-        seed.deserialize(Value(item)).map(Some).map_err(|refusal| refusal.below(&format!("[{index}]")))
+        seed.deserialize(Value(item)).map(Some).map_err(|error| error.below(&format!("[{index}]")))
     }
 }
 
-struct Entries<'v, 'd, I> {
+/// Deserializes the entries of a table.
+struct TableEntries<'v, 'd, I> {
     entries: I,
     next: Option<(&'v Key<'d>, &'v Spanned<DeValue<'d>>)>,
 }
 
-impl<'de, 'v, 'd: 'v, I> MapAccess<'de> for Entries<'v, 'd, I>
+impl<'de, 'v, 'd: 'v, I> MapAccess<'de> for TableEntries<'v, 'd, I>
 where
     I: Iterator<Item = (&'v Key<'d>, &'v Spanned<DeValue<'d>>)>,
 {
-    type Error = Refusal;
+    type Error = ValueError;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Refusal> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, ValueError> {
         self.next = self.entries.next();
         let Some((key, _)) = self.next else { return Ok(None) };
         let name = CowStrDeserializer::new(Cow::Borrowed(&**key.get_ref()));
         seed.deserialize(name).map(Some)
     }
 
-    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Refusal> {
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, ValueError> {
         let Some((key, value)) = self.next.take() else {
             return Err(serde::de::Error::custom("a value without its key"));
         };
-        seed.deserialize(Value(value)).map_err(|refusal| refusal.below(key.get_ref()))
+        seed.deserialize(Value(value)).map_err(|error| error.below(key.get_ref()))
     }
 }
 
@@ -287,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn scalars_are_text() {
+    fn scalars_are_read_as_text() {
         for (value, text) in [
             ("2.0", "2.0"),
             ("1_000", "1000"),
@@ -307,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_have_a_path_and_a_place() {
+    fn errors_have_a_path_and_a_position() {
         for (text, at, reason) in [
             ("b = 1\na = [1]\n", (2, 5), "a: invalid type: sequence, expected a string"),
             ("'é' = 1\nlist = ['é', {}]\n", (2, 14), "list[1]: invalid type: map, expected a string"),
@@ -321,8 +326,8 @@ mod tests {
             ("a = b\n", (1, 5), "string values must be quoted, expected literal string"),
             ("a: b\n", (1, 4), "key with no value, expected `=`"),
         ] {
-            let (found, told) = sample(text).unwrap_err();
-            assert_eq!((found, told.as_str()), (Some(at), reason), "{text}");
+            let (found, message) = sample(text).unwrap_err();
+            assert_eq!((found, message.as_str()), (Some(at), reason), "{text}");
         }
     }
 
@@ -348,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nests_without_brackets_fills_no_stack() {
+    fn dotted_keys_do_not_overflow_the_stack() {
         let dotted = |times: usize| vec!["a"; times].join(".");
         let inline = format!("{} = {{", dotted(79)).repeat(79) + "b = 1" + &"}".repeat(79);
         let headed = format!("[{}]\n{} = 1\n", dotted(79), dotted(79));

@@ -1,8 +1,7 @@
-//! Where things stand in a YAML text.
+//! Positions of keys and values in a YAML text.
 //!
-//! The parser tells the position of what it refuses and of nothing else. So a place is found by
-//! reading the text once more and refusing on purpose: exact in every style of YAML, and paid for
-//! only when there is something to report.
+//! The parser reports positions only for errors. So a position is found by parsing the text again and raising an error
+//! on purpose. That is exact in every style of YAML, and costs time only if there is a fault to report.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -13,14 +12,14 @@ use serde::de::{DeserializeSeed, Deserializer, EnumAccess, IgnoredAny, MapAccess
 /// A line and a column, in characters, both from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Position {
-    /// Line, from 1.
+    /// The line, from 1.
     pub line: usize,
-    /// Column in characters, from 1.
+    /// The column in characters, from 1.
     pub column: usize,
 }
 
 impl Position {
-    /// The position of a byte. Lines end where editors end them.
+    /// Returns the position of a byte. Only `\n` ends a line, as in editors.
     pub(crate) fn of(text: &str, index: usize) -> Self {
         let before = text.get(..index).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |end| end + 1);
@@ -38,31 +37,31 @@ pub enum Step<'a> {
     Index(usize),
 }
 
-/// Where the value at the end of a path begins.
+/// Returns the position of the value at the end of a path.
 pub fn value_at(yaml: &str, path: &[Step<'_>]) -> Option<Position> {
-    refused(yaml, Walk { path, goal: Goal::Value })
+    position_where_raised(yaml, PathWalk { path, target: Target::Value })
 }
 
-/// Where the key at the end of a path stands.
+/// Returns the position of the key at the end of a path.
 pub fn key_at(yaml: &str, path: &[Step<'_>]) -> Option<Position> {
-    refused(yaml, Walk { path, goal: Goal::Key })
+    position_where_raised(yaml, PathWalk { path, target: Target::Key })
 }
 
-/// The place of the first key that stands twice in one mapping, at any depth.
+/// Returns the position of the first duplicate key of a mapping, at any depth.
 pub fn duplicate_key(yaml: &str) -> Option<Position> {
-    serde_yaml::from_str::<Unrepeated>(yaml).err().and_then(|error| position(yaml, &error))
+    serde_yaml::from_str::<NoDuplicates>(yaml).err().and_then(|error| position(yaml, &error))
 }
 
-/// Where an error of the parser points, if it points anywhere.
+/// Returns the position of an error of the parser, if it has one.
 ///
-/// The parser counts lines at every character that YAML 1.1 takes for the end of one; people's
-/// editors do not. Its index, which counts bytes, is what both can agree on.
+/// The parser counts every line end of YAML 1.1, editors do not. So the position is computed from the byte index of
+/// the error.
 pub fn position(yaml: &str, error: &serde_yaml::Error) -> Option<Position> {
     Some(Position::of(yaml, error.location()?.index()))
 }
 
-/// What an error of the parser says, without the positions it mixes in: they count from the start
-/// of the YAML, not of the file.
+/// Returns the message of an error of the parser without positions, which count from the start of the YAML and not of
+/// the file.
 pub fn reason(error: &serde_yaml::Error) -> String {
     let mut text = error.to_string();
     while let Some(start) = text.find(" at line ").or_else(|| text.find(" at position ")) {
@@ -72,13 +71,13 @@ pub fn reason(error: &serde_yaml::Error) -> String {
     text
 }
 
-/// Whether there is nothing but comments and white space.
+/// Returns `true` if a text has only comments and white space.
 pub fn is_empty(yaml: &str) -> bool {
     yaml.lines().all(|line| matches!(line.trim_start().chars().next(), None | Some('#')))
 }
 
-/// Says `a.b: invalid type: sequence, expected a string` in words for people, and without the value,
-/// since what was typed there may be anything. None if the error is another one.
+/// Rewords the message `a.b: invalid type: sequence, expected a string` for people, without the value, which may be
+/// confidential. Returns `None` for any other message.
 pub fn type_mismatch(reason: &str, whole: &str) -> Option<String> {
     let (path, found) = reason.split_once("invalid type: ")?;
     let path = path.trim_end_matches(": ");
@@ -102,7 +101,7 @@ pub fn type_mismatch(reason: &str, whole: &str) -> Option<String> {
     Some(format!("`{path}` should be {expected}, but is {found}"))
 }
 
-/// The known key that a misspelt one was most likely meant to be.
+/// Returns the known key that is most similar to a misspelt one.
 pub fn nearest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
     let allowance = if key.chars().count() < 5 { 1 } else { 2 };
     known
@@ -115,40 +114,41 @@ pub fn nearest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
         .map(|(_, candidate)| candidate)
 }
 
-fn refused(yaml: &str, walk: Walk<'_>) -> Option<Position> {
+fn position_where_raised(yaml: &str, walk: PathWalk<'_>) -> Option<Position> {
     let error = walk.deserialize(serde_yaml::Deserializer::from_str(yaml)).err()?;
-    if reason(&error).ends_with(HERE) { position(yaml, &error) } else { None }
+    if reason(&error).ends_with(ON_PURPOSE) { position(yaml, &error) } else { None }
 }
 
-/// How a refusal on purpose is told from any other.
-const HERE: &str = "refused on purpose";
+/// The message of an error that is raised on purpose.
+const ON_PURPOSE: &str = "raised on purpose";
 
+/// The target of a walk: the value or the key at the end of its path.
 #[derive(Clone, Copy)]
-enum Goal {
+enum Target {
     Value,
     Key,
 }
 
-/// Follows the path and refuses its end.
+/// Follows a path and raises an error at its end.
 #[derive(Clone, Copy)]
-struct Walk<'a> {
+struct PathWalk<'a> {
     path: &'a [Step<'a>],
-    goal: Goal,
+    target: Target,
 }
 
-impl<'de> DeserializeSeed<'de> for Walk<'_> {
+impl<'de> DeserializeSeed<'de> for PathWalk<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         if self.path.is_empty() {
-            deserializer.deserialize_any(Refuse)
+            deserializer.deserialize_any(RaiseError)
         } else {
             deserializer.deserialize_any(self)
         }
     }
 }
 
-impl<'de> Visitor<'de> for Walk<'_> {
+impl<'de> Visitor<'de> for PathWalk<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -157,10 +157,10 @@ impl<'de> Visitor<'de> for Walk<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let [Step::Key(wanted), rest @ ..] = self.path else { return Ok(()) };
-        let refuse = matches!(self.goal, Goal::Key) && rest.is_empty();
-        while let Some(found) = map.next_key_seed(KeyIs { wanted, refuse })? {
+        let raise = matches!(self.target, Target::Key) && rest.is_empty();
+        while let Some(found) = map.next_key_seed(KeyMatcher { wanted, raise })? {
             if found {
-                return map.next_value_seed(Walk { path: rest, ..self });
+                return map.next_value_seed(PathWalk { path: rest, ..self });
             }
             map.next_value::<IgnoredAny>()?;
         }
@@ -172,16 +172,17 @@ impl<'de> Visitor<'de> for Walk<'_> {
         for _ in 0..*index {
             items.next_element::<IgnoredAny>()?;
         }
-        items.next_element_seed(Walk { path: rest, ..self }).map(|_| ())
+        items.next_element_seed(PathWalk { path: rest, ..self }).map(|_| ())
     }
 }
 
-struct KeyIs<'a> {
+/// Compares a key, and raises an error at the wanted one if asked to.
+struct KeyMatcher<'a> {
     wanted: &'a str,
-    refuse: bool,
+    raise: bool,
 }
 
-impl<'de> DeserializeSeed<'de> for KeyIs<'_> {
+impl<'de> DeserializeSeed<'de> for KeyMatcher<'_> {
     type Value = bool;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
@@ -189,7 +190,7 @@ impl<'de> DeserializeSeed<'de> for KeyIs<'_> {
     }
 }
 
-impl Visitor<'_> for KeyIs<'_> {
+impl Visitor<'_> for KeyMatcher<'_> {
     type Value = bool;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -198,21 +199,21 @@ impl Visitor<'_> for KeyIs<'_> {
 
     fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<bool, E> {
         match key == self.wanted {
-            true if self.refuse => Err(E::custom(HERE)),
+            true if self.raise => Err(E::custom(ON_PURPOSE)),
             found => Ok(found),
         }
     }
 }
 
-/// Refuses whatever it is shown, so that the parser says where that was.
-struct Refuse;
+/// Raises an error for any value, so that the parser reports its position.
+struct RaiseError;
 
-impl Visitor<'_> for Refuse {
+impl Visitor<'_> for RaiseError {
     type Value = ();
 
-    // The only method: by default a visitor refuses everything, and says what it expected.
+    // The only method: by default a visitor accepts nothing, and its error has this text.
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(HERE)
+        f.write_str(ON_PURPOSE)
     }
 }
 
@@ -248,28 +249,28 @@ impl<'de> Visitor<'de> for NamesVisitor {
     }
 }
 
-/// Any value in which no mapping names a key twice. Nothing of it is kept.
+/// A value of any type without duplicate keys. It is checked and discarded.
 #[derive(Debug)]
-pub struct Unrepeated;
+pub struct NoDuplicates;
 
-impl<'de> Deserialize<'de> for Unrepeated {
+impl<'de> Deserialize<'de> for NoDuplicates {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(UnrepeatedVisitor)
+        deserializer.deserialize_any(NoDuplicatesVisitor)
     }
 }
 
-struct UnrepeatedVisitor;
+struct NoDuplicatesVisitor;
 
 macro_rules! accept {
     ($($visit:ident($($argument:ty)?)),* $(,)?) => {
-        $(fn $visit<E: serde::de::Error>(self $(, _: $argument)?) -> Result<Unrepeated, E> {
-            Ok(Unrepeated)
+        $(fn $visit<E: serde::de::Error>(self $(, _: $argument)?) -> Result<NoDuplicates, E> {
+            Ok(NoDuplicates)
         })*
     };
 }
 
-impl<'de> Visitor<'de> for UnrepeatedVisitor {
-    type Value = Unrepeated;
+impl<'de> Visitor<'de> for NoDuplicatesVisitor {
+    type Value = NoDuplicates;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any value")
@@ -287,25 +288,26 @@ impl<'de> Visitor<'de> for UnrepeatedVisitor {
         visit_none(),
     );
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Unrepeated, A::Error> {
-        while items.next_element::<Unrepeated>()?.is_some() {}
-        Ok(Unrepeated)
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<NoDuplicates, A::Error> {
+        while items.next_element::<NoDuplicates>()?.is_some() {}
+        Ok(NoDuplicates)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Unrepeated, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<NoDuplicates, A::Error> {
         let mut keys = HashSet::new();
         while map.next_key_seed(NewKey(&mut keys))?.is_some() {
-            map.next_value::<Unrepeated>()?;
+            map.next_value::<NoDuplicates>()?;
         }
-        Ok(Unrepeated)
+        Ok(NoDuplicates)
     }
 
-    fn visit_enum<A: EnumAccess<'de>>(self, tagged: A) -> Result<Unrepeated, A::Error> {
+    fn visit_enum<A: EnumAccess<'de>>(self, tagged: A) -> Result<NoDuplicates, A::Error> {
         use serde::de::VariantAccess;
-        tagged.variant::<IgnoredAny>()?.1.newtype_variant::<IgnoredAny>().map(|_| Unrepeated)
+        tagged.variant::<IgnoredAny>()?.1.newtype_variant::<IgnoredAny>().map(|_| NoDuplicates)
     }
 }
 
+/// Records a key, and raises an error if the mapping has it already.
 struct NewKey<'a>(&'a mut HashSet<String>);
 
 impl<'de> DeserializeSeed<'de> for NewKey<'_> {
@@ -324,12 +326,12 @@ impl Visitor<'_> for NewKey<'_> {
     }
 
     fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<(), E> {
-        if self.0.insert(key.to_owned()) { Ok(()) } else { Err(E::custom(REPEATED)) }
+        if self.0.insert(key.to_owned()) { Ok(()) } else { Err(E::custom(DUPLICATE_KEY)) }
     }
 }
 
-/// What [`Unrepeated`] says of a second key of the same name.
-pub const REPEATED: &str = "this key appears twice";
+/// The message of [`NoDuplicates`] for a duplicate key.
+pub const DUPLICATE_KEY: &str = "this key appears twice";
 
 #[cfg(test)]
 mod tests {
@@ -356,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_end_where_editors_end_them() {
+    fn only_newlines_end_lines() {
         let yaml = "a: \"x\u{2028}y\u{85}z\"\r\nb: 1\r\nc: [d]\r\n";
         assert_eq!(key_at(yaml, &[Step::Key("b")]), Some(Position { line: 2, column: 1 }));
         assert_eq!(value_at(yaml, &[Step::Key("c"), Step::Index(0)]), Some(Position { line: 3, column: 5 }));
@@ -370,14 +372,14 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_key_is_found_at_any_depth() {
+    fn duplicate_key_is_found_at_any_depth() {
         assert_eq!(duplicate_key("a: 1\nb: 2\na: 3\n"), Some(Position { line: 3, column: 1 }));
         assert_eq!(duplicate_key("a:\n  - {x: 1, x: 2}\n"), Some(Position { line: 2, column: 12 }));
         assert_eq!(duplicate_key("a: {x: 1}\nb: {x: 2}\n"), None);
     }
 
     #[test]
-    fn a_slip_of_the_finger_is_recognised() {
+    fn nearest_key_is_one_or_two_edits_away() {
         let known = ["title", "date", "webUrl", "publishedDateTime"];
         assert_eq!(nearest("titel", &known), Some("title"));
         assert_eq!(nearest("weburl", &known), Some("webUrl"));
@@ -387,8 +389,8 @@ mod tests {
     }
 
     #[test]
-    fn reasons_come_without_positions() {
-        let error = serde_yaml::from_str::<Unrepeated>("a: [1,\nb: }").unwrap_err();
+    fn reason_has_no_position() {
+        let error = serde_yaml::from_str::<NoDuplicates>("a: [1,\nb: }").unwrap_err();
         assert!(!reason(&error).contains("line"), "{}", reason(&error));
         assert!(!reason(&error).is_empty());
     }

@@ -1,27 +1,27 @@
-//! Text fit for feeds and for terminals: what each allows, and nothing that hides in it.
+//! Cleans text for feeds and terminals.
 
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
-/// Whether XML 1.0 §2.2 (`Char`) allows a character. A feed with any other is not well-formed,
-/// however it is escaped.
+/// Returns `true` if XML 1.0 §2.2 (`Char`) allows a character. A feed with any other is not well-formed, even if the
+/// character is escaped.
 pub fn allowed_in_xml(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
 }
 
-/// Whether XML 1.0 §2.2 discourages a character: a control character that is no white space, which
-/// comes from a text that was read in a wrong encoding, or one that is none by definition.
+/// Returns `true` if XML 1.0 §2.2 discourages a character: a control character, which usually comes from decoding text
+/// with the wrong encoding, or a noncharacter of Unicode.
 fn discouraged_in_xml(c: char) -> bool {
     matches!(c, '\u{7F}'..='\u{84}' | '\u{86}'..='\u{9F}' | '\u{FDD0}'..='\u{FDEF}')
         || u32::from(c) & 0xFFFE == 0xFFFE
 }
 
-/// The text without the characters that XML forbids or discourages.
+/// Returns the text without the characters that XML forbids or discourages.
 pub fn clean(text: &str) -> Cow<'_, str> {
     let kept = |c: char| allowed_in_xml(c) && !discouraged_in_xml(c);
-    // The end of a line to some, and a sign of a wrong encoding to others.
+    // U+0085 ends a line by Unicode, and may also come from a wrong encoding.
     let next_line = |c: char| c == '\u{85}';
-    // Nearly all text, looked at sixteen bytes at a time: no way out of the loop.
+    // Fast path. Without an early exit the compiler vectorises the loop.
     let is_plain = |byte: &u8| matches!(byte, b' '..=b'~' | b'\n');
     let all_plain = text.as_bytes().iter().fold(true, |all, byte| all & is_plain(byte));
     if all_plain || text.chars().all(|c| kept(c) && !next_line(c)) {
@@ -32,19 +32,18 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// One line of plain text from what a seed or a configuration says: entities decoded once,
-/// forbidden characters taken out, white space folded. Characters that turn the direction of
-/// writing are taken out too, unless each is closed: what follows the text would turn with it.
+/// Returns a text as one line of plain text: entities are decoded once, forbidden characters removed, and white space
+/// folded. Characters that change the direction of text are removed if one of them is not closed, since they would
+/// affect the text that follows.
 ///
-/// Entities without a semicolon stay as they are, so that `AT&T` and `?a=1&copy=2` survive. A
-/// no-break space is a choice of the writer's and is kept.
+/// Entities without a semicolon are kept, so that `AT&T` and `?a=1&copy=2` survive. A no-break space is kept too.
 pub fn plain(text: &str) -> String {
     if is_plain(text) {
         return text.to_owned();
     }
     let decoded = htmlize::unescape_attribute(text);
     let mut folded = String::with_capacity(decoded.len());
-    for word in level(clean(&decoded)).split(is_fold).filter(|word| !word.is_empty()) {
+    for word in without_open_direction(clean(&decoded)).split(is_folded).filter(|word| !word.is_empty()) {
         if !folded.is_empty() {
             folded.push(' ');
         }
@@ -53,7 +52,7 @@ pub fn plain(text: &str) -> String {
     folded
 }
 
-/// Whether a text is one line of plain text already, which most are that are ASCII.
+/// Returns `true` if a text certainly is one line of plain text, as most ASCII text is.
 fn is_plain(text: &str) -> bool {
     let bytes = text.as_bytes();
     let is_plain = |byte: &u8| matches!(byte, b' '..=b'%' | b'\''..=b'~');
@@ -62,9 +61,9 @@ fn is_plain(text: &str) -> bool {
     all_plain && is_trimmed && !bytes.windows(2).any(|pair| pair == b"  ")
 }
 
-/// The text without characters that turn the direction of writing, if one of them is not closed
-/// (Unicode Standard Annex 9, 3.3.2).
-fn level(text: Cow<'_, str>) -> Cow<'_, str> {
+/// Returns the text without characters that change the direction of text, if one of them is not closed (Unicode
+/// Standard Annex 9, 3.3.2).
+fn without_open_direction(text: Cow<'_, str>) -> Cow<'_, str> {
     const EMBED: RangeInclusive<char> = '\u{202A}'..='\u{202E}';
     const ISOLATE: RangeInclusive<char> = '\u{2066}'..='\u{2069}';
     let mut open = Vec::new();
@@ -83,12 +82,12 @@ fn level(text: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-fn is_fold(c: char) -> bool {
+fn is_folded(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' ' | '\u{2028}' | '\u{2029}')
 }
 
-/// Text as it may be shown on a terminal or in a log: control characters, and those that turn the
-/// direction of writing, replaced, so that no seed can move a cursor or disguise a line.
+/// Returns text for a terminal or a log: control characters, and those that change the direction of text, are
+/// replaced, so that a seed can neither move the cursor nor disguise a line.
 pub fn printable(text: &str) -> Cow<'_, str> {
     let harmful = |c: char| {
         (c.is_control() && c != '\t') || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
@@ -96,7 +95,7 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     if text.contains(harmful) { Cow::Owned(text.replace(harmful, "\u{FFFD}")) } else { Cow::Borrowed(text) }
 }
 
-/// `1 seed`, `2 seeds`: a number and its noun.
+/// Returns a number and its noun: `1 seed`, `2 seeds`.
 pub fn count(number: usize, noun: &str) -> String {
     let plural = match noun {
         _ if number == 1 => return format!("1 {noun}"),
@@ -138,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_reaches_a_terminal_cannot_steer_it() {
+    fn printable_text_has_no_control_characters() {
         assert_eq!(printable("a\u{1b}[31mb\nc\u{202E}d"), "a\u{FFFD}[31mb\u{FFFD}c\u{FFFD}d");
         assert_eq!(printable("plain\ttext"), "plain\ttext");
     }

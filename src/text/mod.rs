@@ -1,4 +1,4 @@
-//! Text that is fit for feeds, terminals and addresses.
+//! Text for feeds, terminals and addresses.
 
 mod clean;
 mod slug;

@@ -1,12 +1,12 @@
-//! Slugs: what topics and selections are called in addresses and file names.
+//! Slugs: the names of topics and selections in addresses and file names.
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
-/// Longest slug in bytes, so that every name made from it fits the 255 bytes of a file name.
-const LONGEST: usize = 200;
+/// Length of the longest slug in bytes. Every file name made from it fits in 255 bytes.
+const MAX_LENGTH: usize = 200;
 
-/// The slug of a name: NFC, lower case, `+ # & @` spelled out, every other run of
+/// Returns the slug of a name: NFC, lower case, `+ # & @` spelled out, every other run of
 /// characters that are not letters, marks or digits one hyphen, none at the ends.
 pub fn slug(name: &str) -> String {
     let mut slug = String::with_capacity(name.len());
@@ -22,7 +22,7 @@ pub fn slug(name: &str) -> String {
             gap = true;
         }
     };
-    // What is ASCII is in NFC.
+    // ASCII is in NFC.
     let folded: String = if name.is_ascii() {
         name.to_ascii_lowercase()
     } else {
@@ -57,11 +57,11 @@ fn is_word(c: char) -> bool {
     )
 }
 
-/// The slug of a name that may be a topic's.
+/// Returns the slug of the name of a topic.
 ///
 /// # Errors
 ///
-/// Why the name cannot be a topic's.
+/// The reason why a topic cannot have this name.
 pub fn topic_slug(name: &str) -> Result<String, &'static str> {
     match address_slug(name)? {
         slug if slug == "index" => Err("`index` is the address of the list of topics"),
@@ -69,24 +69,24 @@ pub fn topic_slug(name: &str) -> Result<String, &'static str> {
     }
 }
 
-/// The slug of a name that is to have an address.
+/// Returns the slug of a name for use in an address.
 ///
 /// # Errors
 ///
-/// Why the name cannot have one.
+/// The reason why the name cannot be part of an address.
 pub fn address_slug(name: &str) -> Result<String, &'static str> {
     const TOO_LONG: &str = "this name is too long for an address (200 bytes at most)";
     if name.split(['/', '\\']).any(|part| part == "..") {
-        return Err("a name cannot lead out of the feeds directory");
+        return Err("a name cannot have `..` as a path segment");
     }
-    // Thousands of names may stand for one long text.
-    if name.len() > 4 * LONGEST {
+    // Avoids the work for a name that is too long in any case.
+    if name.len() > 4 * MAX_LENGTH {
         return Err(TOO_LONG);
     }
     let slug = slug(name);
     match slug.as_str() {
         "" => Err("a name needs a letter or a digit to have an address"),
-        _ if slug.len() > LONGEST => Err(TOO_LONG),
+        _ if slug.len() > MAX_LENGTH => Err(TOO_LONG),
         _ => Ok(slug),
     }
 }
@@ -97,7 +97,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn slugs() {
+    fn slug_has_letters_digits_and_hyphens() {
         for (name, expected) in [
             ("Power Apps", "power-apps"),
             ("C", "c"),
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_cannot_be_addresses_are_refused() {
+    fn names_without_a_safe_slug_are_refused() {
         for name in ["..", "../all", "a/../../b", "..\\x", "", "!!!", "🚀", "Index", &"x".repeat(201)] {
             assert!(topic_slug(name).is_err(), "{name}");
         }
@@ -133,7 +133,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_slug_is_its_own_slug_and_safe_as_a_file_name(name in "\\PC{0,40}") {
+        fn slug_is_its_own_slug_and_a_safe_file_name(name in "\\PC{0,40}") {
             let once = slug(&name);
             prop_assert_eq!(slug(&once), once.clone());
             prop_assert!(!once.contains(['/', '\\', '.', '%', '?', '#', ' ', '\0']));

@@ -17,7 +17,7 @@ use crate::text::count;
 /// Number of faults of one seed that are reported one by one.
 pub(in crate::seed) const MAX_FAULTS: usize = 20;
 
-/// The error of a check that costs the record. A fault says why.
+/// The error of a check that costs the record, for which a fault is recorded.
 pub(super) struct Rejected;
 
 /// A check of one seed.

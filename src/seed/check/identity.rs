@@ -8,6 +8,7 @@ use crate::seed::link;
 use crate::syntax::yaml::Step;
 
 impl Check<'_> {
+    /// Returns the value of `id`. One that is not a valid id costs the record.
     pub(super) fn explicit_id(
         &mut self,
         id: Option<&FieldValue<String>>,

@@ -12,6 +12,7 @@ use crate::syntax::yaml::Step;
 use crate::text::plain;
 
 impl Check<'_> {
+    /// Returns the title. Without one there is no record.
     pub(super) fn title(&mut self, title: Option<&FieldValue<String>>) -> Result<String, Rejected> {
         if let Some(text) = text_of(title) {
             return Ok(text);
@@ -39,11 +40,12 @@ impl Check<'_> {
         self.date(&field.value, field.key, &[Step::Key(field.key)]).map(Some).ok_or(Rejected)
     }
 
+    /// Returns the time of publication, from its field or else from the file name.
     pub(super) fn published(
         &mut self,
         date: Option<&FieldValue<String>>,
     ) -> Result<Option<Timestamp>, Rejected> {
-        let published = self.decisive_date(date)?.or_else(|| date::beginning(&stem(self.path)));
+        let published = self.decisive_date(date)?.or_else(|| date::of_name(&stem(self.path)));
         if published.is_none() && self.rules.strict {
             let sign = self.sign();
             let help = format!("add `publishedDateTime{sign} …`, or begin the file name with a date");
@@ -52,6 +54,7 @@ impl Check<'_> {
         Ok(published)
     }
 
+    /// Returns the time of the last update, but none before publication.
     pub(super) fn updated(
         &mut self,
         date: Option<&FieldValue<String>>,
@@ -68,15 +71,16 @@ impl Check<'_> {
         Some(updated)
     }
 
+    /// Parses a date, with a warning if it has no offset.
     pub(super) fn date(&mut self, text: &str, key: &str, path: &[Step<'_>]) -> Option<Timestamp> {
         match date::parse(text) {
-            Some(dated) => {
-                if dated.assumed_utc {
+            Some(parsed) => {
+                if parsed.assumed_utc {
                     let place = self.place_of(path);
                     let reason = format!("`{key}` has no offset, so UTC is assumed");
                     self.warning(place, reason, Some("add `Z` or an offset such as `+02:00`"));
                 }
-                Some(dated.at)
+                Some(parsed.at)
             }
             None => {
                 let place = self.place_of(path);
@@ -87,6 +91,7 @@ impl Check<'_> {
         }
     }
 
+    /// Returns the reason for which the seed asks not to be shown. A mistake in one of its fields costs the record.
     pub(super) fn hidden(&mut self, fields: &FrontMatter) -> Result<Option<Hidden>, Rejected> {
         let published = self.flag(fields.published.as_ref());
         let [draft, headless, removed, deleted] =
@@ -147,6 +152,7 @@ impl Check<'_> {
     }
 }
 
+/// Returns a text as one line of plain text, or `None` if nothing is left of it.
 pub(super) fn some_text(text: &str) -> Option<String> {
     Some(plain(text)).filter(|text| !text.is_empty())
 }

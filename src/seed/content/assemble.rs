@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use url::Url;
 
 use super::summary::summary_of;
-use crate::seed::html::{attribute, tags};
+use crate::seed::html::start_tags;
 use crate::seed::link;
 use crate::seed::record::{Action, Content, Image, Record, Related};
 
@@ -59,8 +59,7 @@ fn paragraph(text: &str) -> String {
 
 /// Returns `true` if sanitised HTML shows the image at this address.
 fn shows_image(html: &str, address: &str) -> bool {
-    let is_it = |src| htmlize::unescape_attribute(src) == address;
-    tags(html).any(|(name, tag)| name == "img" && attribute(tag, "src").is_some_and(is_it))
+    start_tags(html).any(|tag| tag.name() == "img" && tag.attribute("src") == Some(address))
 }
 
 fn picture(image: &Image) -> String {

@@ -24,7 +24,7 @@ pub(in crate::seed) const MAX_ADDRESS_BYTES: usize = 16 << 20;
 pub(in crate::seed) enum ContentError {
     /// Elements nest too deeply.
     TooDeep,
-    /// There are so many relative addresses, and the base is so long, that the absolute ones would fill memory.
+    /// The absolute addresses would take too much memory: there are many of them, and the base is long.
     TooManyAddresses,
 }
 

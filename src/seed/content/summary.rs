@@ -1,6 +1,6 @@
 //! Takes a summary from the beginning of a body.
 
-use crate::seed::html::{end_of_tag, name_of};
+use crate::seed::html::segments;
 use crate::text::plain;
 
 /// Length of the longest summary, in characters.
@@ -8,21 +8,23 @@ const MAX_LENGTH: usize = 300;
 
 /// Returns the beginning of sanitised HTML as plain text, cut at a word, or `None` if it has no text.
 pub(super) fn summary_of(html: &str) -> Option<String> {
-    let (mut text, mut rest) = (String::new(), html);
-    // Entities and white space make the source longer than the plain text, so more of it is read.
-    while !rest.is_empty() && text.len() < 20 * MAX_LENGTH {
-        let (shown, from_tag) = rest.split_at(rest.find('<').unwrap_or(rest.len()));
-        text.push_str(shown);
-        let (tag, after) = from_tag.split_at(end_of_tag(from_tag));
-        if !is_within_words(name_of(tag)) {
-            text.push(' ');
+    let (mut text, mut segments) = (String::new(), segments(html));
+    let is_whole = loop {
+        // Entities and white space make the source longer than the plain text, so more of it is read.
+        match segments.next() {
+            None => break true,
+            Some(_) if text.len() >= 20 * MAX_LENGTH => break false,
+            Some(segment) => {
+                text.push_str(segment.text);
+                if !segment.tag.is_some_and(|tag| is_within_words(tag.name())) {
+                    text.push(' ');
+                }
+            }
         }
-        rest = after;
-    }
-    let whole = rest.is_empty();
+    };
     let text = plain(&text);
     let Some((end, _)) = text.char_indices().nth(MAX_LENGTH) else {
-        let cut = if whole { "" } else { "…" };
+        let cut = if is_whole { "" } else { "…" };
         return Some(text + cut).filter(|text| text != cut);
     };
     let words = text[..end].rsplit_once(' ').map_or(&text[..end], |(words, _)| words);
