@@ -80,7 +80,7 @@ fn every_reason_to_be_missing_has_an_answer() {
         ("draft.md", 1, "held: unpublished by `draft: true` at draft.md:6:1 since 20"),
         ("removed.md", 1, "held: removed by `removed: true` at removed.md:5:1 since 20"),
         ("scheduled.md", 1, "held: scheduled until 2999-01-01T00:00:00Z; each appears by itself"),
-        ("expired.md", 1, "held: expired since 2024-02-01T00:00:00Z; a later `expiryDateTime`"),
+        ("expired.md", 1, "held: expired since 2024-02-01T00:00:00Z; set a later `expiryDateTime`"),
         ("undated.md", 1, "held: undated since 20"),
         ("broken.md", 1, "--> broken.md:1:1"),
         ("https://a.example/broken", 1, "a seed needs `topics`"),
