@@ -894,7 +894,7 @@ fn unknown_addresses_and_methods_are_answered() {
 }
 
 #[test]
-fn requests_before_a_shutdown_are_answered() {
+fn answer_in_flight_is_complete_after_a_shutdown() {
     let work = Workspace::new();
     for number in 0..50 {
         work.write(&format!("{number}.md"), dated(&format!("{number}"), "One") + &"word ".repeat(1000));
@@ -918,7 +918,8 @@ fn requests_before_a_shutdown_are_answered() {
     let stopping = std::thread::spawn(move || daemon.stop());
     eventually("no new connection is accepted", || TcpStream::connect(address).is_err());
     for mut connection in asking {
-        for _ in 1..60 {
+        // The server finishes the answer that it has begun, and then closes: it may leave pipelined requests unanswered.
+        while !connection.has_ended() {
             assert!(connection.answer("GET").body == expected);
         }
     }

@@ -454,6 +454,11 @@ impl Connection {
         read_answer(&mut self.stream, method).unwrap()
     }
 
+    /// Waits for a byte or the end, and returns `true` if the server has closed the connection.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.stream.fill_buf().unwrap().is_empty()
+    }
+
     /// Waits until the server closes the connection, and checks that no byte comes before.
     pub(crate) fn ends(&mut self) {
         let mut rest = Vec::new();
