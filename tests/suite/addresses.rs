@@ -142,7 +142,7 @@ fn selection_has_the_entries_that_match_its_criteria() {
     work.in_step(&daemon);
     work.write("a.md", dated("A", "KI"));
     daemon.shows(&["A", "B", "C", "D"]);
-    crate::support::eventually("selections follow", || {
+    crate::support::eventually("selections show the change", || {
         daemon.titles("/selections/best-videos.atom") == ["B"]
             && daemon.titles("/all.atom?type=video") == ["D", "B"]
     });
@@ -186,15 +186,15 @@ fn selection_has_one_canonical_address() {
         assert_eq!(daemon.get(path).field("location"), format!("https://feeds.example.org{to}"), "{path}");
     }
     assert_eq!(statuses(&daemon, &["/all.atom?utm_source=x", "/topics/ai.atom?any=x"]), [200, 200]);
-    for (path, said) in [
+    for (path, message) in [
         ("/all.atom?any=!!!", "`any=!!!`: a name needs a letter or a digit"),
         ("/all.rss?min_quality=high", "`min_quality=high`: expected a number"),
         ("/all.atom?type=video&limit=51", "`limit=51`: expected a number from 1 to 50"),
         ("/all.atom?order=%1B%5B31m", "`order=\u{FFFD}[31m`: expected `date` or `heat`"),
     ] {
         let response = daemon.get(path);
-        let told = String::from_utf8(response.body).unwrap();
-        assert!(response.status == 400 && told.starts_with(said), "{path}: {} {told}", response.status);
+        let body = String::from_utf8(response.body).unwrap();
+        assert!(response.status == 400 && body.starts_with(message), "{path}: {} {body}", response.status);
     }
 }
 
@@ -234,7 +234,7 @@ fn archives_hold_every_entry_once_and_are_linked() {
                 let Some(link) = link else { break };
                 let href = link.attribute("href").unwrap();
                 path = href.strip_prefix("https://feeds.example.org/").unwrap().to_owned();
-                crate::support::eventually("it is mirrored", || work.feeds().join(&path).exists());
+                crate::support::eventually("the document is mirrored", || work.feeds().join(&path).exists());
             }
             assert_eq!((seen.len(), documents), (count, 5), "{feed}.{ending}");
             assert_eq!(seen.iter().collect::<BTreeSet<_>>().len(), count, "{feed}.{ending}");
@@ -245,7 +245,7 @@ fn archives_hold_every_entry_once_and_are_linked() {
         work.remove(&format!("{number}.md"));
     }
     daemon.shows(&["N17", "N18", "N19"]);
-    crate::support::eventually("archives go when all entries fit into the feed", || {
+    crate::support::eventually("archives disappear when all entries fit into the feed", || {
         daemon.get("/all/2024-03.atom").status == 404
     });
     work.in_step(&daemon);

@@ -105,8 +105,8 @@ fn strict_check_reports_ignored_files_and_fields() {
 #[test]
 fn build_writes_only_changed_files() {
     let work = workspace(&[("good.md", GOOD)]);
-    let (code, _, said) = run(work.path(), &["build"]);
-    assert_eq!(code, 0, "{said}");
+    let (code, _, output) = run(work.path(), &["build"]);
+    assert_eq!(code, 0, "{output}");
     let feeds = [
         "all.rss",
         "all.atom",
@@ -116,38 +116,41 @@ fn build_writes_only_changed_files() {
         "topics/news.json",
         "feeds.opml",
     ];
-    assert!(said.contains("1 seed: 1 entry in 1 topic\n13 files in feeds: 13 written, 0 removed"), "{said}");
+    assert!(
+        output.contains("1 seed: 1 entry in 1 topic\n13 files in feeds: 13 written, 0 removed"),
+        "{output}"
+    );
     for feed in feeds {
         assert!(work.path().join("feeds").join(feed).is_file(), "{feed}");
     }
-    let (_, _, said) = run(work.path(), &["build"]);
-    assert!(said.contains("0 written, 0 removed"), "{said}");
+    let (_, _, output) = run(work.path(), &["build"]);
+    assert!(output.contains("0 written, 0 removed"), "{output}");
     std::fs::remove_file(work.path().join("seeds/good.md")).unwrap();
-    let (_, _, said) = run(work.path(), &["build"]);
-    assert!(said.contains("10 written, 0 removed"), "{said}");
+    let (_, _, output) = run(work.path(), &["build"]);
+    assert!(output.contains("10 written, 0 removed"), "{output}");
 }
 
 #[test]
 fn build_with_a_faulty_seed_publishes_the_rest_and_fails() {
     let work = workspace(&[("good.md", GOOD), ("bad.md", "---\ntitle: Bad\n")]);
-    let (code, _, said) = run(work.path(), &["build"]);
+    let (code, _, output) = run(work.path(), &["build"]);
     assert_eq!(code, 1);
-    assert!(said.contains("bad.md:1:1") && said.contains("13 written"), "{said}");
+    assert!(output.contains("bad.md:1:1") && output.contains("13 written"), "{output}");
 }
 
 #[test]
 fn check_explains_an_empty_publication() {
     let work = workspace(&[("a.md", &GOOD.replace("---\ntitle", "---\ndraft: true\ntitle"))]);
-    let (code, _, said) = run(work.path(), &["build"]);
+    let (code, _, output) = run(work.path(), &["build"]);
     assert_eq!(code, 0);
     assert!(
-        said.contains("no entries from 1 seed; 1 unpublished: preview them with `--unpublished`"),
-        "{said}"
+        output.contains("no entries from 1 seed; 1 unpublished: preview them with `--unpublished`"),
+        "{output}"
     );
-    let (code, _, said) = run(work.path(), &["build", "--unpublished"]);
-    assert!(code == 1 && said.contains("a preview is not built into the default directory"), "{said}");
-    let (_, _, said) = run(work.path(), &["build", "--unpublished", "--feeds", "preview"]);
-    assert!(said.contains("1 seed: 1 entry in 1 topic"), "{said}");
+    let (code, _, output) = run(work.path(), &["build", "--unpublished"]);
+    assert!(code == 1 && output.contains("a preview is not built into the default directory"), "{output}");
+    let (_, _, output) = run(work.path(), &["build", "--unpublished", "--feeds", "preview"]);
+    assert!(output.contains("1 seed: 1 entry in 1 topic"), "{output}");
 }
 
 #[test]
@@ -168,12 +171,12 @@ fn usage_error_is_one_sentence_that_names_the_flag() {
         (&["grow"], 2, &["grow"]),
         (&[], 2, &["Usage"]),
     ] {
-        let (exit, _, said) = run(work.path(), arguments);
-        assert_eq!(exit, code, "{arguments:?}: {said}");
-        let last = said.trim_end().lines().last().unwrap_or_default();
-        let shown = if code == 1 { last } else { &said };
-        assert!(words.iter().all(|word| shown.contains(word)), "{arguments:?}: {said}");
-        assert!(said.matches("os error").count() <= 1, "{arguments:?}: {said}");
+        let (exit, _, output) = run(work.path(), arguments);
+        assert_eq!(exit, code, "{arguments:?}: {output}");
+        let last = output.trim_end().lines().last().unwrap_or_default();
+        let shown = if code == 1 { last } else { &output };
+        assert!(words.iter().all(|word| shown.contains(word)), "{arguments:?}: {output}");
+        assert!(output.matches("os error").count() <= 1, "{arguments:?}: {output}");
     }
 }
 
@@ -193,9 +196,9 @@ fn flags_override_variables_and_variables_override_the_file() {
     assert_eq!(title(&[], Some("Variable")), "Variable");
     assert_eq!(title(&["--title", "Flag"], Some("Variable")), "Flag");
     std::fs::write(work.path().join("sower.yaml"), "titel: File\n").unwrap();
-    let (code, _, said) = run(work.path(), &["build"]);
+    let (code, _, output) = run(work.path(), &["build"]);
     assert_eq!(
-        (code, said.as_str()),
+        (code, output.as_str()),
         (2, "sower: sower.yaml:1:1: unknown key `titel`; did you mean `title`?\n")
     );
 }
@@ -215,8 +218,8 @@ fn check_counts_the_entries_of_each_selection() {
 #[test]
 fn init_writes_a_working_start_and_overwrites_no_file() {
     let work = tempfile::tempdir().unwrap();
-    let (code, said, _) = run(work.path(), &["init", "site"]);
-    assert_eq!(code, 0, "{said}");
+    let (code, output, _) = run(work.path(), &["init", "site"]);
+    assert_eq!(code, 0, "{output}");
     let site = work.path().join("site");
     let (code, out, _) = run(&site, &["check", "--strict"]);
     assert_eq!(code, 0, "{out}");
@@ -228,9 +231,9 @@ fn init_writes_a_working_start_and_overwrites_no_file() {
         .filter(|line| !line.starts_with(' ') || line.starts_with("  "))
         .fold(String::new(), |text, line| text + line + "\n");
     std::fs::write(site.join("all.yaml"), uncommented).unwrap();
-    let (code, _, said) = run(&site, &["build", "--config", "all.yaml"]);
-    assert_eq!(code, 0, "every key in the comments is one: {said}");
-    let (code, _, said) = run(work.path(), &["init", "site"]);
+    let (code, _, output) = run(&site, &["build", "--config", "all.yaml"]);
+    assert_eq!(code, 0, "every key in the comments is valid: {output}");
+    let (code, _, output) = run(work.path(), &["init", "site"]);
     assert_eq!(code, 1);
-    assert!(said.contains("already exists"), "{said}");
+    assert!(output.contains("already exists"), "{output}");
 }

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use crate::machine::{in_step, is_ready, says, shows};
+use crate::machine::{await_reason, in_step, is_ready, shows};
 use crate::serving::{Served, text};
 use crate::support::{Workspace, dated, eventually, skipped};
 
@@ -39,13 +39,13 @@ fn sandbox_allows_writes_elsewhere_only_after_a_restart() {
     work.write("a.md", dated("A", "One"));
     let Some((served, may_write)) = confined(&work) else { return };
     let beside = work.path().canonicalize().unwrap();
-    let told = format!("reads only below {0}, writes only below {0}", beside.display());
-    assert!(may_write.ends_with(&told), "{may_write}");
+    let message = format!("reads only below {0}, writes only below {0}", beside.display());
+    assert!(may_write.ends_with(&message), "{may_write}");
     shows(&served, &["A"]);
     in_step(&work.feeds(), &served, &["one"]);
 
     configure(&work, &served, &format!("feeds: {}\n", elsewhere.path().join("feeds").display()));
-    says(&served, "Permission denied (os error 13); if it was mounted or linked there after");
+    await_reason(&served, "Permission denied (os error 13); if it was mounted or linked there after");
     work.write("b.md", dated("B", "[One, Two]"));
     shows(&served, &["A", "B"]);
     assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
@@ -54,8 +54,8 @@ fn sandbox_allows_writes_elsewhere_only_after_a_restart() {
     is_ready(&served);
     in_step(&work.path().join("others"), &served, &["one", "two"]);
     let (_, log) = served.stop();
-    let told = "which the sandbox does not let this process write; restart sower";
-    assert_eq!(log.matches(told).count(), 1, "{log}");
+    let message = "which the sandbox does not let this process write; restart sower";
+    assert_eq!(log.matches(message).count(), 1, "{log}");
     configure_and_restart(&work, elsewhere.path());
 }
 
@@ -76,7 +76,7 @@ fn sandbox_allows_reads_elsewhere_only_after_a_restart() {
     let Some((served, _)) = confined(&work) else { return };
     shows(&served, &["A", "Known"]);
     symlink(new.path().join("new.md"), work.seeds().join("new.md")).unwrap();
-    eventually("the fault is told", || {
+    eventually("the fault is reported", || {
         text(&served.admin("/status.json")).contains("restart sower to use it")
     });
     work.write("b.md", dated("B", "One"));
@@ -85,8 +85,8 @@ fn sandbox_allows_reads_elsewhere_only_after_a_restart() {
     work.write("c.md", dated("C", "One"));
     shows(&served, &["A", "B", "C", "Known"]);
     let (_, log) = served.stop();
-    let told = "which the sandbox does not let this process read; restart sower";
-    assert_eq!(log.matches(told).count(), 1, "{log}");
+    let message = "which the sandbox does not let this process read; restart sower";
+    assert_eq!(log.matches(message).count(), 1, "{log}");
     assert!(log.contains("restart sower to use it; the configuration before is kept"), "{log}");
 
     let served = Served::start(&work, &[], &[]);
@@ -98,7 +98,7 @@ fn sandbox_allows_reads_elsewhere_only_after_a_restart() {
 fn symlink_above_the_seeds_may_switch_to_a_sibling() {
     let (work, [way, trees]) = (Workspace::new(), [(); 2].map(|()| tempfile::tempdir().unwrap()));
     let current = way.path().join("current");
-    let lead_to = |tree: &str| {
+    let link_to = |tree: &str| {
         let seeds = trees.path().join(tree).join("seeds");
         fs::create_dir_all(&seeds).unwrap();
         fs::write(seeds.join("a.md"), dated(tree, "One")).unwrap();
@@ -106,11 +106,11 @@ fn symlink_above_the_seeds_may_switch_to_a_sibling() {
         symlink(trees.path().join(tree), &link).unwrap();
         fs::rename(link, &current).unwrap();
     };
-    lead_to("first");
+    link_to("first");
     fs::write(work.path().join("sower.yaml"), format!("seeds: {}/seeds\n", current.display())).unwrap();
     let Some((served, _)) = confined(&work) else { return };
     shows(&served, &["first"]);
-    lead_to("second");
+    link_to("second");
     shows(&served, &["second"]);
     served.stop();
 }
@@ -119,8 +119,8 @@ fn symlink_above_the_seeds_may_switch_to_a_sibling() {
 fn sandbox_allows_all_reads_until_the_seed_directory_exists() {
     let (work, elsewhere) = (Workspace::new(), tempfile::tempdir().unwrap());
     fs::remove_dir(work.seeds()).unwrap();
-    let Some((served, told)) = confined(&work) else { return };
-    assert!(told.contains("reads anywhere (the seed directory does not exist yet)"), "{told}");
+    let Some((served, message)) = confined(&work) else { return };
+    assert!(message.contains("reads anywhere (the seed directory does not exist yet)"), "{message}");
     fs::write(elsewhere.path().join("a.md"), dated("A", "One")).unwrap();
     symlink(elsewhere.path(), work.seeds()).unwrap();
     shows(&served, &["A"]);
@@ -136,17 +136,17 @@ fn replaced_seed_directory_is_read_inside_the_sandbox() {
         fs::write(directory.join("a.md"), dated(title, "One")).unwrap();
         directory
     };
-    let lead_to = |place: &Path| {
+    let link_to = |place: &Path| {
         let link = work.path().join("link");
         symlink(place, &link).unwrap();
         fs::rename(link, work.seeds()).unwrap();
     };
     fs::remove_dir(work.seeds()).unwrap();
-    lead_to(&seeds("first", "First"));
+    link_to(&seeds("first", "First"));
     let Some((served, _)) = confined(&work) else { return };
     shows(&served, &["First"]);
     let second = seeds("second", "Second");
-    lead_to(&second);
+    link_to(&second);
     shows(&served, &["Second"]);
     symlink(seeds("aside", "Aside").join("a.md"), second.join("linked.md")).unwrap();
     shows(&served, &["Aside", "Second"]);

@@ -154,7 +154,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// Corrects or deletes every broken or blank seed: the last good record that such a seed shows depends on its
 /// history.
-fn mend(root: &Path) {
+fn correct_all(root: &Path) {
     let files =
         WalkDir::new(root).into_iter().map(Result::unwrap).filter(|entry| entry.file_type().is_file());
     let is_broken = |path: &Path| {
@@ -168,7 +168,7 @@ fn mend(root: &Path) {
     let broken: Vec<_> = files.map(walkdir::DirEntry::into_path).filter(|path| is_broken(path)).collect();
     for (index, path) in broken.iter().enumerate() {
         if index % 2 == 0 {
-            fs::write(path, "---\ntitle: Mended\ntopics: RSS\ndate: 2024-01-04\n---\n").unwrap();
+            fs::write(path, "---\ntitle: Corrected\ntopics: RSS\ndate: 2024-01-04\n---\n").unwrap();
         } else {
             fs::remove_file(path).unwrap();
         }
@@ -177,7 +177,7 @@ fn mend(root: &Path) {
 
 /// A way in which a hint differs from the changes.
 #[derive(Debug, Clone)]
-enum Heard {
+enum Delivery {
     All,
     Nothing,
     Twice,
@@ -189,7 +189,7 @@ enum Heard {
     Unfinished,
 }
 
-impl Heard {
+impl Delivery {
     fn hints(&self, root: &Path, places: &[&str]) -> Vec<Hint> {
         let paths: BTreeSet<_> = places.iter().map(|place| root.join(place)).collect();
         let all = Hint { paths: paths.clone(), ..Hint::default() };
@@ -210,17 +210,17 @@ impl Heard {
     }
 }
 
-fn heard() -> impl Strategy<Value = Heard> {
+fn delivery() -> impl Strategy<Value = Delivery> {
     let wrong = [FILES, FOLDERS, &["", "..", ".hidden", "nowhere/at/all.md", "../seeds/a.md"]].concat();
     prop_oneof![
-        4 => Just(Heard::All),
-        2 => Just(Heard::Nothing),
-        1 => Just(Heard::Twice),
-        1 => Just(Heard::Parents),
-        1 => Just(Heard::Everywhere),
-        2 => Just(Heard::Late),
-        2 => vec(select(wrong), 0..4).prop_map(Heard::Wrong),
-        1 => Just(Heard::Unfinished),
+        4 => Just(Delivery::All),
+        2 => Just(Delivery::Nothing),
+        1 => Just(Delivery::Twice),
+        1 => Just(Delivery::Parents),
+        1 => Just(Delivery::Everywhere),
+        2 => Just(Delivery::Late),
+        2 => vec(select(wrong), 0..4).prop_map(Delivery::Wrong),
+        1 => Just(Delivery::Unfinished),
     ]
 }
 
@@ -233,7 +233,7 @@ proptest! {
     #![proptest_config(cases(64))]
 
     #[test]
-    fn incremental_result_equals_a_cold_read(steps in vec((step(), heard()), 1..40)) {
+    fn incremental_result_equals_a_cold_read(steps in vec((step(), delivery()), 1..40)) {
         let work = Workspace::new();
         fs::write(work.path().join("sower.yaml"), SMALL).unwrap();
         let config = work.config();
@@ -242,30 +242,30 @@ proptest! {
         let mut catalog = Catalog::new(false, config.topics.clone());
         let (mut mirror, mut mirroring) = (Mirror::new(work.feeds()), MirrorPlan::default());
         let mut publisher = Publisher::new(Arc::new(config.clone()));
-        let mut look = |scan: &mut Scan, hint: &Hint| {
+        let mut scan_and_apply = |scan: &mut Scan, hint: &Hint| {
             let touched = catalog.apply(scan.scan(hint).unwrap(), now);
             mirroring.extend(publisher.publish(&catalog, &touched, SystemTime::now()).plan);
             mirror.update(&publisher.current().load(), &mut mirroring, &|| false).unwrap();
         };
         let mut late = Vec::new();
-        for (step, heard) in &steps {
+        for (step, delivery) in &steps {
             step.take(&work.seeds());
-            let hints = heard.hints(&work.seeds(), &step.places());
-            if matches!(heard, Heard::Late) {
+            let hints = delivery.hints(&work.seeds(), &step.places());
+            if matches!(delivery, Delivery::Late) {
                 late.extend(hints);
             } else {
-                hints.into_iter().chain(late.drain(..).rev()).for_each(|hint| look(&mut scan, &hint));
+                hints.into_iter().chain(late.drain(..).rev()).for_each(|hint| scan_and_apply(&mut scan, &hint));
             }
         }
-        mend(&work.seeds());
+        correct_all(&work.seeds());
         // Changes without a hint are found too.
         let mut rescan = Rescan::new(&scan);
         loop {
             match rescan.step(&scan) {
                 None => {}
-                Some(RescanStep::Reread(paths)) => look(&mut scan, &Hint { paths, ..Hint::default() }),
-                Some(RescanStep::Finished(paths, _)) => break look(&mut scan, &Hint { paths, ..Hint::default() }),
-                Some(RescanStep::ScanNeeded) => break look(&mut scan, &Hint::everywhere()),
+                Some(RescanStep::Reread(paths)) => scan_and_apply(&mut scan, &Hint { paths, ..Hint::default() }),
+                Some(RescanStep::Finished(paths, _)) => break scan_and_apply(&mut scan, &Hint { paths, ..Hint::default() }),
+                Some(RescanStep::ScanNeeded) => break scan_and_apply(&mut scan, &Hint::everywhere()),
             }
         }
         let cold = tree(&config, now);
@@ -296,7 +296,7 @@ proptest! {
             step.take(&work.seeds());
             thread::sleep(Duration::from_millis(*pause));
         }
-        mend(&work.seeds());
+        correct_all(&work.seeds());
         // An empty seed directory is distrusted for a while.
         work.write("last.md", dated("Last", "RSS"));
         // The periodic rescan finds the changes that the watcher misses.
@@ -318,7 +318,7 @@ fn seed_being_written_is_read_by_a_later_scan() {
         assert_eq!([found(&["a.md"]), found(&["b.md"]), found(&[])], [0, 1, 0], "{title}");
     }
     work.remove("a.md");
-    assert_eq!([found(&["a.md"]), found(&[])], [1, 0], "what is gone is not being written");
+    assert_eq!([found(&["a.md"]), found(&[])], [1, 0], "a removed file is not open for writing");
 }
 
 #[test]
@@ -352,19 +352,19 @@ fn seed_moved_during_a_scan_is_found_by_the_next() {
     let (seed, away) = (work.seed("one/0.md"), work.path().join("away"));
     let hint = Hint { paths: BTreeSet::from([work.seed("one"), seed.clone()]), ..Hint::default() };
     for round in 0..100 {
-        let looked = AtomicBool::new(false);
+        let scanned = AtomicBool::new(false);
         let faults = thread::scope(|scope| {
             scope.spawn(|| {
-                while !looked.load(Ordering::Relaxed) {
+                while !scanned.load(Ordering::Relaxed) {
                     fs::rename(&seed, &away).unwrap();
                     fs::rename(&away, &seed).unwrap();
                 }
             });
-            let _finish = Finish(&looked);
+            let _finish = Finish(&scanned);
             catalog.apply(scan.scan(&hint).unwrap(), Timestamp::UNIX_EPOCH);
             catalog.faults().count()
         });
-        assert_eq!(faults, 0, "a seed that is not there is no fault");
+        assert_eq!(faults, 0, "a missing seed is not a fault");
         catalog.apply(scan.scan(&Hint::everywhere()).unwrap(), Timestamp::UNIX_EPOCH);
         assert_eq!(catalog.census().records, MANY, "round {round}");
     }
@@ -382,8 +382,8 @@ fn seed_directory_moved_during_a_scan_keeps_its_records() {
                 thread::sleep(Duration::from_micros(10 * (round % 50)));
                 fs::rename(work.seeds(), &away).unwrap();
             });
-            let looked = scan.scan(&Hint::everywhere());
-            catalog.apply(looked.unwrap_or_default(), Timestamp::UNIX_EPOCH);
+            let scanned = scan.scan(&Hint::everywhere());
+            catalog.apply(scanned.unwrap_or_default(), Timestamp::UNIX_EPOCH);
         });
         assert_eq!(catalog.census().records, MANY, "round {round}");
         fs::rename(&away, work.seeds()).unwrap();

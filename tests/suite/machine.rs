@@ -34,18 +34,18 @@ pub(crate) fn shows(served: &Served, expected: &[&str]) {
 }
 
 pub(crate) fn is_ready(served: &Served) {
-    let mut said = String::new();
-    within(Duration::from_secs(20), "it is ready", || {
+    let mut answer = String::new();
+    within(Duration::from_secs(20), "the daemon is ready", || {
         let ready = served.admin("/readyz");
-        said = text(&ready);
+        answer = text(&ready);
         ready.status == 200
     });
-    assert!(said.starts_with("ready"), "{said}");
+    assert!(answer.starts_with("ready"), "{answer}");
 }
 
 /// Waits until `/readyz` answers 503 with this reason.
-pub(crate) fn says(served: &Served, reason: &str) {
-    eventually(&format!("it says {reason:?}"), || {
+pub(crate) fn await_reason(served: &Served, reason: &str) {
+    eventually(&format!("readyz gives the reason {reason:?}"), || {
         let ready = served.admin("/readyz");
         ready.status == 503 && text(&ready).contains(reason)
     });
@@ -65,12 +65,13 @@ pub(crate) fn in_step(feeds: &Path, served: &Served, topics: &[&str]) {
         let mirror = mirrored(feeds);
         let there = |topic: &&str| mirror.contains_key(&format!("topics/{topic}.atom"));
         let complete = topics.iter().all(there) && mirror.contains_key("all.atom");
-        let says_so = text(&served.admin("/metrics")).lines().any(|line| line == "sower_mirror_in_step 1");
+        let is_reported =
+            text(&served.admin("/metrics")).lines().any(|line| line == "sower_mirror_in_step 1");
         let mut connection = Connection::to_socket(&served.socket);
         let mut get = |path: &String| connection.request("GET", &format!("/{}", address(path)), &[]).body;
         let is = mirror.keys().map(|path| (path.clone(), get(path))).collect();
         trees = (mirror, is);
-        says_so && complete && trees.0 == trees.1
+        is_reported && complete && trees.0 == trees.1
     };
     within(Duration::from_secs(20), "the mirror is in step", &mut is_in_step);
     same(&trees.0, &trees.1);
@@ -143,8 +144,8 @@ fn full_disk_delays_only_the_mirror() {
     let served = disks.serve(&work, "feeds", "size=4k", &[]);
     shows(&served, &["A"]);
     let feeds = seen_by(&served, &work.feeds());
-    says(&served, "the feeds directory cannot be kept in step");
-    says(&served, "No space left on device");
+    await_reason(&served, "the feeds directory cannot be kept in step");
+    await_reason(&served, "No space left on device");
     disks.remount(&served, &work.feeds(), "size=1m");
     is_ready(&served);
     in_step(&feeds, &served, &["one"]);
@@ -154,7 +155,7 @@ fn full_disk_delays_only_the_mirror() {
     // The list of files grows, files change, and one is new.
     work.write("b.md", dated("B", "[One, Two]"));
     shows(&served, &["A", "B"]);
-    says(&served, "No space left on device");
+    await_reason(&served, "No space left on device");
     let mut connection = Connection::to_socket(&served.socket);
     for (path, body) in mirrored(&feeds) {
         let is = connection.request("GET", &format!("/{}", address(&path)), &[]).body;
@@ -175,7 +176,7 @@ fn read_only_feeds_directory_is_written_later() {
     let served = disks.serve(&work, "feeds", "size=1m,ro", &[]);
     shows(&served, &["A"]);
     let feeds = seen_by(&served, &work.feeds());
-    says(&served, "Read-only file system");
+    await_reason(&served, "Read-only file system");
     disks.remount(&served, &work.feeds(), "rw");
     is_ready(&served);
     in_step(&feeds, &served, &["one"]);
@@ -183,7 +184,7 @@ fn read_only_feeds_directory_is_written_later() {
     let before = files(&feeds);
     work.write("b.md", dated("B", "[One, Two]"));
     shows(&served, &["A", "B"]);
-    says(&served, "Read-only file system");
+    await_reason(&served, "Read-only file system");
     same(&files(&feeds), &before);
     disks.remount(&served, &work.feeds(), "rw");
     is_ready(&served);
@@ -201,7 +202,7 @@ fn removed_or_blocked_feeds_directory_is_recreated() {
     let served = Served::start(&work, &["--feeds", "way/feeds"], &[]);
     let feeds = way.join("feeds");
     shows(&served, &["A"]);
-    says(&served, "Not a directory");
+    await_reason(&served, "Not a directory");
     fs::rename(&way, &aside).unwrap();
     is_ready(&served);
     in_step(&feeds, &served, &["one"]);
@@ -215,7 +216,7 @@ fn removed_or_blocked_feeds_directory_is_recreated() {
     fs::rename(&aside, &feeds).unwrap();
     work.write("c.md", dated("C", "Three"));
     shows(&served, &["A", "B", "C"]);
-    says(&served, "the feeds directory cannot be kept in step");
+    await_reason(&served, "the feeds directory cannot be kept in step");
     assert_eq!(fs::read_to_string(&feeds).unwrap(), "mine");
     fs::remove_file(&feeds).unwrap();
     is_ready(&served);
@@ -234,7 +235,7 @@ fn cache_is_written_after_a_full_disk_has_space() {
         let changed = fs::metadata(path).unwrap().ctime();
         Utc::now().timestamp() - changed
     };
-    eventually("what was written may be remembered", || age(work.seed("19.md")) > 3);
+    eventually("the seeds are old enough for the cache", || age(work.seed("19.md")) > 3);
     let cache = work.path().join("cache");
     let variables = [("XDG_CACHE_HOME", cache.to_str().unwrap())];
     let mut served = disks.serve(&work, "cache", "size=4k", &variables);
@@ -249,9 +250,9 @@ fn cache_is_written_after_a_full_disk_has_space() {
     disks.remount(&served, &cache, "size=1m");
     let (_, log) = served.stop();
     let log = tried + &log;
-    let told: Vec<_> = log.lines().filter(|line| line.contains("cannot write the cache")).collect();
-    assert_eq!(told.len(), 1, "{log}");
-    assert!(told[0].contains("No space left on device"), "{log}");
+    let message: Vec<_> = log.lines().filter(|line| line.contains("cannot write the cache")).collect();
+    assert_eq!(message.len(), 1, "{log}");
+    assert!(message[0].contains("No space left on device"), "{log}");
     let directory = format!("/proc/self/fd/{}", open.as_raw_fd());
     let left: Vec<_> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert!(left.len() == 1 && left[0].extension().unwrap() == "seeds", "{left:?}");
@@ -259,7 +260,7 @@ fn cache_is_written_after_a_full_disk_has_space() {
 }
 
 /// Returns a prefix that makes even root obey file modes, if there is one.
-fn obedient(work: &Workspace) -> Option<&'static [&'static str]> {
+fn obeying_modes(work: &Workspace) -> Option<&'static [&'static str]> {
     const WAYS: [&[&str]; 2] = [&[], &["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]];
     let locked = work.path().join("locked");
     fs::write(&locked, "").unwrap();
@@ -275,7 +276,7 @@ fn obedient(work: &Workspace) -> Option<&'static [&'static str]> {
 #[test]
 fn unreadable_seeds_keep_their_records() {
     let work = Workspace::new();
-    let Some(obedient) = obedient(&work) else { return };
+    let Some(obeying_modes) = obeying_modes(&work) else { return };
     let mode = |path: &str, mode| {
         fs::set_permissions(work.seed(path), Permissions::from_mode(mode)).unwrap();
     };
@@ -284,7 +285,7 @@ fn unreadable_seeds_keep_their_records() {
         work.write(path, dated(title, "One"));
     }
     mode("late", 0o000);
-    let served = Served::start_under(obedient, &work, &[], &[]);
+    let served = Served::start_under(obeying_modes, &work, &[], &[]);
     let faults = |number: usize| {
         let line = format!("sower_faults {number}");
         eventually(&line, || text(&served.admin("/metrics")).lines().any(|shown| shown == line));
@@ -308,7 +309,7 @@ fn unreadable_seeds_keep_their_records() {
 
     let root = work.seeds();
     fs::set_permissions(&root, Permissions::from_mode(0o000)).unwrap();
-    says(&served, "seeds cannot be read: Permission denied");
+    await_reason(&served, "Permission denied");
     shows(&served, &["A", "B", "C, changed", "D, changed"]);
     // This process may write as root, or after the mode is restored.
     fs::set_permissions(&root, Permissions::from_mode(0o755)).unwrap();
@@ -320,8 +321,8 @@ fn unreadable_seeds_keep_their_records() {
     assert!(log.contains("a.md: this cannot be read: Permission denied"), "{log}");
 
     fs::set_permissions(&root, Permissions::from_mode(0o000)).unwrap();
-    let served = Served::start_under(obedient, &work, &["--no-cache"], &[]);
-    eventually("it answers", || served.admin.exists());
+    let served = Served::start_under(obeying_modes, &work, &["--no-cache"], &[]);
+    eventually("the daemon answers", || served.admin.exists());
     assert_eq!(Connection::to_socket(&served.admin).request("GET", "/readyz", &[]).status, 503);
     fs::set_permissions(&root, Permissions::from_mode(0o755)).unwrap();
     shows(&served, &["A, changed", "C, changed", "D, changed"]);
@@ -334,7 +335,7 @@ fn late_mount_is_awaited_and_served_from_the_cache() {
     let work = Workspace::new();
     work.write("a.md", dated("A", "One"));
     let age = || Utc::now().timestamp() - fs::metadata(work.seed("a.md")).unwrap().ctime();
-    eventually("what was written may be remembered", || age() > 3);
+    eventually("the seeds are old enough for the cache", || age() > 3);
     let root = work.seeds();
     let away = root.with_extension("away");
     fs::rename(&root, &away).unwrap();
@@ -342,7 +343,7 @@ fn late_mount_is_awaited_and_served_from_the_cache() {
     let variables = [("XDG_CACHE_HOME", cache.to_str().unwrap())];
     let start = || Served::start_under(&[], &work, &[], &variables);
     let served = start();
-    eventually("it answers", || served.admin.exists());
+    eventually("the daemon answers", || served.admin.exists());
     let ready = Connection::to_socket(&served.admin).request("GET", "/readyz", &[]);
     assert_eq!((ready.status, text(&ready).as_str()), (503, "the seeds are still being read\n"));
     assert_eq!(Connection::to_socket(&served.admin).request("GET", "/healthz", &[]).status, 200);
@@ -351,12 +352,12 @@ fn late_mount_is_awaited_and_served_from_the_cache() {
     shows(&served, &["A", "B"]);
     let (_, log) = served.stop();
     // The first scan may already find it.
-    let told = "No such file or directory (os error 2); `--seeds` names another; it is waited for";
-    assert!(log.matches(told).count() <= 1, "{log}");
+    let message = "No such file or directory (os error 2); choose another with --seeds; it is waited for";
+    assert!(log.matches(message).count() <= 1, "{log}");
 
     fs::rename(&root, &away).unwrap();
     let served = start();
-    says(&served, "seeds cannot be read: No such file or directory");
+    await_reason(&served, "No such file or directory");
     shows(&served, &["A"]);
     fs::rename(&away, &root).unwrap();
     shows(&served, &["A", "B"]);
@@ -394,10 +395,10 @@ fn connection_limit_follows_the_open_file_limit() {
     // With all permits taken, changes are still published and mirrored.
     for title in ["Changed", "Changed again"] {
         work.write("a.md", dated(title, "[One, Two]"));
-        eventually("a change is served to who is there already", || {
+        eventually("an open connection gets the change", || {
             titles(&reader.request("GET", "/all.atom", &[]).body) == [title]
         });
-        eventually("it is mirrored", || {
+        eventually("the change is mirrored", || {
             mirrored(&work.feeds()).get("all.atom").is_some_and(|feed| titles(feed) == [title])
         });
     }
@@ -431,22 +432,22 @@ fn too_many_open_files_delay_only_new_work() {
     assert_eq!(reader.request("GET", "/all.atom", &[]).status, 200);
     assert_eq!(operator.request("GET", "/readyz", &[]).status, 200);
     let open = |number: &usize| Path::new(&format!("/proc/{}/fd/{number}", served.child.id())).exists();
-    let mut says_so = || {
-        eventually("it says so", || {
+    let mut await_reason_again = || {
+        eventually("readyz gives the reason", || {
             let ready = operator.request("GET", "/readyz", &[]);
-            ready.status == 503 && text(&ready).contains("seeds cannot be read: Too many open files")
+            ready.status == 503 && text(&ready).contains("Too many open files")
         });
     };
     let free = (0..200).find(|number| !open(number)).unwrap();
     // One descriptor is too few to scan a nested folder.
     limit_files(&served, free + 1);
     work.write("folder/c.md", dated("C", "One"));
-    says_so();
+    await_reason_again();
     limit_files(&served, free);
     let mut waiting = Connection::to_socket(&served.socket);
     waiting.send(POLL);
     work.write("b.md", dated("B", "[One, Two]"));
-    says_so();
+    await_reason_again();
     throughout(Duration::from_millis(500), || {
         assert!(titles(&reader.request("GET", "/all.atom", &[]).body).contains(&"A".to_owned()));
     });
@@ -457,7 +458,7 @@ fn too_many_open_files_delay_only_new_work() {
     in_step(&work.feeds(), &served, &["one", "two"]);
     let (_, log) = served.stop();
     assert!(log.contains("cannot accept a connection: Too many open files"), "{log}");
-    assert!(!log.contains("fault:"), "no seed is at fault: {log}");
+    assert!(!log.contains("fault:"), "no seed has a fault: {log}");
 }
 
 /// Returns the library that gives a process another clock, if it is installed.
@@ -517,7 +518,7 @@ fn clock_changes_make_no_future_dates() {
             let response = get("");
             days(&response) == expected && sorted(titles(&response.body)) == shown
         });
-        assert_eq!(served.admin("/readyz").status, 200, "nobody is late by a clock that was set");
+        assert_eq!(served.admin("/readyz").status, 200, "setting the clock delays nothing");
     };
     at(0, &["A"]);
     in_step(&work.feeds(), &served, &["one"]);
@@ -533,7 +534,7 @@ fn clock_changes_make_no_future_dates() {
     let mut connection = Connection::to_socket(&served.socket);
     let since = [("If-Modified-Since", before.field("last-modified"))];
     let response = connection.request("GET", "/all.atom", &since);
-    assert_eq!(response.status, 200, "nobody is told that nothing changed: {:?}", response.fields);
+    assert_eq!(response.status, 200, "the changed feed is sent: {:?}", response.fields);
     set("+0");
     at(0, &["Changed", "Later"]);
     work.write("b.md", dated("B", "Two"));
@@ -568,17 +569,17 @@ fn too_little_memory_ends_with_a_message() {
             Some(begins == *b"HTTP/1.1 200")
         };
         let mut ended = None;
-        eventually(&format!("it serves with {megabytes} MB, or ends"), || {
+        eventually(&format!("the daemon answers with {megabytes} MB, or ends"), || {
             ended = served.child.try_wait().unwrap();
             ended.is_some() || answers(&served) == Some(true)
         });
         if let Some(status) = ended {
-            let mut told = String::new();
-            served.child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+            let mut message = String::new();
+            served.child.stderr.take().unwrap().read_to_string(&mut message).unwrap();
             assert!(!status.success(), "{status}");
             // The messages of the system, of the loader and of Rust.
             let words = ["memory", "Resource temporarily unavailable", "failed to map", "broke down"];
-            assert!(words.iter().any(|words| told.contains(words)), "{megabytes} MB: {status}: {told}");
+            assert!(words.iter().any(|words| message.contains(words)), "{megabytes} MB: {status}: {message}");
             refused += 1;
         } else {
             answered += 1;
@@ -597,7 +598,7 @@ fn seed_larger_than_memory_is_a_fault() {
     File::create(work.seed("big.md")).unwrap().set_len(900 << 20).unwrap();
     work.write("b.md", dated("B", "One"));
     shows(&served, &["A", "B"]);
-    eventually("the fault is told", || {
+    eventually("the fault is counted", || {
         text(&served.admin("/metrics")).lines().any(|line| line == "sower_faults 1")
     });
     work.write("big.md", dated("No more", "One"));
@@ -622,7 +623,7 @@ fn suspended_process_catches_up_when_it_continues() {
     work.write("soon.md", seed("Soon", "Soon", &format!("date: {}\n", due.to_rfc3339())));
     served.signal("-STOP");
     let stat = format!("/proc/{}/stat", served.child.id());
-    eventually("it is stopped", || fs::read_to_string(&stat).unwrap().contains(") T "));
+    eventually("the process is suspended", || fs::read_to_string(&stat).unwrap().contains(") T "));
     connection.send(POLL);
     let mut waiting = Connection::to_socket(&served.socket);
     waiting.send(POLL);
@@ -642,7 +643,7 @@ fn suspended_process_catches_up_when_it_continues() {
 }
 
 /// Makes a process that writes this file block for ever.
-fn bar(file: &Path) {
+fn block_write(file: &Path) {
     let name = file.file_name().unwrap().to_str().unwrap();
     let pipe = file.with_file_name(format!(".{name}{UNFINISHED}"));
     assert!(succeeds(&["mkfifo", pipe.to_str().unwrap()]));
@@ -689,17 +690,17 @@ fn process_killed_between_mirror_files_leaves_whole_files() {
         let version = step + 2;
         let mut served = serve();
         in_step(&feeds, &served, &["one", "two"]);
-        assert_eq!(unfinished(&feeds), 0, "what the last one left is cleared away");
+        assert_eq!(unfinished(&feeds), 0, "unfinished files are removed");
         let old = mirrored(&feeds);
-        bar(&feeds.join(path));
+        block_write(&feeds.join(path));
         save(version);
         is_served(&served, version);
         let is_new = |path: &String| fs::read(feeds.join(path)).unwrap() != old[path];
         let (sooner, later) = others.split_at(step.min(others.len()));
-        eventually("all that is written before it is", || sooner.iter().all(is_new));
+        eventually("all files before it are written", || sooner.iter().all(is_new));
         served.child.kill().unwrap();
         served.child.wait().unwrap();
-        assert!(!later.iter().chain([path]).any(is_new), "{path} waited, and so did all after it");
+        assert!(!later.iter().chain([path]).any(is_new), "{path} and all files after it are not written");
         for path in sooner {
             let written = fs::read_to_string(feeds.join(path)).unwrap();
             assert!(written.contains(&format!("Version {version}")), "{path} is whole: {written}");
@@ -710,7 +711,7 @@ fn process_killed_between_mirror_files_leaves_whole_files() {
     let mut served = serve();
     in_step(&feeds, &served, &["one", "two"]);
     let old = files(&feeds);
-    bar(&feeds.join(".sower"));
+    block_write(&feeds.join(".sower"));
     work.write("b.md", seed("Another", "Three", "date: 2024-03-01\n"));
     eventually("a change is served", || titles(&served.get("/all.atom").body) == ["Another"]);
     served.child.kill().unwrap();
@@ -735,7 +736,7 @@ fn process_killed_within_a_mirror_file_leaves_no_part_of_it() {
     work.write("long.md", dated("Long", "[One, Two]") + &body);
     // The system kills the process that writes a larger file, at the limit.
     let mut killed = start_limited("-f 128", &work, &["--watch", "poll"]);
-    eventually("it is killed", || killed.child.try_wait().unwrap().is_some());
+    eventually("the process is killed", || killed.child.try_wait().unwrap().is_some());
     assert_eq!(unfinished(&feeds), 1);
     same(&mirrored(&feeds), &old);
     let served = Served::start(&work, &[], &[]);

@@ -116,5 +116,5 @@ fn permalink_and_default_topic_change_no_complete_seed() {
     let before = grown(settings(None, None, None));
     let after =
         grown(settings(Some("https://example.org/{name}/"), Some("tags,taxonomies.tags"), Some("Posts")));
-    assert!(before == after, "the sample seeds say all of it themselves");
+    assert!(before == after, "the sample seeds need no configuration");
 }

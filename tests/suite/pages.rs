@@ -79,7 +79,7 @@ fn client_with_a_page_gets_304_until_a_change() {
     let other = daemon.get("/topics/two").tag().to_owned();
     work.write("a.md", dated("Changed", "One"));
     daemon.shows(&["Changed", "B"]);
-    eventually("the page follows", || shown(&daemon.get("/topics/one")) == ["Changed"]);
+    eventually("the page shows the change", || shown(&daemon.get("/topics/one")) == ["Changed"]);
     assert_eq!(again("/topics/one.rss").status, 200);
     assert_eq!(daemon.get("/topics/two").tag(), other);
     work.in_step(&daemon);

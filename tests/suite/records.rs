@@ -129,14 +129,14 @@ fn feeds_say_what_the_seeds_say(root: &Path) {
         .collect();
     assert_eq!(tree.keys().cloned().collect::<BTreeSet<_>>(), paths);
     for (path, entries) in expected {
-        let said: Vec<_> =
+        let expected_entries: Vec<_> =
             entries.into_iter().map(|plain| (plain.id, plain.link, plain.title, plain.published)).collect();
         for format in FORMATS {
             let path = format!("{path}.{format}");
             let seen = read_back(&path, &tree[&path]);
             let seen: Vec<_> =
                 seen.into_iter().map(|seen| (seen.id, seen.link, seen.title, seen.published)).collect();
-            assert_eq!(seen, said, "{path}");
+            assert_eq!(seen, expected_entries, "{path}");
         }
     }
 }

@@ -61,7 +61,7 @@ fn build_is_the_same_with_and_without_the_cache() {
     let changes: [&dyn Fn(); 4] = [
         &|| {},
         &|| {
-            work.write("0/0.md", dated("Number 0, mended", "[Topic 0]"));
+            work.write("0/0.md", dated("Number 0, corrected", "[Topic 0]"));
             work.write("new.md", dated("New", "[Topic 9]"));
             work.remove("2/2.md");
         },
@@ -72,7 +72,7 @@ fn build_is_the_same_with_and_without_the_cache() {
             work.remove("again.md");
         },
         &|| {
-            work.write("1/1.md", dated("Number 1, mended", "[Topic 1]"));
+            work.write("1/1.md", dated("Number 1, corrected", "[Topic 1]"));
             work.write("README.md", dated("A seed after all", "[Topic 9]"));
             work.write("same.md", "No seed any more\n");
         },
@@ -109,7 +109,7 @@ fn cache_of_another_configuration_is_ignored() {
     let work = sown();
     work.write("tagged.md", "---\ntitle: Tagged\ndate: 2024-01-01\ntags: [Moss]\n---\n");
     build(&work, "before", &[]);
-    eventually("seeds that nobody writes to are remembered", || {
+    eventually("the cache has every record", || {
         build(&work, "before", &[]);
         cached(&work).is_some_and(|file| has(&file, "Number 19") && has(&file, "tagged.md"))
     });

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use sower::config::args::Settings;
 
-use crate::machine::{is_ready, says};
+use crate::machine::{await_reason, is_ready};
 use crate::support::{
-    Connection, DEADLINE, Response, Workspace, all_the_while, dated, eventually, signal, titles,
+    Connection, DEADLINE, Response, Workspace, dated, eventually, meanwhile, signal, titles,
 };
 
 /// The real binary, listening on Unix sockets until it is stopped.
@@ -54,12 +54,12 @@ impl Served {
 
     /// Returns the answer of the admin listener once the seeds are read.
     pub(crate) fn admin(&self, path: &str) -> Response {
-        let mut told = None;
+        let mut answer = None;
         eventually("the seeds are read", || {
             let response = Connection::to_socket(&self.admin).request("GET", path, &[]);
-            !told.insert(response).body.ends_with(b"the seeds are still being read\n")
+            !answer.insert(response).body.ends_with(b"the seeds are still being read\n")
         });
-        told.unwrap()
+        answer.unwrap()
     }
 
     pub(crate) fn signal(&self, name: &str) {
@@ -157,7 +157,7 @@ fn admin_listener_has_health_and_metrics() {
     assert_eq!(status["feeds"][0]["path"], "all");
     assert_eq!(status["feeds"][0]["readers_today"], 1);
     for path in ["/healthz", "/readyz", "/metrics", "/status.json"] {
-        assert_eq!(served.get(path).status, 404, "{path} is not for the public");
+        assert_eq!(served.get(path).status, 404, "{path} is not a public address");
     }
     let hash = hash();
     assert_eq!(status["hash"], hash);
@@ -167,10 +167,10 @@ fn admin_listener_has_health_and_metrics() {
     let again = Served::start(&work, &[], &[]);
     assert!(text(&again.admin("/readyz")).contains(&hash), "equal seeds have equal hashes");
     work.write("a.md", dated("Another", "One"));
-    let look = |ready: &str| ready.rsplit("look ").next().unwrap().split(' ').next().unwrap().parse::<u64>();
+    let scan = |ready: &str| ready.rsplit("look ").next().unwrap().split(' ').next().unwrap().parse::<u64>();
     eventually("another edition is served", || {
         let ready = text(&again.admin("/readyz"));
-        ready.starts_with("ready: edition 2 ") && !ready.contains(&hash) && look(&ready).unwrap() > 1
+        ready.starts_with("ready: edition 2 ") && !ready.contains(&hash) && scan(&ready).unwrap() > 1
     });
     let metrics = text(&again.admin("/metrics"));
     assert!(metrics.contains("sower_heard_to_served_seconds_count 1"), "{metrics}");
@@ -210,7 +210,7 @@ fn dashboard_follows_the_seeds() {
         "<code dir=\"ltr\">later.md</code> until <time datetime=\"2999-01-01T00:00:00Z\">",
         "<dd>50.0%</dd>",
         "<a href=\"https://feeds.example.org/all\"><bdi>all</bdi></a>",
-        "Nothing changed since the first edition.",
+        "No changes since the first edition.",
     ] {
         assert!(page.contains(shown), "{shown} is not in {page}");
     }
@@ -223,21 +223,21 @@ fn dashboard_follows_the_seeds() {
         let file = served.admin(path);
         assert_eq!((file.status, file.field("content-type")), (200, media_type), "{path}");
         assert!(page.contains(&format!("\"{}\"", &path[1..])), "{path}");
-        assert_eq!(served.get(path).status, 404, "{path} is not for the public");
+        assert_eq!(served.get(path).status, 404, "{path} is not a public address");
     }
 
-    work.write("b.md", dated("Mended", "Two"));
+    work.write("b.md", dated("Corrected", "Two"));
     work.write("a.md", "---\ntitle: A\n---\n");
-    eventually("the page follows", || {
+    eventually("the page shows the change", || {
         let page = text(&served.admin("/"));
         !page.contains("Edition 1<")
             && !page.contains("alert(1)")
-            && page.contains("Its last good record is shown.")
+            && page.contains("The last good record is served.")
             && page.contains("<rect ")
     });
     fs::rename(work.seeds(), work.path().join("elsewhere")).unwrap();
-    eventually("it says what is wrong", || text(&served.admin("/")).contains("Something is wrong"));
-    assert!(text(&served.admin("/nowhere")).starts_with("These are / /healthz"));
+    eventually("the page shows the problem", || text(&served.admin("/")).contains("Something is wrong"));
+    assert!(text(&served.admin("/nowhere")).contains("/healthz"));
     served.stop();
 }
 
@@ -251,7 +251,9 @@ fn entries_of_an_emptied_seed_directory_are_still_served() {
     let entries = || titles(&served.get("/topics/one.atom").body).len();
     assert_eq!(entries(), 2);
     work.rename("mounted", ".unmounted");
-    eventually("it says so", || text(&served.admin("/readyz")).contains("is empty, but had 2 files"));
+    eventually("readyz gives the reason", || {
+        text(&served.admin("/readyz")).contains("is empty, but had 2 files")
+    });
     assert_eq!(entries(), 2);
     served.signal("-HUP");
     let began = Instant::now();
@@ -260,10 +262,14 @@ fn entries_of_an_emptied_seed_directory_are_still_served() {
         thread::sleep(Duration::from_millis(50));
     }
     work.rename(".unmounted", "mounted");
-    eventually("it is ready again", || served.admin("/readyz").status == 200);
+    eventually("the daemon is ready again", || served.admin("/readyz").status == 200);
     assert_eq!(entries(), 2);
     let (_, log) = served.stop();
-    assert_eq!(log.matches("is its disk mounted?").count(), 2, "once, and for the signal: {log}");
+    assert_eq!(
+        log.matches("is its disk mounted?").count(),
+        2,
+        "once by itself, and once for the signal: {log}"
+    );
 }
 
 #[test]
@@ -274,7 +280,7 @@ fn polling_finds_changes_without_events() {
     let titles = || titles(&served.get("/all.rss").body);
     assert_eq!(titles(), ["Before"]);
     work.write("a.md", dated("After", "One"));
-    eventually("the directory is read through", || titles() == ["After"]);
+    eventually("a rescan finds the change", || titles() == ["After"]);
     let (_, log) = served.stop();
     assert!(!log.contains("cannot watch"), "polling is configured: {log}");
 }
@@ -287,7 +293,7 @@ fn readyz_gives_the_reason_until_ready() {
     assert_eq!(served.admin("/readyz").status, 200);
     let elsewhere = work.path().join("elsewhere");
     fs::rename(work.seeds(), &elsewhere).unwrap();
-    says(&served, "No such file or directory");
+    await_reason(&served, "No such file or directory");
     assert_eq!(served.admin("/healthz").status, 200);
     fs::rename(&elsewhere, work.seeds()).unwrap();
     is_ready(&served);
@@ -320,11 +326,11 @@ fn reload_applies_a_valid_configuration_only() {
     assert_eq!(served.get("/topics/two.atom").status, 410);
     let polled =
         "sower_polls_total{feed=\"topics/two\",format=\"atom\",status=\"200\",coding=\"identity\"} 1";
-    assert!(text(&served.admin("/metrics")).contains(polled), "counts stay though their address went");
+    assert!(text(&served.admin("/metrics")).contains(polled), "counters outlive their address");
     fs::write(&configuration, "titel: Wrong\n").unwrap();
     served.signal("-HUP");
     work.write("b.md", dated("B", "One"));
-    eventually("seeds are followed, and the last good record is kept", || {
+    eventually("changes are served, and the last good record is kept", || {
         let mut titles = titles(&served.get("/all.atom").body);
         titles.sort_unstable();
         titles == ["A", "B", "Kept"]
@@ -347,24 +353,24 @@ fn reload_keeps_the_entries_of_an_unreadable_folder() {
     fs::create_dir(&aside).unwrap();
     fs::write(aside.join("b.md"), dated("B", "One")).unwrap();
     fs::write(aside.join("c.md"), dated("C", "One")).unwrap();
-    let lead_to = |place: &std::path::Path| {
+    let link_to = |place: &std::path::Path| {
         let link = work.path().join("link");
         std::os::unix::fs::symlink(place, &link).unwrap();
         fs::rename(&link, work.seeds().join("folder")).unwrap();
     };
-    lead_to(&aside);
+    link_to(&aside);
     let daemon = work.serve();
     daemon.shows(&["C", "B", "A"]);
     // Not even root can follow a symlink into its own directory.
-    lead_to(std::path::Path::new("."));
+    link_to(std::path::Path::new("."));
     fs::write(work.path().join("sower.yaml"), "title: After\n").unwrap();
     daemon.reconfigure(work.config());
     let title =
         |daemon: &crate::support::Daemon| crate::support::parse(&daemon.get("/all.rss").body).title.unwrap();
-    eventually("the configuration is taken up", || title(&daemon).content == "After");
+    eventually("the configuration is applied", || title(&daemon).content == "After");
     daemon.shows(&["C", "B", "A"]);
     fs::remove_file(aside.join("c.md")).unwrap();
-    lead_to(&aside);
+    link_to(&aside);
     daemon.shows(&["B", "A"]);
     work.in_step(&daemon);
 }
@@ -408,7 +414,7 @@ fn reload_keeps_unaffected_validators() {
         );
     }
     work.write("b.md", dated("B", "Two"));
-    eventually("seeds are followed", || daemon.titles("/topics/two.atom") == ["B"]);
+    eventually("changes are served", || daemon.titles("/topics/two.atom") == ["B"]);
     work.in_step(&daemon);
 }
 
@@ -418,7 +424,7 @@ fn service_manager_is_notified() {
     let path = work.path().join("notify.sock");
     let socket = UnixDatagram::bind(&path).unwrap();
     socket.set_read_timeout(Some(DEADLINE)).unwrap();
-    let told = |expected: &str| {
+    let notified_of = |expected: &str| {
         let mut seen = Vec::new();
         loop {
             let mut buffer = [0; 512];
@@ -432,13 +438,13 @@ fn service_manager_is_notified() {
     };
     let variables = [("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "1000000")];
     let served = Served::start(&work, &[], &variables);
-    told("READY=1");
-    told("WATCHDOG=1");
+    notified_of("READY=1");
+    notified_of("WATCHDOG=1");
     served.signal("-HUP");
-    told("RELOADING=1");
-    told("READY=1");
+    notified_of("RELOADING=1");
+    notified_of("READY=1");
     served.signal("-TERM");
-    told("STOPPING=1");
+    notified_of("STOPPING=1");
     drop(served);
 }
 
@@ -478,7 +484,7 @@ fn codings_of_one_edition_agree_during_changes() {
         assert_eq!(seen.entry(hash).or_insert_with(|| body.clone()), &body);
         titles(&body);
     };
-    all_the_while(check, || {
+    meanwhile(check, || {
         for number in 0..30 {
             let title = format!("Title {number}");
             work.write("a.md", dated(&title, "One"));

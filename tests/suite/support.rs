@@ -62,7 +62,7 @@ pub(crate) fn throughout(time: Duration, mut check: impl FnMut()) {
 }
 
 /// Acts while another thread runs a check again and again.
-pub(crate) fn all_the_while(mut check: impl FnMut() + Send, act: impl FnOnce()) {
+pub(crate) fn meanwhile(mut check: impl FnMut() + Send, act: impl FnOnce()) {
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         let done = &done;
@@ -425,7 +425,7 @@ impl Connection {
     /// Connects to a Unix socket once a server listens on it.
     pub(crate) fn to_socket(path: &Path) -> Self {
         let mut stream = None;
-        eventually("somebody listens at the socket", || {
+        eventually("a server listens on the socket", || {
             stream = UnixStream::connect(path).ok();
             stream.is_some()
         });
@@ -452,6 +452,11 @@ impl Connection {
     /// Reads the answer to a request of this method.
     pub(crate) fn answer(&mut self, method: &str) -> Response {
         read_answer(&mut self.stream, method).unwrap()
+    }
+
+    /// Waits for a byte or the end, and returns `true` if the server has closed the connection.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.stream.fill_buf().unwrap().is_empty()
     }
 
     /// Waits until the server closes the connection, and checks that no byte comes before.

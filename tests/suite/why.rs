@@ -34,9 +34,9 @@ fn workspace() -> Workspace {
 }
 
 fn why(work: &Workspace, what: &str) -> (i32, String) {
-    let told = work.command("why").arg(what).output().unwrap();
-    assert_eq!(String::from_utf8(told.stderr).unwrap(), "", "{what}");
-    (told.status.code().unwrap(), String::from_utf8(told.stdout).unwrap())
+    let output = work.command("why").arg(what).output().unwrap();
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "", "{what}");
+    (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
 }
 
 #[test]
@@ -62,8 +62,8 @@ shown.md: Shown
         assert_eq!(why(&work, what), (0, expected.to_owned()), "{what}");
     }
     assert!(why(&work, "urn:x:over").1.starts_with("over.md: "));
-    let (_, told) = why(&work, "https://a.example/same");
-    assert!(told.contains("same.md: Same\n") && told.contains("other/same.md: Double\n"), "{told}");
+    let (_, output) = why(&work, "https://a.example/same");
+    assert!(output.contains("same.md: Same\n") && output.contains("other/same.md: Double\n"), "{output}");
 }
 
 #[test]
@@ -91,9 +91,9 @@ fn every_reason_to_be_missing_has_an_answer() {
         ("https://a.example/SHOWN", 1, "did you mean https://a.example/shown/?"),
         ("https://nowhere.example/", 1, "has this path, address, id or title"),
     ] {
-        let (found, told) = why(&work, what);
-        assert!(told.contains(expected), "{what}: {told}");
-        assert_eq!(found, code, "{what}: {told}");
+        let (found, output) = why(&work, what);
+        assert!(output.contains(expected), "{what}: {output}");
+        assert_eq!(found, code, "{what}: {output}");
     }
 }
 
@@ -115,9 +115,9 @@ selections:
     std::fs::write(work.path().join("sower.yaml"), selections).unwrap();
     let more = "date: 2024-01-01\nquality: 2.5\ntype: article\nprovider: {name: Example}\n";
     work.write("a.md", seed("A", "Atom", more));
-    let (code, told) = why(&work, "a.md");
+    let (code, output) = why(&work, "a.md");
     let lacks: Vec<_> =
-        told.lines().filter_map(|line| line.split_once("/selections/").map(|(_, lack)| lack)).collect();
+        output.lines().filter_map(|line| line.split_once("/selections/").map(|(_, lack)| lack)).collect();
     assert_eq!(
         lacks,
         [
