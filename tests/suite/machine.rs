@@ -143,7 +143,7 @@ fn full_disk_delays_only_the_mirror() {
     let served = disks.serve(&work, "feeds", "size=4k", &[]);
     shows(&served, &["A"]);
     let feeds = seen_by(&served, &work.feeds());
-    says(&served, "the feeds directory cannot be kept in step");
+    says(&served, "cannot update the feeds directory");
     says(&served, "No space left on device");
     disks.remount(&served, &work.feeds(), "size=1m");
     is_ready(&served);
@@ -215,7 +215,7 @@ fn removed_or_blocked_feeds_directory_is_recreated() {
     fs::rename(&aside, &feeds).unwrap();
     work.write("c.md", dated("C", "Three"));
     shows(&served, &["A", "B", "C"]);
-    says(&served, "the feeds directory cannot be kept in step");
+    says(&served, "cannot update the feeds directory");
     assert_eq!(fs::read_to_string(&feeds).unwrap(), "mine");
     fs::remove_file(&feeds).unwrap();
     is_ready(&served);
@@ -308,7 +308,7 @@ fn unreadable_seeds_keep_their_records() {
 
     let root = work.seeds();
     fs::set_permissions(&root, Permissions::from_mode(0o000)).unwrap();
-    says(&served, "seeds cannot be read: Permission denied");
+    says(&served, "seeds: Permission denied");
     shows(&served, &["A", "B", "C, changed", "D, changed"]);
     // This process may write as root, or after the mode is restored.
     fs::set_permissions(&root, Permissions::from_mode(0o755)).unwrap();
@@ -356,7 +356,7 @@ fn late_mount_is_awaited_and_served_from_the_cache() {
 
     fs::rename(&root, &away).unwrap();
     let served = start();
-    says(&served, "seeds cannot be read: No such file or directory");
+    says(&served, "seeds: No such file or directory");
     shows(&served, &["A"]);
     fs::rename(&away, &root).unwrap();
     shows(&served, &["A", "B"]);
@@ -434,7 +434,7 @@ fn too_many_open_files_delay_only_new_work() {
     let mut says_so = || {
         eventually("it says so", || {
             let ready = operator.request("GET", "/readyz", &[]);
-            ready.status == 503 && text(&ready).contains("seeds cannot be read: Too many open files")
+            ready.status == 503 && text(&ready).contains("seeds: Too many open files")
         });
     };
     let free = (0..200).find(|number| !open(number)).unwrap();
