@@ -53,7 +53,7 @@ pub(super) fn update_archives(
         feeds.iter().flat_map(|archives| candidates(directory, archives, plan)).collect();
     let stale = stale_files(directory, &selections, &feeds, plan.everything);
 
-    // An existing file that is not on the list may be somebody else's, unless it has the same bytes.
+    // An existing file that is not on the list may belong to another program, unless it has the same bytes.
     let is_free = |path: &str| fs::symlink_metadata(directory.root.join(path)).is_err();
     let new = candidates.iter().map(|candidate| &candidate.path);
     let new: BTreeSet<String> =

@@ -1,6 +1,6 @@
 //! The feeds directory and the list of the files that sower wrote into it.
 //!
-//! A file is replaced by a rename. A file that is not on the list belongs to somebody else and stays as it
+//! A file is replaced by a rename. A file that is not on the list belongs to another program and stays as it
 //! is. The list is written before the files that it names, so that a process killed between the two leaves
 //! no file that the next process does not know.
 
@@ -94,7 +94,7 @@ impl Directory {
         Err(io_error(&self.root)(busy))
     }
 
-    /// Reads the list, and returns `true` if it differs from the one that was last written: somebody may
+    /// Reads the list, and returns `true` if it differs from the one that was last written: another program may
     /// have replaced the directory.
     pub(super) fn read_list(&mut self) -> Result<bool, MirrorError> {
         let file = self.root.join(LIST);

@@ -54,7 +54,7 @@ pub(super) fn update_representations(
                 directory.contents.insert(path.to_string(), content);
             }
             Err(error) => {
-                // A file that was never written may be somebody else's later, so it leaves the list.
+                // A file that was never written may be written by another program later, so it leaves the list.
                 if new.contains(&**path) {
                     directory.listed.remove(&**path);
                 }

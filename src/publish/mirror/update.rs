@@ -56,7 +56,7 @@ impl Mirror {
     ) -> Result<Mirrored, MirrorError> {
         let directory = &mut self.directory;
         let _lock = directory.lock()?;
-        // If somebody replaced the directory, every file has to be checked.
+        // If the directory was replaced, every file has to be checked.
         plan.everything |= directory.read_list()?;
         if !std::mem::replace(&mut self.is_cleaned, true) {
             directory.remove_unfinished();
