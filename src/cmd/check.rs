@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::catalog::Catalog;
-use crate::catalog::report;
+use crate::catalog::{SeedsReport, report};
 use crate::cmd::load::{LoadedSeeds, load, new_scan};
 use crate::cmd::terminal::has_colours;
 use crate::config::args::ReportFormat;
@@ -62,7 +62,7 @@ fn selections<'a>(config: &'a Config, catalog: &Catalog) -> Vec<SelectionCount<'
 #[derive(Serialize)]
 struct Report<'a> {
     #[serde(flatten)]
-    seeds: report::SeedsReport,
+    seeds: SeedsReport,
     selections: Vec<SelectionCount<'a>>,
     passed_over: &'a [Arc<str>],
 }
@@ -76,7 +76,7 @@ struct SelectionCount<'a> {
 impl<'a> Report<'a> {
     fn new(config: &'a Config, seeds: &'a LoadedSeeds) -> Self {
         Self {
-            seeds: report::SeedsReport::new(&seeds.catalog),
+            seeds: SeedsReport::new(&seeds.catalog),
             selections: selections(config, &seeds.catalog),
             passed_over: &seeds.passed_over,
         }

@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime};
 use tracing::{error, info};
 
 use crate::catalog::Catalog;
-use crate::catalog::report::SeedsReport;
+use crate::catalog::SeedsReport;
 use crate::ingest::ScanError;
 use crate::publish::mirror_worker::MirrorMonitor;
 use crate::serve::admin::{Durations, Health, MOST_RELOADS, Monitor, Reload};

@@ -1,27 +1,28 @@
-//! Archive documents (RFC 5005 §4): every month of a feed that cannot show all its entries.
+//! Archive documents (RFC 5005 §4): the months of a feed that has more entries than its subscription
+//! document.
 //!
-//! They are many, large, and seldom asked for. So an edition holds what they are made of, and each is
-//! made when it is asked for, or when the mirror lacks it.
+//! They are many, large, and rarely requested. So an edition contains only their entries, and each
+//! document is rendered on request, or when the mirror needs it.
 
 use crate::edition::Edition;
 use crate::feed::{Feed, LogicalFeed, Selection};
 use crate::render::{self, Format};
 use crate::seed::Month;
 
-/// Where an archive document is: `topics/SLUG/2024-03.atom`
+/// The address of an archive document: `topics/SLUG/2024-03.atom`
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Address {
-    /// The feed that it belongs to.
+pub struct ArchiveAddress {
+    /// The selection of the feed.
     pub selection: Selection,
-    /// The month whose entries it has.
+    /// The month of the entries.
     pub month: Month,
-    /// How it is written.
+    /// The format.
     pub format: Format,
 }
 
-impl Address {
-    /// What a path is the address of, if an archive document might be there.
-    pub fn at(path: &str) -> Option<Self> {
+impl ArchiveAddress {
+    /// Parses a path. Returns `None` if no archive document can have it.
+    pub fn parse(path: &str) -> Option<Self> {
         let (selection, month, format) = render::document_at(path)?;
         Some(Self { selection, month: month?, format })
     }
@@ -35,7 +36,7 @@ pub struct Archives<'a> {
 }
 
 impl<'a> Archives<'a> {
-    /// Those of a feed of an edition; none if it has no such feed.
+    /// Returns the archive documents of a feed, or `None` if the edition has no such feed.
     pub fn of(edition: &'a Edition, selection: &Selection) -> Option<Self> {
         let subscription = render::document_path(selection, None, Format::Atom);
         edition.representations.get(&*subscription)?;
@@ -45,7 +46,7 @@ impl<'a> Archives<'a> {
             Selection::Topic(slug) => LogicalFeed::topic(config, entries, slug),
             Selection::Named(name) => {
                 let named = config.selections.iter().find(|named| named.name == *name)?;
-                // What the clock has a say in is not archived.
+                // Feeds that depend on the clock are not archived, so the instant does not matter.
                 LogicalFeed::named(config, entries, named, edition.since.into())
             }
             Selection::Query(_) => return None,
@@ -53,27 +54,27 @@ impl<'a> Archives<'a> {
         Some(Self { months: feed.archives(), feed })
     }
 
-    /// Every selection of an edition that has a feed.
+    /// Returns every selection of which an edition has a feed.
     pub fn selections(edition: &Edition) -> impl Iterator<Item = Selection> {
-        let atom = |path: &str| Selection::at(path.strip_suffix(".atom")?);
-        edition.representations.keys().filter_map(move |path| atom(path))
+        let selection = |path: &str| Selection::at(path.strip_suffix(".atom")?);
+        edition.representations.keys().filter_map(move |path| selection(path))
     }
 
-    /// What picks the entries.
+    /// Returns the selection of the feed.
     pub fn selection(&self) -> &Selection {
         self.feed.selection()
     }
 
-    /// The months that have a document, the newest first; none if the subscription document shows
-    /// every entry.
+    /// Returns the months that have a document, newest first. There are none if the subscription document
+    /// contains every entry.
     pub fn months(&self) -> &[Month] {
         &self.months
     }
 
-    /// The document of a month; none if there is none.
+    /// Returns the document of a month, or `None` if the month has none.
     pub fn document(&self, month: Month) -> Option<Feed> {
-        let place = self.months.iter().position(|archived| *archived == month)?;
-        Some(self.feed.archive(&self.months, place))
+        let index = self.months.iter().position(|archived| *archived == month)?;
+        Some(self.feed.archive(&self.months, index))
     }
 }
 
@@ -82,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn archives_are_below_their_feeds() {
+    fn archive_addresses_are_parsed() {
         for (path, expected) in [
             ("all/2024-03.atom", true),
             ("topics/机/2024-03.rss", true),
@@ -98,9 +99,9 @@ mod tests {
             ("topics/a/b/2024-03.atom", false),
             ("other/2024-03.atom", false),
         ] {
-            let address = Address::at(path);
+            let address = ArchiveAddress::parse(path);
             assert_eq!(address.is_some(), expected, "{path}");
-            if let Some(Address { selection, month, format }) = address {
+            if let Some(ArchiveAddress { selection, month, format }) = address {
                 assert_eq!(render::document_path(&selection, Some(month), format), path);
             }
         }

@@ -332,7 +332,7 @@ fn has_feed(config: &Config, slug: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::publish::archive::{Address, Archives};
+    use crate::publish::archive::{ArchiveAddress, Archives};
     use crate::publish::mirror::Mirror;
     use crate::seed::{self, Change, Rules};
     use std::path::Path;
@@ -375,7 +375,7 @@ mod tests {
         /// An archive document, as it would be made now.
         fn archive(&self, path: &str) -> Option<String> {
             let edition = self.publisher.current().load_full();
-            let address = Address::at(path).unwrap();
+            let address = ArchiveAddress::parse(path).unwrap();
             let document = Archives::of(&edition, &address.selection)?.document(address.month)?;
             let body = address.format.render(&document, &self.publisher.publication).unwrap();
             String::from_utf8(body).ok()

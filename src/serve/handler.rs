@@ -23,7 +23,7 @@ use super::workers::Workers;
 use crate::config::Config;
 use crate::edition::{Coding, Edition, Representation};
 use crate::publish::Current;
-use crate::publish::archive::Address;
+use crate::publish::archive::ArchiveAddress;
 use crate::render::{Format, document_path, html};
 use crate::seed::Timestamp;
 
@@ -217,7 +217,7 @@ impl Site {
 
     /// Returns the state of the feed that an archive document belongs to and is counted with.
     fn feed_of(&self, edition: &Edition, document: &OnDemand) -> Option<Arc<AddressState>> {
-        let OnDemand::Archive(Address { selection, format, .. }) = document else { return None };
+        let OnDemand::Archive(ArchiveAddress { selection, format, .. }) = document else { return None };
         let path = document_path(selection, None, *format);
         let (path, _) = edition.representations.get_key_value(&*path)?;
         Some(self.addresses.get_or_insert(path))

@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::config::criteria::Criteria;
 use crate::edition::{Coding, Edition, Representation};
 use crate::feed::{Feed, LogicalFeed, Selection};
-use crate::publish::archive::{Address, Archives};
+use crate::publish::archive::{ArchiveAddress, Archives};
 use crate::publish::mirror;
 use crate::render::{self, Format, Publication, RenderError};
 use crate::seed::Timestamp;
@@ -43,13 +43,13 @@ pub(super) enum OnDemand {
     /// The selection of these criteria.
     Selection(Box<Criteria>, Format),
     /// An archive document.
-    Archive(Address),
+    Archive(ArchiveAddress),
 }
 
 impl OnDemand {
     pub(super) fn format(&self) -> Format {
         match self {
-            Self::Selection(_, format) | Self::Archive(Address { format, .. }) => *format,
+            Self::Selection(_, format) | Self::Archive(ArchiveAddress { format, .. }) => *format,
         }
     }
 
@@ -57,7 +57,7 @@ impl OnDemand {
     pub(super) fn page(&self) -> Self {
         match self.clone() {
             Self::Selection(criteria, _) => Self::Selection(criteria, Format::Html),
-            Self::Archive(address) => Self::Archive(Address { format: Format::Html, ..address }),
+            Self::Archive(address) => Self::Archive(ArchiveAddress { format: Format::Html, ..address }),
         }
     }
 
@@ -70,7 +70,9 @@ impl OnDemand {
             Self::Selection(criteria, format) => {
                 format!("{}?{}", url(&Selection::All, None, *format), criteria.query())
             }
-            Self::Archive(Address { selection, month, format }) => url(selection, Some(*month), *format),
+            Self::Archive(ArchiveAddress { selection, month, format }) => {
+                url(selection, Some(*month), *format)
+            }
         }
     }
 
@@ -78,7 +80,7 @@ impl OnDemand {
         let name = match self {
             Self::Selection(criteria, _) => criteria.query(),
             // A query has no slash that is not encoded.
-            Self::Archive(Address { selection, month, format }) => {
+            Self::Archive(ArchiveAddress { selection, month, format }) => {
                 format!("/{}", render::document_path(selection, Some(*month), *format))
             }
         };
@@ -253,9 +255,9 @@ fn selection(
 /// such document.
 fn archive(
     edition: &Edition,
-    address: &Address,
+    address: &ArchiveAddress,
 ) -> Result<Option<(Representation, Option<Timestamp>)>, RenderError> {
-    let Address { selection, month, format } = address;
+    let ArchiveAddress { selection, month, format } = address;
     let feed = Archives::of(edition, selection).and_then(|archives| archives.document(*month));
     let Some(feed) = feed else { return Ok(None) };
     let (config, publication) = (&edition.config, Publication::new(&edition.config));

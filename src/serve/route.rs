@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::config::criteria::{Criteria, InvalidValue};
 use crate::edition::{Edition, Representation};
 use crate::feed::Selection;
-use crate::publish::archive::Address;
+use crate::publish::archive::ArchiveAddress;
 use crate::render::{Format, address, document_at, document_path, encoded};
 
 /// The resource at an address.
@@ -95,17 +95,18 @@ fn all_format(path: &str) -> Option<Format> {
 
 /// Routes an archive document, or the page of one.
 fn archive(config: &Config, path: &str, page: &str) -> Route<'static> {
-    let at = |path: &str| path.strip_prefix('/').and_then(Address::at);
+    let at = |path: &str| path.strip_prefix('/').and_then(ArchiveAddress::parse);
     match at(path).filter(|address| address.format != Format::Html) {
         Some(address) => Route::OnDemand(OnDemand::Archive(address)),
         None => match at(page) {
             Some(address) if !path.ends_with('/') => Route::OnDemand(OnDemand::Archive(address)),
             // With the file name or the trailing slash that static hosts need.
-            folder => {
-                folder.or_else(|| at(path)).map_or(Route::NotFound, |Address { selection, month, format }| {
+            folder => folder.or_else(|| at(path)).map_or(
+                Route::NotFound,
+                |ArchiveAddress { selection, month, format }| {
                     Route::Moved(address(&config.url, &document_path(&selection, Some(month), format)))
-                })
-            }
+                },
+            ),
         },
     }
 }

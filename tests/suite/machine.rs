@@ -144,7 +144,7 @@ fn full_disk_delays_only_the_mirror() {
     let served = disks.serve(&work, "feeds", "size=4k", &[]);
     shows(&served, &["A"]);
     let feeds = seen_by(&served, &work.feeds());
-    await_reason(&served, "the feeds directory cannot be kept in step");
+    await_reason(&served, "cannot update the feeds directory");
     await_reason(&served, "No space left on device");
     disks.remount(&served, &work.feeds(), "size=1m");
     is_ready(&served);
@@ -216,7 +216,7 @@ fn removed_or_blocked_feeds_directory_is_recreated() {
     fs::rename(&aside, &feeds).unwrap();
     work.write("c.md", dated("C", "Three"));
     shows(&served, &["A", "B", "C"]);
-    await_reason(&served, "the feeds directory cannot be kept in step");
+    await_reason(&served, "cannot update the feeds directory");
     assert_eq!(fs::read_to_string(&feeds).unwrap(), "mine");
     fs::remove_file(&feeds).unwrap();
     is_ready(&served);

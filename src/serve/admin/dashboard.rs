@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::health::{Health, MOST_RELOADS, Reload};
 use super::status::{ResponseTotals, View, feed_usage};
 use crate::catalog::Census;
-use crate::catalog::report::{self, SeedsReport};
+use crate::catalog::{SeedsReport, report};
 use crate::config::Watching;
 use crate::edition::Edition;
 use crate::publish::mirror_worker::MirrorState;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use arc_swap::ArcSwap;
 use prometheus_client::metrics::histogram::Histogram;
 
-use crate::catalog::report::SeedsReport;
+use crate::catalog::SeedsReport;
 use crate::publish::mirror_worker::{MirrorMonitor, MirrorState};
 
 /// The most reloads that are remembered.

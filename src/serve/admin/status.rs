@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 
 use super::health::Monitor;
-use crate::catalog::report::SeedsReport;
+use crate::catalog::SeedsReport;
 use crate::edition::Edition;
 use crate::feed::Selection;
 use crate::seed::Timestamp;
