@@ -12,11 +12,12 @@ use std::time::SystemTime;
 use libfuzzer_sys::fuzz_target;
 use sower::config::args::Settings;
 use sower::catalog::Catalog;
-use sower::config::{Address, Config};
+use sower::config::{Config, ListenAddress};
 use sower::publish::Publisher;
+use sower::publish::mirror_worker::MirrorMonitor;
 use sower::seed::{self, Change, Rules, Timestamp};
-use sower::serve::{self, Doors, Listener};
-use sower::status::Status;
+use sower::serve::admin::{Durations, Monitor};
+use sower::serve::{Listener, Listeners, Server};
 
 /// The paths of the public and of the admin socket.
 static SOCKETS: LazyLock<[PathBuf; 2]> = LazyLock::new(|| {
@@ -44,12 +45,13 @@ static SOCKETS: LazyLock<[PathBuf; 2]> = LazyLock::new(|| {
             }
             let mut publisher = Publisher::new(config.clone());
             publisher.publish(&catalog, &Default::default(), SystemTime::UNIX_EPOCH);
-            let (current, status) = (publisher.current(), Arc::new(Status::new(catalog)));
-            let [public, admin] = paths.map(|path| Address::Unix(path));
+            let monitor = Arc::new(Monitor::new(Durations::default(), MirrorMonitor::default()));
+            let [public, admin] = paths.map(|path| ListenAddress::Unix(path));
             let public = vec![Listener::bind(&public, &[]).await.expect("a socket")];
             let admin = Some(Listener::bind(&admin, &[]).await.expect("a socket"));
             open.send(()).expect("the receiver still exists");
-            serve::serve(Doors { public, admin }.open(), current, status, &config, std::future::pending()).await;
+            let server = Server::start(Listeners { public, admin });
+            server.serve(publisher.current(), monitor, &config, std::future::pending()).await;
         });
     });
     opened.recv().expect("a server that listens");
