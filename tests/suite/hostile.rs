@@ -674,7 +674,7 @@ fn topics() -> Vec<Row> {
         row("'%2e%2e%2f'", Topic("%2e%2e%2f")),
         row("'.'", Fault("a letter or a digit")),
         row("Index", Fault("`index` is the address")),
-        row("'a\\..\\b'", Fault("cannot lead out")),
+        row("'a\\..\\b'", Fault("cannot have `..`")),
         row("\"\\u200D\"", Fault("a letter or a digit")),
         row("'🏳\u{FE0F}\u{200D}🌈'", Topic("🏳\u{FE0F}\u{200D}🌈")),
         row("'\u{202E}abc'", Topic("abc")),
