@@ -33,7 +33,8 @@ pub(super) fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     // Landlock restricts this thread and those that it starts, so there must be no others yet.
     let sandbox = sandbox::enter(&config, cache.as_deref());
     info!("{sandbox}");
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let served = runtime.block_on(async {
         let listeners = open(&config).await?;
         let listening = listeners.public.iter().map(Listener::address).collect::<Result<Vec<_>, _>>()?;
         let startup = Startup { config: config.clone(), listening: listening.clone(), sandbox };
@@ -51,7 +52,10 @@ pub(super) fn run(settings: Settings) -> anyhow::Result<ExitCode> {
         reload.abort();
         info!("stopped");
         Ok(ExitCode::SUCCESS)
-    })
+    });
+    // A document that is still being rendered may wait for a disk that hangs.
+    runtime.shutdown_background();
+    served
 }
 
 /// Starts the runtime: on one core, a single thread does without handing tasks over.

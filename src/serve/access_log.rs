@@ -6,7 +6,7 @@
 use std::io::{BufWriter, Write};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -23,8 +23,10 @@ use crate::config::AccessLogFormat as Form;
 
 /// The most lines that wait to be written.
 const QUEUE: usize = 8192;
+/// The time that the last lines may take to be written after the shutdown.
+const LAST_LINES: Duration = Duration::from_secs(2);
 /// The most characters of a field that are logged.
-const LONGEST: usize = 1024;
+const MAX_FIELD: usize = 1024;
 
 /// The access log.
 pub(super) struct AccessLog {
@@ -35,7 +37,7 @@ pub(super) struct AccessLog {
 }
 
 impl AccessLog {
-    /// Starts the thread that writes. Dropping the guard writes the lines that wait, as far as standard output is read.
+    /// Starts the thread that writes. The guard is for [`finish`].
     pub(super) fn new(form: Form) -> (Self, WorkerGuard) {
         let out = BufWriter::new(WarnOnce { out: std::io::stdout(), has_failed: false });
         let (lines, guard) =
@@ -54,7 +56,7 @@ impl AccessLog {
         self.write(&LogLine::new(client, request, response, now));
     }
 
-    /// Logs the status that answered bytes which are not a request.
+    /// Logs the status of an invalid request.
     pub(super) fn record_invalid_request(&self, client: Client, status: StatusCode, now: SystemTime) {
         self.write(&LogLine::of_invalid_request(client, status, now));
     }
@@ -75,6 +77,19 @@ impl AccessLog {
                 "standard output is read too slowly: {dropped} lines of the access log were dropped so far"
             );
         }
+    }
+}
+
+/// Waits until the last lines are written, as far as standard output is read.
+pub(super) async fn finish(guard: WorkerGuard) {
+    // On a thread that nothing waits for: if nobody reads, dropping the guard may block for ever.
+    let (done, written) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        drop(guard);
+        let _ = done.send(());
+    });
+    if tokio::time::timeout(LAST_LINES, written).await.is_err() {
+        warn!("standard output is not read: the last lines of the access log are lost");
     }
 }
 
@@ -114,7 +129,7 @@ fn target(request: &Request<()>) -> &str {
 
 /// Truncates a text to the most that a line has of it, since lines wait in memory.
 fn truncated(text: &str) -> &str {
-    text.char_indices().nth(LONGEST).map_or(text, |(end, _)| &text[..end])
+    text.char_indices().nth(MAX_FIELD).map_or(text, |(end, _)| &text[..end])
 }
 
 /// The fields of a line. Those of an invalid request are unknown.
@@ -142,7 +157,7 @@ impl<'a> LogLine<'a> {
         now: SystemTime,
     ) -> Self {
         Self {
-            method: Some(request.method().as_str()),
+            method: Some(truncated(request.method().as_str())),
             target: Some(target(request)),
             version: Some(request.version()),
             bytes: body_length(request, response),

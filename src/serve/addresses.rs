@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use arc_swap::ArcSwapOption;
+use quick_cache::DefaultHashBuilder;
 
 use super::response::Heads;
 use super::usage::AddressUsage;
@@ -34,7 +35,7 @@ impl AddressState {
 /// The state of every address that was served since the process started, by path. It outlives editions, since counters
 /// never decrease.
 #[derive(Debug, Default)]
-pub(super) struct Addresses(RwLock<HashMap<Arc<str>, Arc<AddressState>>>);
+pub(super) struct Addresses(RwLock<HashMap<Arc<str>, Arc<AddressState>, DefaultHashBuilder>>);
 
 impl Addresses {
     /// Returns the state of the address of a representation, creating it for the first request.

@@ -1,4 +1,4 @@
-//! Preconditions (RFC 9110 §13). What they decide are outcomes, not errors.
+//! Preconditions (RFC 9110 §13). Failed ones are outcomes, not errors.
 
 use std::time::SystemTime;
 

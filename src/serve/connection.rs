@@ -2,13 +2,11 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::DATE;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
@@ -19,7 +17,6 @@ use tracing::debug;
 
 use super::client::Client;
 use super::connection_limit::{ConnectionLimit, Permit};
-use super::response;
 use super::timeout::TimeoutStream;
 
 /// The largest head of a request in bytes, and the most that is read ahead of the responses.
@@ -27,13 +24,13 @@ const LARGEST_HEAD: usize = 16 * 1024;
 
 /// Answers the requests of connections.
 pub(super) trait Handler: Send + Sync + 'static {
-    /// Returns the response to a request from a peer, received at `now`.
+    /// Returns the response to a request from a peer, received at `now`. It never fails, as hyper wants to know.
     fn handle(
-        self: Arc<Self>,
+        &self,
         request: Request<()>,
         peer: Client,
         now: SystemTime,
-    ) -> impl Future<Output = Response<Full<Bytes>>> + Send;
+    ) -> impl Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send;
 
     /// Records that hyper answered bytes that are not a request with this status.
     fn note_invalid_request(&self, status: StatusCode, peer: Client, now: SystemTime);
@@ -80,22 +77,13 @@ async fn serve_connection<S, H>(
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Handler,
 {
-    let service = service_fn(|request: Request<Incoming>| {
-        let now = SystemTime::now();
-        let response = handler.clone().handle(request.map(drop), peer, now);
-        async move {
-            let mut response = response.await;
-            if is_set_back(now) {
-                response.headers_mut().insert(DATE, response::date(now));
-            }
-            Ok::<_, Infallible>(response)
-        }
-    });
+    let handler = &*handler;
+    let respond = |request: Request<Incoming>| handler.handle(request.map(drop), peer, SystemTime::now());
     let connection = http1::Builder::new()
         // A client may shut down its sending side after the request (`nc -N`).
         .half_close(true)
         .max_buf_size(LARGEST_HEAD)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), service_fn(respond));
     if let Err(error) = shutdown.watch(connection).await {
         debug!("connection ended early: {error}");
         if let Some(status) = status_of_invalid_request(&error) {
@@ -103,18 +91,6 @@ async fn serve_connection<S, H>(
         }
     }
     drop(permit);
-}
-
-/// Returns `true` if the wall clock was set back since the last request: hyper caches the date, and repeats the latest
-/// one until the clock has passed it again.
-fn is_set_back(now: SystemTime) -> bool {
-    static LATEST_SECOND: AtomicU64 = AtomicU64::new(0);
-    let second = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    let latest = LATEST_SECOND.load(Relaxed);
-    if latest < second {
-        LATEST_SECOND.store(second, Relaxed);
-    }
-    second < latest
 }
 
 /// Returns the status that hyper answered with, if the connection ended because the client sent no valid request.

@@ -34,6 +34,11 @@ impl ConnectionLimit {
         self.permits.available_permits() <= self.most / 10
     }
 
+    /// Returns the most connections that may be open.
+    pub(super) fn most(&self) -> usize {
+        self.most
+    }
+
     /// Returns the number of open connections.
     pub(super) fn in_use(&self) -> usize {
         self.most - self.permits.available_permits()

@@ -1,5 +1,6 @@
 //! The handler of the public listeners: from a request to its response.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -17,7 +18,7 @@ use super::negotiate;
 use super::on_demand::{NotRendered, OnDemand, OnDemandCache};
 use super::rate_limit::{BucketKey, RateLimiter};
 use super::response::{self, Heads};
-use super::route::{Published, Route, is_raw, route};
+use super::route::{Resource, Route, is_raw, route};
 use super::usage::{AddressUsage, ResponseKind, Today, UnroutedUsage};
 use super::workers::Workers;
 use crate::config::Config;
@@ -27,7 +28,8 @@ use crate::publish::archive::ArchiveAddress;
 use crate::render::{Format, document_path, html};
 use crate::seed::Timestamp;
 
-/// The name under which selections on the spot are counted, and limited for clients without validators.
+/// The name under which metrics count selections on the spot, and the bucket that they share for clients without
+/// validators.
 pub(super) const SELECTIONS: &str = "queries";
 /// The number of representations that are encoded at once, so that serving goes on.
 const ENCODED_AT_ONCE: usize = 2;
@@ -81,22 +83,23 @@ struct Target<'a> {
 
 impl Handler for Site {
     async fn handle(
-        self: Arc<Self>,
+        &self,
         request: Request<()>,
         peer: Client,
         now: SystemTime,
-    ) -> Response<Full<Bytes>> {
+    ) -> Result<Response<Full<Bytes>>, Infallible> {
         // A request is answered from one edition, whatever is published meanwhile.
         let edition = self.current.load_full();
         let client = client::behind_proxies(peer, request.headers(), &edition.config.serving.trusted_proxies);
-        let response = match response::without_address(&request) {
+        let mut response = match response::early_response(&request) {
             Some(response) => self.unrouted(response),
             None => self.respond(&edition, &RequestContext::new(&request, client, now)).await,
         };
         if let Some(log) = &self.access_log {
             log.record(client, &request, &response, now);
         }
-        response
+        response::date_after_set_back(&mut response, now);
+        Ok(response)
     }
 
     fn note_invalid_request(&self, status: StatusCode, peer: Client, now: SystemTime) {
@@ -126,13 +129,13 @@ impl Site {
         let config = &edition.config;
         match route(edition, request.uri, request.for_page) {
             Route::Found(found) => self.found(edition, found, request).await,
-            Route::Page { page: Published { path, representation }, feed } => {
+            Route::Page { page: Resource { path, representation }, feed } => {
                 let state = self.addresses.get_or_insert(path);
                 let heads = state.heads(representation);
                 // Browsers may not cache it, so these polls are neither limited nor due.
                 let target = Target { representation, heads: &heads, usage: &state.usage, due: None };
                 let response = self.send(&target, request).await;
-                response::in_place_of(&feed.url, feed.media_type, response)
+                response::page_for_feed(&feed.url, feed.media_type, response)
             }
             // Boxed, since its state is large and seldom needed.
             Route::OnDemand(document) => Box::pin(self.on_demand(edition, &document, request)).await,
@@ -147,7 +150,7 @@ impl Site {
     async fn found(
         &self,
         edition: &Edition,
-        Published { path, representation }: Published<'_>,
+        Resource { path, representation }: Resource<'_>,
         request: &RequestContext<'_>,
     ) -> Response<Full<Bytes>> {
         let (state, due) = (self.addresses.get_or_insert(path), edition.next_due);
@@ -194,7 +197,7 @@ impl Site {
         let state = self.feed_of(edition, &page);
         let usage = state.as_ref().map_or(&self.selections, |state| &state.usage);
         let response = self.send_on_demand(edition, &page, usage, request).await;
-        response::in_place_of(&url, document.format().media_type(), response)
+        response::page_for_feed(&url, document.format().media_type(), response)
     }
 
     async fn send_on_demand(
@@ -236,12 +239,15 @@ impl Site {
         request: &RequestContext<'_>,
     ) -> Result<(), Duration> {
         let Some(polls) = config.serving.client_limit else { return Ok(()) };
-        let fresh = response::freshness(config.max_age, due, request.now);
-        let cost = if conditional::has_validators(request.headers) { 1 } else { UNCONDITIONAL_COST };
+        let weight = if conditional::has_validators(request.headers) { 1 } else { UNCONDITIONAL_COST };
+        let cost = response::freshness(config.max_age, due, request.now).saturating_mul(weight);
+        if cost.is_zero() {
+            return Ok(());
+        }
         let user_agent = request.headers.get(USER_AGENT).map(HeaderValue::as_bytes);
         let key = BucketKey::new(request.client, user_agent, address);
         let capacity = config.max_age.saturating_mul(polls);
-        self.rate_limiter.take(key, fresh.saturating_mul(cost), capacity, Instant::now())
+        self.rate_limiter.take(key, cost, capacity, Instant::now())
     }
 
     /// Responds with a representation in the coding that the client prefers, as its preconditions say.
@@ -265,7 +271,6 @@ impl Site {
                 response::precondition_failed()
             }
             Outcome::Proceed => {
-                usage.count(ResponseKind::Full, coding);
                 if representation.encoded(coding).is_none() {
                     Box::pin(self.encode(representation, coding)).await;
                 }
@@ -274,6 +279,7 @@ impl Site {
                     Some(body) => (coding, body),
                     None => (Coding::Identity, &representation.body),
                 };
+                usage.count(ResponseKind::Full, coding);
                 heads.full(representation, coding, body.clone(), due, request.now)
             }
         }
@@ -284,7 +290,9 @@ impl Site {
         let worker = self.encoders.acquire().await;
         if representation.encoded(coding).is_none() {
             let representation = representation.clone();
-            let encode = move || drop(representation.encode(coding).clone());
+            let encode = move || {
+                representation.encode(coding);
+            };
             // A panic was reported by its hook.
             let _ = worker.run(encode).await;
         }

@@ -14,7 +14,7 @@ use super::connection::{Connections, Handler};
 use crate::config::ListenAddress;
 
 /// The pause after a failure that concerns the listener, such as too many open files.
-const EXHAUSTED: Duration = Duration::from_millis(100);
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 /// One such failure in this many is logged.
 const FAILURES_PER_LOG_LINE: u32 = 100;
 /// The number of connections that the kernel keeps until they are accepted: many readers poll at the full hour.
@@ -117,13 +117,13 @@ impl Listener {
         loop {
             match self.accept_one(connections).await {
                 Ok(()) => failures = 0,
-                Err(error) if concerns_one_client(&error) => {}
+                Err(error) if is_connection_error(&error) => {}
                 Err(error) => {
                     if failures.is_multiple_of(FAILURES_PER_LOG_LINE) {
                         warn!("cannot accept a connection: {error}");
                     }
                     failures = failures.wrapping_add(1);
-                    tokio::time::sleep(EXHAUSTED).await;
+                    tokio::time::sleep(ACCEPT_BACKOFF).await;
                 }
             }
         }
@@ -135,7 +135,7 @@ impl Listener {
                 let (stream, peer) = listener.accept().await?;
                 // Responses are written whole, so delaying small segments gains nothing.
                 let _ = stream.set_nodelay(true);
-                connections.serve(stream, Some(peer.ip())).await;
+                connections.serve(stream, Some(peer.ip().to_canonical())).await;
             }
             #[cfg(unix)]
             Self::Unix(listener) => {
@@ -164,7 +164,7 @@ fn listen(address: SocketAddr, all: &[ListenAddress]) -> io::Result<TcpListener>
 }
 
 /// Returns `true` if an error of `accept` concerns one client and not the listener.
-fn concerns_one_client(error: &io::Error) -> bool {
+fn is_connection_error(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }

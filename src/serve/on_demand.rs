@@ -30,9 +30,9 @@ const OVERHEAD: u64 = 4 << 10;
 /// The most addresses whose last change is remembered.
 const MOST_REMEMBERED: usize = 4096;
 /// The number of documents that are rendered at once, so that serving goes on.
-const AT_ONCE: usize = 2;
+const MAX_RENDERS: usize = 2;
 /// The longest time that a client waits for a document.
-const PATIENCE: Duration = Duration::from_secs(5);
+const RENDER_TIMEOUT: Duration = Duration::from_secs(5);
 /// The `max-age` of an archive document that no new entry is expected in: a reader that follows a feed back through
 /// its archives need not ask for them again (RFC 5005 §4).
 const ARCHIVE_MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -88,7 +88,7 @@ impl OnDemand {
     }
 }
 
-/// The generation of the entries makes sure that no document of an earlier edition is found.
+/// The key of a document. The generation keeps documents of earlier editions from being found.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct CacheKey {
     generation: u64,
@@ -107,7 +107,7 @@ pub(super) struct Rendered {
 }
 
 impl Rendered {
-    fn is_over(&self, now: SystemTime) -> bool {
+    fn is_expired(&self, now: SystemTime) -> bool {
         self.until.is_some_and(|until| SystemTime::from(until) <= now)
     }
 }
@@ -158,7 +158,7 @@ impl OnDemandCache {
         let cache =
             Cache::with_options(options, Weight, DefaultHashBuilder::default(), DefaultLifecycle::default());
         let documents = Arc::new(Documents { cache, modified: Cache::new(MOST_REMEMBERED) });
-        Self { documents, workers: Workers::new(AT_ONCE) }
+        Self { documents, workers: Workers::new(MAX_RENDERS) }
     }
 
     /// Returns a document made of an edition's entries. It is rendered once for all clients that wait for it.
@@ -169,11 +169,9 @@ impl OnDemandCache {
         now: SystemTime,
     ) -> Result<Rendered, NotRendered> {
         let (key, cache) = (document.key(edition), &self.documents.cache);
-        if cache.get(&key).is_some_and(|rendered| rendered.is_over(now)) {
-            cache.remove(&key);
-        }
+        cache.remove_if(&key, |rendered| rendered.is_expired(now));
         let render = self.render(key.clone(), edition.clone(), document.clone(), now);
-        let rendered = tokio::time::timeout(PATIENCE, cache.get_or_insert_async(&key, render)).await;
+        let rendered = tokio::time::timeout(RENDER_TIMEOUT, cache.get_or_insert_async(&key, render)).await;
         rendered.unwrap_or(Err(NotRendered::Busy))
     }
 
@@ -184,16 +182,24 @@ impl OnDemandCache {
         document: OnDemand,
         now: SystemTime,
     ) -> Result<Rendered, NotRendered> {
+        let worker = self.workers.acquire().await;
+        // The rendering for a client that stopped waiting may have ended meanwhile.
+        if let Some(rendered) = self.documents.cache.get(&key) {
+            return Ok(rendered);
+        }
         let documents = self.documents.clone();
-        let rendered = self.workers.acquire().await.run(move || {
+        let rendered = worker.run(move || {
             let rendered = match &document {
                 OnDemand::Selection(criteria, format) => {
                     selection(&edition, criteria, *format, now).map(Some)
                 }
                 OnDemand::Archive(address) => archive(&edition, address),
             };
-            // Cached here, since the client may have stopped waiting: its next request finds the document.
-            Ok(rendered?.map(|(representation, until)| documents.insert(key, representation, until)))
+            // Cached here, since the client may stop waiting: its next request finds the document. An edition that is
+            // overdue must not switch the cache off.
+            let not_before = Timestamp::from(now + Duration::from_secs(1));
+            let until = |until: Option<Timestamp>| until.map(|until| until.max(not_before));
+            Ok(rendered?.map(|(document, changes)| documents.insert(key, document, until(changes))))
         });
         match rendered.await {
             Ok(Ok(Some(rendered))) => Ok(rendered),
@@ -202,8 +208,8 @@ impl OnDemandCache {
                 error!("{error}");
                 Err(NotRendered::Failed)
             }
-            Err(panicked) => {
-                error!("cannot render a document: {panicked}");
+            Err(failed) => {
+                error!("cannot render a document: {failed}");
                 Err(NotRendered::Failed)
             }
         }
@@ -367,7 +373,7 @@ mod tests {
         let get = || cache.get(&edition, &limited, at(0));
         let results = tokio::join!(get(), get(), get());
         assert!(matches!(results, (Err(NotRendered::Busy), Err(NotRendered::Busy), Err(NotRendered::Busy))));
-        assert_eq!(began.elapsed(), PATIENCE);
+        assert_eq!(began.elapsed(), RENDER_TIMEOUT);
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! Responses: pure functions of the representation, the edition and the instant.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, SystemTime};
 
@@ -8,8 +9,8 @@ use http_body_util::Full;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ALLOW,
-    CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
-    HOST, HeaderName, HeaderValue, LAST_MODIFIED, LINK, LOCATION, RETRY_AFTER, TRANSFER_ENCODING, VARY,
+    CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, DATE,
+    ETAG, HOST, HeaderName, HeaderValue, LAST_MODIFIED, LINK, LOCATION, RETRY_AFTER, TRANSFER_ENCODING, VARY,
     X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
@@ -36,9 +37,9 @@ const MOST_ADDRESSES: usize = 200;
 /// The time that a reader may show a stale feed while the server cannot be reached, in seconds.
 const STALE_IF_ERROR: u64 = 24 * 60 * 60;
 
-/// Returns the response to a request that is refused or answered whatever its address is; None for a GET or HEAD
-/// that may proceed.
-pub(super) fn without_address(request: &Request<()>) -> Option<Response<Full<Bytes>>> {
+/// Returns the response to a request whose address does not matter: an invalid one, or another method than GET and
+/// HEAD.
+pub(super) fn early_response(request: &Request<()>) -> Option<Response<Full<Bytes>>> {
     let headers = request.headers();
     // RFC 9112 §3.2: exactly one Host, which HTTP/1.0 may omit. §6.1: a request with both lengths may smuggle another
     // one in its body; hyper leaves only Transfer-Encoding of the two.
@@ -50,24 +51,24 @@ pub(super) fn without_address(request: &Request<()>) -> Option<Response<Full<Byt
     };
     if !is_valid_host {
         let text = "a request needs one valid Host field\n";
-        return Some(closing(explain(StatusCode::BAD_REQUEST, [], text.to_owned())));
+        return Some(closing(text_response(StatusCode::BAD_REQUEST, [], text.to_owned())));
     }
     if headers.contains_key(TRANSFER_ENCODING) {
         let text = "requests here have no body and no Transfer-Encoding\n";
-        return Some(closing(explain(StatusCode::BAD_REQUEST, [], text.to_owned())));
+        return Some(closing(text_response(StatusCode::BAD_REQUEST, [], text.to_owned())));
     }
     let has_body = headers.get(CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
     match *request.method() {
         Method::GET | Method::HEAD if has_body => {
             let text = "a GET or HEAD request has no body\n";
-            Some(closing(explain(StatusCode::PAYLOAD_TOO_LARGE, [], text.to_owned())))
+            Some(closing(text_response(StatusCode::PAYLOAD_TOO_LARGE, [], text.to_owned())))
         }
         Method::GET | Method::HEAD => None,
         Method::OPTIONS => Some(options(headers)),
         _ => {
             let allow = [(ALLOW, HeaderValue::from_static(METHODS))];
             let text = format!("this address allows {METHODS}\n");
-            let refused = explain(StatusCode::METHOD_NOT_ALLOWED, allow, text);
+            let refused = text_response(StatusCode::METHOD_NOT_ALLOWED, allow, text);
             Some(if has_body { closing(refused) } else { refused })
         }
     }
@@ -92,8 +93,7 @@ fn options(request: &HeaderMap) -> Response<Full<Bytes>> {
     response
 }
 
-/// Closes the connection after the response: the body of a refused request is not read, and its bytes must not be
-/// taken for the next request.
+/// Closes the connection after the response: a proxy in between may disagree on where the refused request ends.
 fn closing(mut response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
@@ -122,37 +122,39 @@ impl Heads {
     /// Returns the response with the body in a coding. `due` is when the representation changes by itself.
     pub(super) fn full(
         &self,
-        representation: &Representation,
+        representation: &Arc<Representation>,
         coding: Coding,
         body: Bytes,
         due: Option<Timestamp>,
         now: SystemTime,
     ) -> Response<Full<Bytes>> {
+        debug_assert!(self.are_of(representation), "the tag of another body");
         let head = self.full[coding as usize].get_or_init(|| full_fields(representation, coding));
         let mut response = Response::new(Full::new(body));
-        *response.headers_mut() = at_instant(head.clone(), representation, due, now);
+        *response.headers_mut() = with_freshness(head.clone(), representation, due, now);
         response
     }
 
     /// Returns the 304, with the fields that RFC 9110 §15.4.5 asks for.
     pub(super) fn not_modified(
         &self,
-        representation: &Representation,
+        representation: &Arc<Representation>,
         coding: Coding,
         due: Option<Timestamp>,
         now: SystemTime,
     ) -> Response<Full<Bytes>> {
+        debug_assert!(self.are_of(representation), "the tag of another body");
         let head =
             self.not_modified[coding as usize].get_or_init(|| validator_fields(representation, coding));
         let mut response = Response::new(Full::default());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
-        *response.headers_mut() = at_instant(head.clone(), representation, due, now);
+        *response.headers_mut() = with_freshness(head.clone(), representation, due, now);
         response
     }
 }
 
 /// Adapts the head of a representation to the instant of its response.
-fn at_instant(
+fn with_freshness(
     mut head: HeaderMap,
     representation: &Representation,
     due: Option<Timestamp>,
@@ -208,6 +210,19 @@ pub(super) fn date(at: SystemTime) -> HeaderValue {
     HeaderValue::try_from(httpdate::fmt_http_date(at)).unwrap_or(HeaderValue::from_static(""))
 }
 
+/// Dates a response if the wall clock was set back since an earlier request. Otherwise hyper dates it, from a cache
+/// that repeats the latest date until the clock has passed it again.
+pub(super) fn date_after_set_back(response: &mut Response<Full<Bytes>>, now: SystemTime) {
+    static LATEST_SECOND: AtomicU64 = AtomicU64::new(0);
+    let second = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let latest = LATEST_SECOND.load(Relaxed);
+    if latest < second {
+        LATEST_SECOND.store(second, Relaxed);
+    } else if second < latest {
+        response.headers_mut().insert(DATE, date(now));
+    }
+}
+
 /// Returns `Cache-Control` for a representation.
 fn cache_control(max_age: Duration) -> HeaderValue {
     let seconds = max_age.as_secs();
@@ -225,7 +240,7 @@ pub(super) fn freshness(max_age: Duration, due: Option<Timestamp>, now: SystemTi
 
 /// Turns the response with a page into one at the address of a feed, for a browser that navigates there. It is
 /// private: a shared cache that ignores `Vary` must not give it to feed readers.
-pub(super) fn in_place_of(
+pub(super) fn page_for_feed(
     url: &str,
     media_type: &str,
     mut response: Response<Full<Bytes>>,
@@ -243,13 +258,13 @@ pub(super) fn in_place_of(
 
 /// Returns 412.
 pub(super) fn precondition_failed() -> Response<Full<Bytes>> {
-    explain(StatusCode::PRECONDITION_FAILED, [], "another version is published here now\n".to_owned())
+    text_response(StatusCode::PRECONDITION_FAILED, [], "another version is published here now\n".to_owned())
 }
 
 /// Returns 406.
 pub(super) fn not_acceptable() -> Response<Full<Bytes>> {
     let text = "available as identity, gzip and br; your Accept-Encoding excludes all of them\n";
-    explain(StatusCode::NOT_ACCEPTABLE, [], text.to_owned())
+    text_response(StatusCode::NOT_ACCEPTABLE, [], text.to_owned())
 }
 
 /// Returns 301 to an address.
@@ -257,7 +272,7 @@ pub(super) fn moved(to: String, max_age: Duration) -> Response<Full<Bytes>> {
     let text = format!("moved to {to}\n");
     let fields = [(CACHE_CONTROL, cacheable_for(max_age))];
     let fields = fields.into_iter().chain(to.try_into().ok().map(|to| (LOCATION, to)));
-    explain(StatusCode::MOVED_PERMANENTLY, fields, text)
+    text_response(StatusCode::MOVED_PERMANENTLY, fields, text)
 }
 
 /// Returns `Cache-Control` for a response that the configuration decides.
@@ -268,18 +283,18 @@ fn cacheable_for(max_age: Duration) -> HeaderValue {
 /// Returns 410, for the feeds of a retired topic.
 pub(super) fn gone(uri: &Uri, max_age: Duration) -> Response<Full<Bytes>> {
     let text = format!("{} was retired for good; unsubscribe from it\n", shown(uri));
-    explain(StatusCode::GONE, [(CACHE_CONTROL, cacheable_for(max_age))], text)
+    text_response(StatusCode::GONE, [(CACHE_CONTROL, cacheable_for(max_age))], text)
 }
 
 /// Returns 400, for an invalid value in a selection.
 pub(super) fn bad_request(value: &InvalidValue) -> Response<Full<Bytes>> {
-    explain(StatusCode::BAD_REQUEST, [], format!("{}\n", printable(&value.to_string())))
+    text_response(StatusCode::BAD_REQUEST, [], format!("{}\n", printable(&value.to_string())))
 }
 
 /// Returns 503, while too many documents are being rendered.
 pub(super) fn busy() -> Response<Full<Bytes>> {
     let retry = [(RETRY_AFTER, HeaderValue::from_static("10"))];
-    explain(
+    text_response(
         StatusCode::SERVICE_UNAVAILABLE,
         retry,
         "too many selections are requested; try again\n".to_owned(),
@@ -289,7 +304,7 @@ pub(super) fn busy() -> Response<Full<Bytes>> {
 /// Returns 500, for a document that cannot be rendered.
 pub(super) fn internal_error() -> Response<Full<Bytes>> {
     let text = "this document cannot be rendered; this is a bug in sower, and its log says more\n";
-    explain(StatusCode::INTERNAL_SERVER_ERROR, [], text.to_owned())
+    text_response(StatusCode::INTERNAL_SERVER_ERROR, [], text.to_owned())
 }
 
 /// Returns 429. The client may retry after `wait`.
@@ -299,7 +314,7 @@ pub(super) fn rate_limited(wait: Duration) -> Response<Full<Bytes>> {
         "too many requests for this address; send If-None-Match with the ETag that you have, and retry in {seconds} s\n"
     );
     let retry = HeaderValue::try_from(seconds.to_string()).ok();
-    explain(StatusCode::TOO_MANY_REQUESTS, retry.map(|retry| (RETRY_AFTER, retry)), text)
+    text_response(StatusCode::TOO_MANY_REQUESTS, retry.map(|retry| (RETRY_AFTER, retry)), text)
 }
 
 /// Returns 404 with a list of the feeds.
@@ -310,7 +325,7 @@ pub(super) fn not_found(edition: &Edition, uri: &Uri) -> Response<Full<Bytes>> {
         text.push_str(&feed.url);
         text.push('\n');
     }
-    explain(StatusCode::NOT_FOUND, [], text)
+    text_response(StatusCode::NOT_FOUND, [], text)
 }
 
 /// Returns 404 with a page, for a browser.
@@ -332,7 +347,7 @@ fn shown(uri: &Uri) -> String {
     printable(&path).into_owned()
 }
 
-fn explain(
+fn text_response(
     status: StatusCode,
     fields: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
     text: String,

@@ -18,10 +18,10 @@ use crate::render::{Format, address, document_at, document_path, encoded};
 #[derive(Debug)]
 pub(super) enum Route<'a> {
     /// A representation of the edition, and its path.
-    Found(Published<'a>),
+    Found(Resource<'a>),
     /// The page about a feed, for a browser that navigates to the feed's address.
     Page {
-        page: Published<'a>,
+        page: Resource<'a>,
         feed: &'a Representation,
     },
     /// A selection in its canonical spelling, or an archive document that the feed may have.
@@ -37,7 +37,7 @@ pub(super) enum Route<'a> {
 
 /// A representation of an edition, and its path.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Published<'a> {
+pub(super) struct Resource<'a> {
     pub(super) path: &'a Arc<str>,
     pub(super) representation: &'a Arc<Representation>,
 }
@@ -81,9 +81,9 @@ pub(super) fn route<'a>(edition: &'a Edition, uri: &Uri, for_page: bool) -> Rout
 }
 
 /// Returns the representation at a decoded path with its leading slash.
-fn published<'a>(edition: &'a Edition, path: &str) -> Option<Published<'a>> {
+fn published<'a>(edition: &'a Edition, path: &str) -> Option<Resource<'a>> {
     let (path, representation) = edition.representations.get_key_value(path.strip_prefix('/')?)?;
-    Some(Published { path, representation })
+    Some(Resource { path, representation })
 }
 
 /// Returns the format of the feed of everything at a path. Its page is at `/all`.

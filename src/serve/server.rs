@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tracing::warn;
 
-use super::access_log::AccessLog;
+use super::access_log::{self, AccessLog};
 use super::admin::{Admin, Monitor};
 use super::connection::{Connections, Handler};
 use super::connection_limit::ConnectionLimit;
@@ -15,6 +15,8 @@ use super::listener::{Listener, Listeners};
 use crate::config::Config;
 use crate::publish::Current;
 
+/// The time in which the first request of a new connection may still arrive after the shutdown.
+const FIRST_REQUEST: Duration = Duration::from_millis(100);
 /// The time that the requests in flight have to finish after the shutdown.
 const DRAIN: Duration = Duration::from_secs(10);
 /// The most connections of the admin listener.
@@ -29,7 +31,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts to answer at the admin listener: that the process is alive, and still reads the seeds.
+    /// Starts the admin listener. Until [`Server::serve`] is called, it reports only that the process is alive.
     pub fn start(listeners: Listeners) -> Self {
         let Listeners { public, admin: listener } = listeners;
         let admin = Arc::new(Admin::default());
@@ -63,13 +65,17 @@ impl Server {
         }
         shutdown.await;
         accepting.shutdown().await;
+        // hyper closes a connection at once that has no request yet, and the kernel then resets it.
+        tokio::time::sleep(FIRST_REQUEST).await;
         // The tasks that accepted had the other references.
         let (public, admin) = (Arc::into_inner(connections), Arc::into_inner(admin_connections));
         let (finished, _) = tokio::join!(finish(public), finish(admin));
         if !finished {
             warn!("some requests had not finished after {} s", DRAIN.as_secs());
         }
-        drop(access_log_guard);
+        if let Some(guard) = access_log_guard {
+            access_log::finish(guard).await;
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Usage: responses by kind, and an estimate of the number of readers that needs no data about any of them.
+//! Usage: responses by kind, and an estimate of the number of readers that stores no addresses.
 //!
 //! Aggregators poll once for many people and report the number in their `User-Agent`. Every other client counts as
 //! one reader a day, by a hash under a key that is dropped with the day; of the hash, only its register in a sketch
@@ -188,7 +188,7 @@ impl Day {
 /// The most aggregators of an address, so that invented names fill no memory.
 const MOST_AGGREGATORS: usize = 100;
 /// The days without a poll after which the subscribers of an aggregator no longer count.
-const FORGOTTEN: u64 = 3;
+const AGGREGATOR_DAYS: u64 = 3;
 
 #[derive(Debug, Default)]
 struct Readers {
@@ -213,7 +213,7 @@ impl Aggregator {
     }
 
     fn is_known(&self, day: u64) -> bool {
-        day < self.seen.load(Relaxed) + FORGOTTEN
+        day < self.seen.load(Relaxed) + AGGREGATOR_DAYS
     }
 }
 

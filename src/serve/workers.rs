@@ -18,7 +18,7 @@ impl Workers {
         Self(Arc::new(Semaphore::new(at_once)))
     }
 
-    /// Waits until fewer tasks run than may run at once.
+    /// Waits for a free worker.
     pub(super) async fn acquire(&self) -> Worker {
         #[expect(clippy::expect_used, reason = "nothing closes the semaphore")]
         let permit = self.0.clone().acquire_owned().await.expect("the semaphore is open");

@@ -192,7 +192,7 @@ pub(super) fn page(view: &View) -> String {
         warnings: warnings(&health, &edition),
         serving: ServingSection::new(&edition, &health, &mirror),
         seeds: SeedsSection::new(&health.seeds),
-        requests: RequestsSection::new(view, &edition, now),
+        requests: RequestsSection::new(view, now),
         chart: Chart::new(&health.reloads),
         reloads,
         older_reloads,
@@ -308,7 +308,7 @@ impl FaultItem {
 
 impl RequestsSection {
     #[expect(clippy::cast_precision_loss, reason = "a rate needs no 53 bits")]
-    fn new(view: &View, edition: &Edition, now: SystemTime) -> Self {
+    fn new(view: &View, now: SystemTime) -> Self {
         let (totals, running) = (ResponseTotals::new(&view.site), view.monitor.started.elapsed());
         Self {
             count: totals.responses,
@@ -317,7 +317,7 @@ impl RequestsSection {
             not_modified: format!("{:.1}", 100.0 * totals.not_modified_share()),
             saved: DecimalBytes(totals.saved).to_string(),
             connections: view.connections.in_use(),
-            most_connections: edition.config.serving.max_connections,
+            most_connections: view.connections.most(),
         }
     }
 }

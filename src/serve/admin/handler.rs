@@ -1,5 +1,6 @@
 //! The handler of the admin listener.
 
+use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
@@ -51,13 +52,13 @@ impl Page {
 
 impl Handler for Admin {
     async fn handle(
-        self: Arc<Self>,
+        &self,
         request: Request<()>,
         _: Client,
-        _: SystemTime,
-    ) -> Response<Full<Bytes>> {
-        if let Some(response) = response::without_address(&request) {
-            return response;
+        now: SystemTime,
+    ) -> Result<Response<Full<Bytes>>, Infallible> {
+        if let Some(response) = response::early_response(&request) {
+            return Ok(response);
         }
         let Page { status, media_type, text } = self.page(request.uri().path()).await;
         let mut response = Response::new(Full::new(text.into()));
@@ -68,7 +69,8 @@ impl Handler for Admin {
         head.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         head.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(dashboard::POLICY));
         head.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-        response
+        response::date_after_set_back(&mut response, now);
+        Ok(response)
     }
 
     fn note_invalid_request(&self, _: StatusCode, _: Client, _: SystemTime) {}
