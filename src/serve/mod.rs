@@ -1,9 +1,9 @@
 //! The HTTP server: one task and one hyper connection for each client, which answer from the current edition.
 //!
-//! A request passes these modules in order: [`Listener::accept`] waits for a permit and spawns a task; `connection`
-//! runs hyper over a stream with timeouts; `handler` routes the address in the current edition, applies the rate
-//! limit, negotiates the coding, evaluates the preconditions, and responds. Encoding and documents that are rendered
-//! on demand run on threads for blocking work, behind a semaphore.
+//! A request passes these modules in order: `listener` accepts the connection, `connection` waits for a permit and runs
+//! hyper over a stream with timeouts, `handler` routes the address in the current edition, applies the rate limit,
+//! negotiates the coding, evaluates the preconditions, and responds. Encoding and documents that are rendered on demand
+//! run on threads for blocking work, behind a semaphore.
 
 mod client;
 mod connection_limit;
