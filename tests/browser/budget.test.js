@@ -1,4 +1,4 @@
-// What a home page costs: bytes, waiting, things that move.
+// The cost of the home page: transferred bytes, render-blocking requests, and layout shifts.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -7,14 +7,14 @@ import { launch, visit } from './lib/browser.js';
 import { serve } from './lib/sower.js';
 import { gazette } from './lib/sites.js';
 
-/** Most bytes over the wire, header fields among them. */
+/** The maximum number of transferred bytes, including header fields. */
 const MOST = 30 * 1024;
 const TOPICS = 50;
 
 let browser;
 let site;
 
-/** A gazette of fifty topics, each with a description, three in four within another. */
+/** Returns a gazette of fifty topics with descriptions, three quarters of which have a parent. */
 function fifty() {
   const { config, seeds } = gazette();
   const named = config.topics.length + 4;
@@ -44,7 +44,7 @@ after(async () => {
 });
 
 for (const width of [390, 1280]) {
-  test(`the home page is light, waits for nothing and stands still at ${width} pixels`, async (t) => {
+  test(`home page stays within its byte budget, has no render-blocking requests and does not shift at ${width} pixels`, async (t) => {
     const { context, page, report } = await visit(browser, site.address, { viewport: { width, height: 800 } });
     const wire = await context.newCDPSession(page);
     const [types, sizes] = [new Map(), new Map()];
@@ -60,21 +60,21 @@ for (const width of [390, 1280]) {
       }).observe({ type: 'layout-shift', buffered: true });
       new PerformanceObserver((list) => paints.push(...list.getEntries().map(({ name }) => name))).observe({ type: 'paint', buffered: true });
     });
-    // The script comes late, when the page has long been seen.
+    // Delay the script until the page has been painted.
     let release;
     const seen = new Promise((resolve) => { release = resolve; });
     await context.route('**/script.js', async (route) => {
       await seen;
       await route.continue();
     });
-    const going = page.goto(site.address);
+    const navigation = page.goto(site.address);
     await page.waitForFunction(() => window.paints?.includes('first-contentful-paint'));
     release();
-    await going;
+    await navigation;
     await page.getByRole('searchbox').waitFor();
     assert.equal(await page.locator('#topics li').count(), TOPICS);
 
-    // Two frames, so that whatever moves has moved.
+    // Two frames, so that every layout shift has happened.
     const { shifts, blocking, resources } = await page.evaluate(async () => {
       for (let frame = 0; frame < 2; frame += 1) await new Promise(requestAnimationFrame);
       const resources = performance.getEntriesByType('resource');
@@ -93,12 +93,12 @@ for (const width of [390, 1280]) {
     const sum = loaded.reduce((sum, { size }) => sum + size, 0);
     t.diagnostic(`${sum} bytes: ${loaded.map(({ url, size }) => `${new URL(url).pathname} ${size}`).join(', ')}; cumulative layout shift 0`);
     assert.ok(sum > 2000 && sum < MOST, `${sum} bytes`);
-    assert.deepEqual(report, { elsewhere: [], said: [], dialogs: [], breaches: [] });
+    assert.deepEqual(report, { elsewhere: [], messages: [], dialogs: [], violations: [] });
     await context.close();
   });
 }
 
-test('what moves would be noticed', async () => {
+test('layout shift is detected', async () => {
   const { context, page } = await visit(browser, site.address);
   await page.goto(site.address);
   const value = await page.evaluate(async () => {

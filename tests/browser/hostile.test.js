@@ -1,4 +1,4 @@
-// Seeds that want to run something in the browsers of readers, or to make them call other hosts.
+// Hostile seeds, which try to run scripts in browsers or to make them send requests to other hosts.
 
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
@@ -10,7 +10,7 @@ import { serve } from './lib/sower.js';
 
 const ELSEWHERE = 'https://elsewhere.example';
 
-/** What runs, or calls out, where it is not written as text. */
+/** Markup that runs a script or requests another host unless it is escaped. */
 const MARKUP = {
   script: '<script>window.__xss = 1</script>',
   'foreign script': `<script src="${ELSEWHERE}/x.js"></script>`,
@@ -32,7 +32,7 @@ const MARKUP = {
   'namespaces': '<math><mtext><table><mglyph><style><!--</style><img title="--&gt;&lt;img src=x: onerror=window.__xss=1&gt;">',
   'entities': '&lt;img src=x: onerror=window.__xss=1&gt;',
 };
-/** What does no harm by itself, and shows how text is treated. */
+/** Harmless text with characters that need special treatment. */
 const TEXT = {
   'template': '{{7*7}}{% raw %}${7*7}<%= 7*7 %>',
   'turned': 'abc\u202Egnp.exe\u2066',
@@ -51,7 +51,7 @@ const ADDRESSES = {
   'vbscript': 'vbscript:msgbox(1)',
 };
 
-/** Every field of a seed, and what it takes to put something into it. */
+/** Every field of a seed, with a function that returns front matter with a payload in that field. */
 const FIELDS = {
   title: (text) => ({ title: text }),
   excerpt: (text) => ({ excerpt: text }),
@@ -85,7 +85,7 @@ const FIELDS = {
 
 const PAYLOADS = Object.entries({ ...MARKUP, ...TEXT, ...ADDRESSES });
 
-/** A seed for each field and each thing that is put into it; and each in a file's name. */
+/** Returns a seed for each pair of field and payload, and one with each payload in its file name. */
 function seeds() {
   const seeds = {};
   let number = 0;
@@ -93,7 +93,7 @@ function seeds() {
     for (const [name, text] of PAYLOADS) {
       number += 1;
       const date = `${2020 + number % 4}-${String(1 + number % 12).padStart(2, '0')}-05`;
-      // What loses its title or its address is no entry, so each has another that shows it.
+      // The other fields are valid, so that the seed has an entry that shows the payload.
       const seed = { title: `${field}: ${name}`, topics: ['Hostile'], publishedDateTime: date, excerpt: 'E', ...filled(text) };
       seeds[`${date}-${number}.${number % 2 ? 'md' : 'html'}`] = seed;
     }
@@ -105,7 +105,7 @@ function seeds() {
   return seeds;
 }
 
-/** Every part of sower.yaml that is shown. */
+/** Returns a configuration with payloads in every part that pages show. */
 function config(pictures) {
   const texts = Object.entries(MARKUP);
   return {
@@ -123,20 +123,20 @@ function config(pictures) {
   };
 }
 
-/** What may not be in a document, whatever its seeds say. */
+/** Returns the elements and attributes of the document that no seed may put there. Runs in the page. */
 function unwanted(mayShowPictures) {
   const found = [];
-  const tell = (element, why) => found.push(`${why}: ${element.outerHTML.slice(0, 200)}`);
+  const report = (element, why) => found.push(`${why}: ${element.outerHTML.slice(0, 200)}`);
   for (const element of document.querySelectorAll('*')) {
     for (const { name, value } of element.attributes) {
-      if (name.startsWith('on') || name === 'style' || name === 'srcdoc' || name === 'autofocus') tell(element, name);
-      // A slash, or a letter that begins the page's own addresses, is no scheme.
+      if (name.startsWith('on') || name === 'style' || name === 'srcdoc' || name === 'autofocus') report(element, name);
+      // Relative addresses have no scheme.
       const scheme = /^\s*([a-z][a-z0-9+.-]*):/i.exec(value.replaceAll(/[\t\n\r]/g, ''))?.[1].toLowerCase();
-      if (['href', 'src', 'action', 'formaction', 'srcset', 'data'].includes(name) && scheme && !['https', 'http', 'feed'].includes(scheme)) tell(element, `${name} of ${scheme}`);
-      if (name === 'src' && element.localName === 'img' && element.getAttribute('src').includes(':') && !(mayShowPictures && scheme === 'https')) tell(element, 'picture');
+      if (['href', 'src', 'action', 'formaction', 'srcset', 'data'].includes(name) && scheme && !['https', 'http', 'feed'].includes(scheme)) report(element, `${name} of ${scheme}`);
+      if (name === 'src' && element.localName === 'img' && element.getAttribute('src').includes(':') && !(mayShowPictures && scheme === 'https')) report(element, 'picture');
     }
   }
-  for (const element of document.querySelectorAll('iframe, object, embed, base, math, svg script, body style, body script, body link, body meta, head script:not([src$="/script.js"]), meta[http-equiv]:not([http-equiv=Content-Security-Policy])')) tell(element, 'element');
+  for (const element of document.querySelectorAll('iframe, object, embed, base, math, svg script, body style, body script, body link, body meta, head script:not([src$="/script.js"]), meta[http-equiv]:not([http-equiv=Content-Security-Policy])')) report(element, 'element');
   if (/(?<!\{\{7\*7\}\}[^<]*)\b49\b/.test(document.body.textContent)) found.push('a template ran');
   return found;
 }
@@ -172,14 +172,14 @@ for (const pictures of [false, true]) {
       await site?.stop();
     });
 
-    // By escaping alone, and as readers see it.
+    // Without the Content Security Policy, so that escaping alone has to suffice, and with it.
     for (const bypassCSP of [true, false]) {
-      test(bypassCSP ? 'nothing runs, even if the policy of the page did not forbid it' : 'nothing runs, and nothing tries to', async () => {
+      test(bypassCSP ? 'payloads do not run without a Content Security Policy' : 'payloads do not run and cause no policy violations', async () => {
         const { context, page, report } = await visit(browser, site.address, { bypassCSP });
         for (const path of paths) {
           await page.goto(site.address + path);
           await page.evaluate(() => document.querySelectorAll('details').forEach((details) => { details.open = true; }));
-          // What is far below is laid out and loaded as well.
+          // Load the images below the fold too.
           await page.evaluate(async () => {
             for (const image of document.images) image.loading = 'eager';
             await Promise.all([...document.images].map((image) => image.decode().catch(() => {})));
@@ -188,16 +188,16 @@ for (const pictures of [false, true]) {
           assert.equal(await page.evaluate(() => window.__xss), undefined, path);
         }
         assert.deepEqual(report.dialogs, []);
-        assert.deepEqual(report.breaches, []);
-        assert.deepEqual(report.said.filter((line) => !/status of 40[04]/.test(line)), []);
+        assert.deepEqual(report.violations, []);
+        assert.deepEqual(report.messages.filter((line) => !/status of 40[04]/.test(line)), []);
         const called = report.elsewhere.filter(({ url, type }) => !(pictures && type === 'image' && url.startsWith('https:')));
         assert.deepEqual(called, []);
-        assert.equal(report.elsewhere.length > 0, pictures, 'pictures are shown if they may be');
+        assert.equal(report.elsewhere.length > 0, pictures, 'pictures are requested only if they are enabled');
         await context.close();
       });
     }
 
-    test('everything is there, as text', async () => {
+    test('payloads are shown as text', async () => {
       const { context, page } = await visit(browser, site.address);
       await page.goto(`${site.address}topics/hostile`);
       const text = (await page.locator('main').textContent()).replaceAll(/\s+/g, ' ');
@@ -209,21 +209,21 @@ for (const pictures of [false, true]) {
         }
       }
       assert.ok(text.includes(TEXT.template));
-      assert.ok(!/[\u202A-\u202E\u2066-\u2069\0]/.test(await page.content()), 'nothing turns what follows');
+      assert.ok(!/[\u202A-\u202E\u2066-\u2069\0]/.test(await page.content()), 'the page has no characters that change the direction of text');
       await context.close();
     });
 
-    test('a feed that is shown as it is runs nothing either', async () => {
+    test('payloads do not run in raw feeds', async () => {
       const { context, page, report } = await visit(browser, site.address);
       for (const path of ['all.atom?raw', 'topics/hostile.rss?raw', 'topics/hostile.json?raw', 'feeds.opml']) {
         await page.goto(site.address + path).catch((error) => assert.match(error.message, /Download is starting/, path));
         assert.equal(await page.evaluate(() => window.__xss), undefined, path);
       }
-      assert.deepEqual({ ...report, said: [] }, { elsewhere: [], said: [], dialogs: [], breaches: [] });
+      assert.deepEqual({ ...report, messages: [] }, { elsewhere: [], messages: [], dialogs: [], violations: [] });
       await context.close();
     });
 
-    test('it is HTML', async () => {
+    test('pages are valid HTML', async () => {
       const pages = {};
       for (const path of ['', 'all', 'topics/hostile', 'selections/selection-0']) pages[path || 'home'] = await (await fetch(site.address + path)).text();
       assert.deepEqual(await check(pages), []);
@@ -231,7 +231,7 @@ for (const pictures of [false, true]) {
   });
 }
 
-test('what is hostile would be noticed, were it written as it is', async () => {
+test('unescaped payloads are detected', async () => {
   let written = '';
   const server = createServer((_, response) => response.writeHead(200, { 'content-type': 'text/html' }).end(written));
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));

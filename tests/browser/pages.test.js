@@ -1,4 +1,4 @@
-// Each kind of page: what it looks like, whether it fits, whether everybody can use it, whether it is HTML.
+// Every kind of page: screenshots, layout, accessibility, and valid HTML.
 
 import assert from 'node:assert/strict';
 import { mkdir, readFile, rm } from 'node:fs/promises';
@@ -13,7 +13,7 @@ import { screenshots, serve } from './lib/sower.js';
 
 const WIDTHS = [1280, 390];
 const SCHEMES = ['light', 'dark'];
-/** Most of a page that a screenshot shows. */
+/** The maximum height of a screenshot. */
 const TALLEST = 5000;
 
 const sites = {};
@@ -35,7 +35,7 @@ after(async () => {
   await Promise.all(Object.values(sites).map((site) => site.stop()));
 });
 
-/** Opens a page of the table for as long as something is done with it. */
+/** Opens a page of the table, calls `act`, and checks that the page caused no errors or foreign requests. */
 async function on({ site, path, status = 200 }, options, act) {
   const { address } = sites[site];
   const { context, page, report } = await visit(browser, address, options);
@@ -44,8 +44,8 @@ async function on({ site, path, status = 200 }, options, act) {
     assert.equal(answer.status(), status);
     await act(page, answer);
     const expected = status === 404 ? /the server responded with a status of 404/ : /^$/;
-    assert.deepEqual(report.said.filter((line) => !expected.test(line)), []);
-    assert.deepEqual(report.breaches, []);
+    assert.deepEqual(report.messages.filter((line) => !expected.test(line)), []);
+    assert.deepEqual(report.violations, []);
     const pictured = site === 'pictured' ? ({ url }) => !url.startsWith('https:') || !url.endsWith('.svg') : () => true;
     assert.deepEqual(report.elsewhere.filter(pictured), []);
   } finally {
@@ -53,7 +53,7 @@ async function on({ site, path, status = 200 }, options, act) {
   }
 }
 
-/** What is laid out wider than the window, so that one would have to scroll to the side. */
+/** Returns the elements that make the page wider than the window. Runs in the page. */
 function overflow() {
   const { scrollWidth } = document.scrollingElement;
   if (scrollWidth <= innerWidth) return [];
@@ -61,7 +61,7 @@ function overflow() {
   return [`${scrollWidth} > ${innerWidth}`, ...wide.slice(0, 5).map((element) => element.outerHTML.slice(0, 120))];
 }
 
-/** What axe finds. */
+/** Returns the accessibility violations that axe finds. */
 async function violations(page) {
   if (!await page.evaluate(() => 'axe' in window)) await page.evaluate(axe);
   return page.evaluate(async () => {
@@ -71,7 +71,7 @@ async function violations(page) {
 }
 
 async function shoot(page, name) {
-  // Lazy pictures are loaded when they come near.
+  // Lazy pictures are loaded once they are near the window.
   const height = await page.evaluate(() => document.documentElement.scrollHeight);
   const { width } = page.viewportSize();
   await page.setViewportSize({ width, height: Math.min(height, TALLEST) });
@@ -83,7 +83,7 @@ async function shoot(page, name) {
 for (const kind of PAGES) {
   describe(kind.name, () => {
     for (const width of WIDTHS) {
-      test(`fits ${width} pixels, and everybody can use it`, async () => {
+      test(`page fits ${width} pixels and is accessible`, async () => {
         await on(kind, { viewport: { width, height: 800 } }, async (page) => {
           assert.deepEqual(await page.evaluate(overflow), []);
           for (const colorScheme of SCHEMES) {
@@ -96,12 +96,12 @@ for (const kind of PAGES) {
     }
 
     if (kind.crowded) return;
-    test('can be read on paper and without its style', async () => {
+    test('page is readable in print and without its style sheet', async () => {
       await on(kind, { colorScheme: 'dark' }, async (page) => {
         await page.emulateMedia({ media: 'print', colorScheme: 'dark' });
         const ink = await page.evaluate(() => getComputedStyle(document.querySelector('h1')).color.match(/\d+/g).map(Number));
-        assert.ok(Math.max(...ink) < 100, `dark ink on white paper, not ${ink}`);
-        assert.equal(await page.locator('button:visible, form:visible').count(), 0, 'nothing to click on paper');
+        assert.ok(Math.max(...ink) < 100, `text is printed dark, but its colour is ${ink}`);
+        assert.equal(await page.locator('button:visible, form:visible').count(), 0, 'controls are not printed');
         await page.setViewportSize({ width: 720, height: 800 });
         assert.deepEqual(await page.evaluate(overflow), []);
         await shoot(page, `${kind.name}-print`);
@@ -109,14 +109,14 @@ for (const kind of PAGES) {
         await page.emulateMedia({ media: 'screen', colorScheme: 'light' });
         await page.evaluate(() => document.querySelector('style').remove());
         const large = await page.evaluate(() => [...document.querySelectorAll('img:not(.picture), svg')].filter((element) => element.getBoundingClientRect().height > 60).length);
-        assert.equal(large, 0, 'icons and charts have a size of their own');
+        assert.equal(large, 0, 'icons and charts have a size without the style sheet');
         await shoot(page, `${kind.name}-unstyled`);
       });
     });
   });
 }
 
-test('the Nu HTML checker has nothing to say', async () => {
+test('pages pass the Nu HTML checker', async () => {
   const pages = {};
   for (const kind of PAGES) {
     await on(kind, {}, async (page, answer) => {
@@ -125,5 +125,5 @@ test('the Nu HTML checker has nothing to say', async () => {
   }
   assert.deepEqual(await check(pages), []);
   const wrong = await check({ wrong: '<!doctype html><html lang="en"><title>x</title><img src=x>' });
-  assert.ok(wrong.length > 0, 'it tells what is wrong');
+  assert.ok(wrong.length > 0, 'the checker reports invalid HTML');
 });

@@ -1,4 +1,4 @@
-// What readers do with a mouse and a keyboard, with JavaScript and without, and at a host of files alone.
+// Tasks of readers with mouse and keyboard: with and without JavaScript, and on a static host.
 
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
@@ -23,13 +23,13 @@ after(async () => {
   await site?.stop();
 });
 
-/** A reader at the home page, until they have done what they came for. */
+/** Opens the home page, calls `act`, and checks that the pages caused no errors. */
 async function reader(options, act, address = site.address) {
   const { context, page, report } = await visit(browser, address, options);
   try {
     await page.goto(address);
     await act(page, { context, address });
-    assert.deepEqual(report, { elsewhere: [], said: [], dialogs: [], breaches: [] });
+    assert.deepEqual(report, { elsewhere: [], messages: [], dialogs: [], violations: [] });
   } finally {
     await context.close();
   }
@@ -39,35 +39,35 @@ const heading = (page) => page.getByRole('heading', { level: 1 });
 const shown = (page) => page.locator('#topics li:visible > .feed > a:first-child').allTextContents();
 const spelled = ({ pathname, search, hash }) => decodeURIComponent(pathname + search + hash);
 const path = (page) => spelled(new URL(page.url()));
-/** A click ends before what it leads to is there. */
+/** Waits for a navigation, since a click returns before the next page is loaded. */
 const arrives = (page, expected) => page.waitForURL((url) => spelled(url) === expected);
 
 describe('with JavaScript', () => {
-  test('topics are found as one types', async () => {
+  test('search filters topics while typing', async () => {
     await reader({}, async (page) => {
       const all = await shown(page);
       const search = page.getByRole('searchbox', { name: 'Find a topic' });
       const found = page.locator('output');
       await search.fill('learning');
-      assert.deepEqual(await shown(page), ['Technology', 'Machine Learning'], 'with what it is within');
+      assert.deepEqual(await shown(page), ['Technology', 'Machine Learning'], 'the parents of a match are shown');
       assert.equal(await found.textContent(), `1 of ${all.length} topics`);
       assert.equal(await found.getAttribute('aria-live') ?? 'polite', 'polite');
       await search.fill('  ELEKTRIZITATEN ');
-      assert.equal((await shown(page)).length, 1, 'case and accents do not matter');
+      assert.equal((await shown(page)).length, 1, 'search ignores case and accents');
       await search.fill('学习');
       assert.deepEqual(await shown(page), ['Technology', 'Machine Learning', '机器学习']);
       await search.fill('no such topic');
       assert.deepEqual(await shown(page), []);
       await page.getByText('No topic is called that.').waitFor();
       await search.press('Enter');
-      assert.equal(path(page), '/', 'there is nothing to send');
+      assert.equal(path(page), '/', 'the search form is not submitted');
       await search.fill('');
       assert.deepEqual(await shown(page), all);
       assert.equal(await found.textContent(), '');
     });
   });
 
-  test('a dialog subscribes to a feed', async () => {
+  test('dialog offers the ways to subscribe to a feed', async () => {
     await reader({ permissions: ['clipboard-read', 'clipboard-write'] }, async (page, { address }) => {
       for (const [name, feed] of [['C++', 'topics/c-plus-plus'], ['علم الفلك', 'topics/%D8%B9%D9%84%D9%85-%D8%A7%D9%84%D9%81%D9%84%D9%83'], ['The best videos', 'selections/best-videos']]) {
         const button = page.getByRole('link', { name: `Subscribe to ${name}` });
@@ -85,10 +85,10 @@ describe('with JavaScript', () => {
         await dialog.getByRole('button', { name: 'Copy' }).click();
         await dialog.getByRole('button', { name: 'Copied' }).waitFor();
         assert.equal(await page.evaluate(() => navigator.clipboard.readText()), url);
-        assert.equal((await fetch(url)).status, 200, 'the feed is there');
+        assert.equal((await fetch(url)).status, 200, 'the feed exists');
         await page.keyboard.press('Escape');
         await dialog.waitFor({ state: 'hidden' });
-        assert.ok(await button.evaluate((button) => button === document.activeElement), 'the focus is where it was');
+        assert.ok(await button.evaluate((button) => button === document.activeElement), 'the focus returns to the button');
       }
       await page.getByRole('link', { name: 'Subscribe to C++' }).click();
       await page.getByRole('dialog').getByRole('link', { name: 'Its page' }).click();
@@ -96,7 +96,7 @@ describe('with JavaScript', () => {
     });
   });
 
-  test('the script says the same of readers as the server', async () => {
+  test('script and server link to the same feed readers', async () => {
     await reader({}, async (page, { address }) => {
       await page.getByRole('link', { name: 'Subscribe to ספריות' }).click();
       const links = () => page.locator('.readers:visible').last().getByRole('link').evaluateAll((links) => links.map((link) => link.getAttribute('href')));
@@ -106,7 +106,7 @@ describe('with JavaScript', () => {
     });
   });
 
-  test('without a clipboard the address is copied all the same', async () => {
+  test('address is copied without the clipboard API', async () => {
     const { context, page } = await visit(browser, site.address, { permissions: ['clipboard-read'] });
     await context.addInitScript(() => {
       window.copied = [];
@@ -120,21 +120,21 @@ describe('with JavaScript', () => {
     await context.close();
   });
 
-  test('dates are in the zone of the reader', async () => {
+  test('dates are shown in the time zone of the reader', async () => {
     await reader({ timezoneId: 'Asia/Kolkata' }, async (page, { address }) => {
       await page.goto(`${address}topics/technology`);
       const times = await page.locator('article time').evaluateAll((times) => times.map((time) => [time.dateTime, time.textContent, time.title]));
-      const [at, told, title] = times.find(([at]) => !at.includes('T00:00'));
+      const [at, shown, title] = times.find(([at]) => !at.includes('T00:00'));
       const local = new Intl.DateTimeFormat('en-GB', { dateStyle: 'long', timeStyle: 'short', timeZone: 'Asia/Kolkata' });
-      assert.equal(told, local.format(new Date(at)));
-      assert.match(told, /:45$/);
-      assert.match(title, /:15 UTC$/, 'what it was is told too');
+      assert.equal(shown, local.format(new Date(at)));
+      assert.match(shown, /:45$/);
+      assert.match(title, /:15 UTC$/, 'the title keeps the time in UTC');
       const [day, words] = times.find(([at]) => at.includes('T00:00'));
-      assert.equal(words, new Intl.DateTimeFormat('en-GB', { dateStyle: 'long', timeZone: 'UTC' }).format(new Date(day)), 'a day is the same everywhere');
+      assert.equal(words, new Intl.DateTimeFormat('en-GB', { dateStyle: 'long', timeZone: 'UTC' }).format(new Date(day)), 'a date without a time is not converted');
     });
   });
 
-  test('a selection is built', async () => {
+  test('form builds a selection', async () => {
     await reader({}, async (page, { address }) => {
       await page.getByRole('link', { name: 'Build a selection of your own' }).click();
       await page.waitForURL(`${address}all#choose`);
@@ -150,7 +150,7 @@ describe('with JavaScript', () => {
       assert.equal(feed, page.url().replace('/all?', '/all.atom?'));
       const answer = await fetch(feed, { redirect: 'error' });
       assert.equal((await answer.text()).match(/<entry>|<entry /g).length, kinds.length);
-      assert.ok(await page.getByRole('checkbox', { name: 'Nature' }).isChecked(), 'what is chosen can be changed');
+      assert.ok(await page.getByRole('checkbox', { name: 'Nature' }).isChecked(), 'the form keeps the chosen criteria');
       await page.getByRole('checkbox', { name: 'video' }).uncheck();
       await page.getByLabel('First').selectOption('What is talked about most');
       await page.getByRole('button', { name: 'Show the selection' }).click();
@@ -165,7 +165,7 @@ describe('with JavaScript', () => {
 
 for (const javaScriptEnabled of [true, false]) {
   describe(javaScriptEnabled ? 'with JavaScript and without' : 'without JavaScript', () => {
-    test('one goes through the archive of a topic', async () => {
+    test('links lead through the archive of a topic', async () => {
       await reader({ javaScriptEnabled }, async (page, { address }) => {
         await page.getByRole('link', { name: 'Technology', exact: true }).click();
         await arrives(page, '/topics/technology');
@@ -197,7 +197,7 @@ for (const javaScriptEnabled of [true, false]) {
       });
     });
 
-    test('a feed shows its page, and itself when that is asked for', async () => {
+    test('feed address shows the page, or the feed itself with ?raw', async () => {
       await reader({ javaScriptEnabled }, async (page, { address }) => {
         await page.goto(`${address}topics/technology.atom`);
         assert.equal(await heading(page).textContent(), 'Technology');
@@ -210,14 +210,14 @@ for (const javaScriptEnabled of [true, false]) {
           assert.match(answer.headers()['content-type'], /xml/);
           assert.ok((await answer.text()).includes(begins));
           await page.waitForURL(/\?raw$/);
-          assert.equal(await page.locator('h1').count(), 0, 'this is no page');
+          assert.equal(await page.locator('h1').count(), 0, 'the feed itself is shown');
           await page.goto(`${address}topics/technology`);
           await page.getByText('Other formats').click();
         }
       });
     });
 
-    test('there is a list of every feed', async () => {
+    test('OPML list contains every feed', async () => {
       await reader({ javaScriptEnabled }, async (page) => {
         const href = await page.getByRole('link', { name: 'Every feed as OPML' }).getAttribute('href');
         const list = await (await fetch(new URL(href, page.url()))).text();
@@ -232,13 +232,13 @@ for (const javaScriptEnabled of [true, false]) {
 describe('without JavaScript', () => {
   const options = { javaScriptEnabled: false };
 
-  test('what needs it is not shown, and subscribing is a link', async () => {
+  test('controls that need JavaScript are hidden, and subscribing is a link', async () => {
     await reader(options, async (page, { address }) => {
       for (const control of ['[data-copies]', '[data-filters]', 'dialog', '.none']) {
         assert.ok(await page.locator(control).count() > 0, control);
         for (const one of await page.locator(control).all()) assert.ok(await one.isHidden(), control);
       }
-      assert.equal(await page.locator('[data-filters]').evaluate((form) => form.getBoundingClientRect().height), 0, 'nor is room kept for it');
+      assert.equal(await page.locator('[data-filters]').evaluate((form) => form.getBoundingClientRect().height), 0, 'hidden controls take no space');
       await page.getByRole('link', { name: 'Subscribe to C++' }).click();
       await arrives(page, '/topics/c-plus-plus#subscribe');
       assert.equal(await page.getByLabel('Address of this feed').inputValue(), `${address}topics/c-plus-plus.atom`);
@@ -246,7 +246,7 @@ describe('without JavaScript', () => {
     });
   });
 
-  test('a selection is built', async () => {
+  test('form builds a selection', async () => {
     await reader(options, async (page, { address }) => {
       await page.getByRole('link', { name: 'Build a selection of your own' }).click();
       await page.getByText('Build a selection', { exact: true }).click();
@@ -260,12 +260,12 @@ describe('without JavaScript', () => {
   });
 });
 
-test('every link of every page leads somewhere', async () => {
+test('links of all pages work', async () => {
   const dead = await deadLinks(site.address, fetch);
   assert.deepEqual(dead, []);
 });
 
-/** Links within a site that lead nowhere, from the home page on. */
+/** Follows all links within a site from its home page on, and returns the dead ones. */
 async function deadLinks(home, get) {
   const { context, page } = await visit(browser, home, { javaScriptEnabled: false });
   const [seen, queue, dead] = [new Map(), [home], []];
@@ -286,11 +286,11 @@ async function deadLinks(home, get) {
     }
   }
   await context.close();
-  assert.ok(seen.size > 60, 'it found the pages');
+  assert.ok(seen.size > 60, 'the crawl found the pages');
   return dead;
 }
 
-describe('at a host of files alone', () => {
+describe('on a static host', () => {
   const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.svg': 'image/svg+xml', '.atom': 'application/atom+xml', '.rss': 'application/rss+xml', '.json': 'application/feed+json', '.opml': 'text/x-opml' };
   const PREFIX = '/feeds/';
   let mirrored;
@@ -298,7 +298,7 @@ describe('at a host of files alone', () => {
   let home;
 
   before(async () => {
-    // The host's port is known before its files are, since they tell where they are served.
+    // Listen before sower writes the files, since they contain the address of the host.
     host = createServer(async (request, response) => {
       const { pathname, search } = new URL(request.url, 'http://host');
       const asked = decodeURIComponent(pathname);
@@ -322,11 +322,11 @@ describe('at a host of files alone', () => {
     await mirrored?.stop();
   });
 
-  test('every link leads somewhere', async () => {
+  test('links of all pages work', async () => {
     assert.deepEqual(await deadLinks(home, fetch), []);
   });
 
-  test('pages work', async () => {
+  test('search, subscribing and dates work', async () => {
     await reader({}, async (page) => {
       await page.getByRole('searchbox').fill('c++');
       assert.deepEqual(await shown(page), ['Technology', 'C++']);
@@ -337,22 +337,22 @@ describe('at a host of files alone', () => {
       await arrives(page, '/feeds/topics/c-plus-plus/');
       assert.equal(await page.locator('script').evaluate((script) => new URL(script.src).pathname), '/feeds/script.js');
       const [from] = await page.locator('article time').evaluateAll((times) => times.map((time) => time.title).filter(Boolean));
-      assert.match(from, /UTC$/, 'the script runs here too');
+      assert.match(from, /UTC$/, 'the script runs on a static host');
     }, home);
   });
 
-  test('the builder says that a selection needs sower itself', async () => {
+  test('form explains that a selection needs sower itself', async () => {
     await reader({}, async (page) => {
       await page.getByRole('link', { name: 'Build a selection of your own' }).click();
-      const says = page.getByText('a selection needs sower itself');
-      assert.ok(await says.isHidden(), 'not before anything is chosen');
+      const note = page.getByText('a selection needs sower itself');
+      assert.ok(await note.isHidden(), 'the note is hidden until a criterion is chosen');
       await page.getByRole('checkbox', { name: 'Rust' }).check();
       await page.getByRole('button', { name: 'Show the selection' }).click();
-      await says.waitFor();
+      await note.waitFor();
     }, home);
   });
 
-  test('there is a page for what is not there', async () => {
+  test('unknown address shows the 404 page', async () => {
     const { context, page } = await visit(browser, home);
     const answer = await page.goto(`${home}nowhere`);
     assert.equal(answer.status(), 404);

@@ -7,26 +7,26 @@ import { fileURLToPath } from 'node:url';
 
 const jar = fileURLToPath(new URL('../node_modules/vnu-jar/build/dist/vnu.jar', import.meta.url));
 
-/** Everything it has to say of pages by name, a line each. Java starts once for all of them. */
+/** Returns the messages of the checker about pages, given by name, one line each. Java starts once for all pages. */
 export async function check(pages) {
   const names = Object.keys(pages);
-  // What a policy calls `self` is the host that a page comes from, which a file has none of.
+  // `'self'` in a policy is the host of the page, so the pages are served rather than read as files.
   const host = createServer((request, response) => {
     response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end(pages[names[request.url.slice(1)]]);
   });
   await new Promise((resolve) => host.listen(0, '127.0.0.1', resolve));
   try {
     const addresses = names.map((_, index) => `http://127.0.0.1:${host.address().port}/${index}`);
-    const said = await new Promise((resolve, reject) => {
+    const output = await new Promise((resolve, reject) => {
       const options = { maxBuffer: 1 << 28 };
       const local = '-Dnu.validator.servlet.allow-forbidden-hosts=true';
-      execFile('java', [local, '-jar', jar, '--format', 'json', ...addresses], options, (failed, _, said) => {
-        // It ends with 1 when it has something to say.
+      execFile('java', [local, '-jar', jar, '--format', 'json', ...addresses], options, (failed, _, output) => {
+        // The exit code is 1 if there are messages.
         if (failed && failed.code !== 1) reject(failed);
-        else resolve(said);
+        else resolve(output);
       });
     });
-    return JSON.parse(said).messages.map(({ url, type, subType, message, lastLine, extract }) => {
+    return JSON.parse(output).messages.map(({ url, type, subType, message, lastLine, extract }) => {
       const name = names[parseInt(basename(url ?? ''), 10)];
       return `${name}:${lastLine}: ${subType ?? type}: ${message} ${JSON.stringify(extract ?? '')}`;
     });

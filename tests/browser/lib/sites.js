@@ -1,4 +1,4 @@
-// What is published for the tests: a gazette with something of everything, and what is out of measure.
+// The sites of the tests: a gazette that uses every feature, and sites with extreme content.
 
 const HEADLINES = {
   en: [
@@ -38,7 +38,7 @@ const TOPICS = [
 
 const LONG = 'A topic whose name goes on for so long that whoever gave it that name cannot have thought of anybody who reads lists';
 
-/** A gazette, as somebody would publish it who likes every feature. */
+/** Returns a gazette that uses every feature. */
 export function gazette(config = {}) {
   const seeds = {};
   let number = 0;
@@ -116,7 +116,7 @@ export function gazette(config = {}) {
   };
 }
 
-/** Many topics, of which each has an entry, and some lie within others. */
+/** Returns a site with many topics. Each has an entry, and some have a parent. */
 export function crowd(count, config = {}) {
   const topics = Array.from({ length: count }, (_, index) => `Topic ${String(index).padStart(4, '0')} of ${HEADLINES.en[index % 12].split(' ').slice(0, 3).join(' ')}`);
   const seeds = {};
@@ -133,10 +133,10 @@ export function crowd(count, config = {}) {
   return { config: { title: 'A crowd', topics: within.slice(0, 400), ...config }, seeds };
 }
 
-/** Nothing at all yet. */
+/** A site without seeds. */
 export const empty = { config: {}, seeds: {} };
 
-/** A publication in a language that is written from right to left. */
+/** A site in a language that is written from right to left. */
 export const arabic = {
   config: { title: 'جريدة الشتاء', language: 'ar', copyright: '© ٢٠٢٤ جريدة الشتاء', topics: [{ name: 'علوم' }, { name: 'علم الفلك', parent: 'علوم' }] },
   seeds: Object.fromEntries(HEADLINES.ar.map((title, index) => [`2024-03-0${index + 1}-${index}.md`, {

@@ -1,4 +1,4 @@
-// The daemon, over seeds and a configuration that are written for it.
+// Runs the daemon with given seeds and configuration.
 
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -11,18 +11,18 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const command = resolve(process.env.SOWER ?? join(root, 'target/debug/sower'));
 
-/** How long anything may take before it has failed. */
+/** The timeout of every step, in milliseconds. */
 export const DEADLINE = 60_000;
 
-/** Where what people may want to look at is kept. */
+/** The directory for screenshots. */
 export const screenshots = join(root, 'target/screenshots');
 
 /**
- * Serves a site: a configuration, and its seeds by path, whose front matter is JSON, which YAML includes.
- * With `address`, the address of its home page; with `mirror`, a directory of the same as files.
+ * Serves a site, given its configuration and its seeds by path. Their front matter is written as JSON,
+ * which is valid YAML. Returns the `address` of the home page and the `mirror`, the feeds directory.
  */
 export async function serve({ config = {}, seeds = {}, mirrored = false }) {
-  if (!existsSync(command)) throw new Error(`${command} is not there: \`cargo build\` makes it`);
+  if (!existsSync(command)) throw new Error(`${command} does not exist; run \`cargo build\``);
   const directory = await mkdtemp(join(tmpdir(), 'sower-browser-'));
   const mirror = join(directory, 'feeds');
   const settings = { listen: '127.0.0.1:0', admin_listen: 'off', feeds: mirrored ? mirror : 'off', ...config };
@@ -39,13 +39,13 @@ export async function serve({ config = {}, seeds = {}, mirrored = false }) {
     env: { PATH: process.env.PATH, HOME: directory },
   });
   const ended = new Promise((resolve) => daemon.once('close', resolve));
-  const said = [];
+  const log = [];
   const address = await new Promise((resolve, reject) => {
-    const late = setTimeout(() => reject(new Error(`sower does not serve:\n${said.join('\n')}`)), DEADLINE);
+    const late = setTimeout(() => reject(new Error(`sower does not serve:\n${log.join('\n')}`)), DEADLINE);
     daemon.once('error', reject);
-    ended.then(() => reject(new Error(`sower ended:\n${said.join('\n')}`)));
+    ended.then(() => reject(new Error(`sower ended:\n${log.join('\n')}`)));
     createInterface({ input: daemon.stderr }).on('line', (line) => {
-      said.push(line);
+      log.push(line);
       const [, address] = line.match(/ serving (http\S+)all with /) ?? [];
       if (address) {
         clearTimeout(late);
@@ -55,7 +55,7 @@ export async function serve({ config = {}, seeds = {}, mirrored = false }) {
   });
   let stopping = false;
   ended.then(() => {
-    if (!stopping) console.error(`sower ended before its time:\n${said.slice(-10).join('\n')}`);
+    if (!stopping) console.error(`sower ended unexpectedly:\n${log.slice(-10).join('\n')}`);
   });
   const kill = () => daemon.kill('SIGKILL');
   process.once('exit', kill);
@@ -66,16 +66,16 @@ export async function serve({ config = {}, seeds = {}, mirrored = false }) {
     await ended;
     await rm(directory, { recursive: true });
   };
-  return { address, mirror, said, stop };
+  return { address, mirror, log, stop };
 }
 
-/** Waits until something holds. */
+/** Waits until `holds` returns a true value, and returns that value. */
 export async function until(holds, what) {
   const end = Date.now() + DEADLINE;
   for (;;) {
     const held = await holds();
     if (held) return held;
-    if (Date.now() > end) throw new Error(`${what} did not come to be in time`);
+    if (Date.now() > end) throw new Error(`${what} did not appear in time`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
