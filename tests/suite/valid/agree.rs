@@ -12,7 +12,7 @@ use crate::cold::Tree;
 use crate::shapes;
 
 #[derive(Debug, PartialEq)]
-struct Said {
+struct FeedEntry {
     id: String,
     link: Option<String>,
     title: String,
@@ -22,14 +22,14 @@ struct Said {
     content: String,
 }
 
-fn rss(text: &str) -> Vec<Said> {
+fn rss(text: &str) -> Vec<FeedEntry> {
     let document = Document::parse(text).unwrap();
     let items = document.descendants().filter(|node| node.has_tag_name("item"));
-    let said = items.map(|item| {
+    let entries = items.map(|item| {
         let text = |name: &str| text_of(&item, name).map(str::to_owned);
         let published = text("pubDate").map(|date| DateTime::parse_from_rfc2822(&date).unwrap());
         let updated = text("atom:updated").map(|date| DateTime::parse_from_rfc3339(&date).unwrap());
-        Said {
+        FeedEntry {
             id: text("guid").unwrap(),
             link: text("link"),
             title: text("title").unwrap(),
@@ -39,19 +39,19 @@ fn rss(text: &str) -> Vec<Said> {
             content: text("content:encoded").or_else(|| text("description")).unwrap_or_default(),
         }
     });
-    said.collect()
+    entries.collect()
 }
 
-fn atom(text: &str) -> Vec<Said> {
+fn atom(text: &str) -> Vec<FeedEntry> {
     let document = Document::parse(text).unwrap();
-    let said = all(&document.root_element(), "atom:entry").into_iter().map(|entry| {
+    let entries = all(&document.root_element(), "atom:entry").into_iter().map(|entry| {
         let text = |name: &str| text_of(&entry, name).map(str::to_owned);
         let date = |name: &str| text(name).map(|date| DateTime::parse_from_rfc3339(&date).unwrap());
         let link = all(&entry, "atom:link")
             .into_iter()
             .find(|link| matches!(link.attribute("rel"), None | Some("alternate")));
         let authors = all(&entry, "atom:author").iter().flat_map(|author| all(author, "atom:name")).collect();
-        Said {
+        FeedEntry {
             id: text("atom:id").unwrap(),
             link: link.and_then(|link| link.attribute("href")).map(str::to_owned),
             title: text("atom:title").unwrap(),
@@ -61,20 +61,20 @@ fn atom(text: &str) -> Vec<Said> {
             content: text("atom:content").unwrap_or_default(),
         }
     });
-    said.collect()
+    entries.collect()
 }
 
 fn texts(nodes: Vec<Node<'_, '_>>) -> Vec<String> {
     nodes.into_iter().filter_map(|node| node.text().map(str::to_owned)).collect()
 }
 
-fn json(text: &str) -> Vec<Said> {
+fn json(text: &str) -> Vec<FeedEntry> {
     let feed: Value = serde_json::from_str(text).unwrap();
-    let said = feed["items"].as_array().unwrap().iter().map(|item| {
+    let entries = feed["items"].as_array().unwrap().iter().map(|item| {
         let text = |key: &str| item[key].as_str().map(str::to_owned);
         let date = |key: &str| text(key).map(|date| DateTime::parse_from_rfc3339(&date).unwrap());
         let authors = item["authors"].as_array().into_iter().flatten();
-        Said {
+        FeedEntry {
             id: text("id").unwrap(),
             link: text("url"),
             title: text("title").unwrap(),
@@ -84,24 +84,24 @@ fn json(text: &str) -> Vec<Said> {
             content: text("content_html").unwrap_or_default(),
         }
     });
-    said.collect()
+    entries.collect()
 }
 
 /// Returns the number of feeds, each of which exists in every format.
 fn check_agreement(tree: &Tree) -> usize {
-    let mut formats: BTreeMap<&str, Vec<(&str, Vec<Said>)>> = BTreeMap::new();
+    let mut formats: BTreeMap<&str, Vec<(&str, Vec<FeedEntry>)>> = BTreeMap::new();
     for (path, bytes) in feeds(tree) {
         let (stem, ending) = path.rsplit_once('.').unwrap();
         let text = std::str::from_utf8(bytes).unwrap();
-        let said = match ending {
+        let entries = match ending {
             "rss" => rss(text),
             "atom" => atom(text),
             "json" => json(text),
             _ => continue,
         };
-        formats.entry(stem).or_default().push((ending, said));
+        formats.entry(stem).or_default().push((ending, entries));
     }
-    let endings = |formats: &[(&str, Vec<Said>)]| {
+    let endings = |formats: &[(&str, Vec<FeedEntry>)]| {
         formats.iter().map(|(ending, _)| (*ending).to_owned()).collect::<Vec<_>>()
     };
     let all = endings(&formats["all"]);
@@ -109,10 +109,10 @@ fn check_agreement(tree: &Tree) -> usize {
         assert_eq!(endings(formats), all, "{stem}");
         let (first, expected) = &formats[0];
         assert!(!expected.is_empty(), "{stem}");
-        for (ending, said) in formats {
-            assert_eq!(said.len(), expected.len(), "{stem}.{ending}");
-            for (said, expected) in said.iter().zip(expected) {
-                assert_eq!(said, expected, "{stem}.{ending} and {stem}.{first}");
+        for (ending, entries) in formats {
+            assert_eq!(entries.len(), expected.len(), "{stem}.{ending}");
+            for (entry, expected) in entries.iter().zip(expected) {
+                assert_eq!(entry, expected, "{stem}.{ending} and {stem}.{first}");
             }
         }
     }

@@ -27,7 +27,7 @@ pub(super) fn check(text: &str, own: &str, faults: &mut Faults) {
         check_entry(place, entry, faults);
         // §4.1.1: a feed has an author unless every entry has one.
         let has_author = first(entry, "atom:author").or(first(&feed, "atom:author")).is_some();
-        faults.check(place, has_author, "has no author, and neither has the feed");
+        faults.check(place, has_author, "has no author, nor does the feed");
         faults.check(place, date(entry, "atom:updated") <= updated, "was updated after the feed");
     }
     let ids = entries.iter().filter_map(|(_, entry)| text_of(entry, "atom:id"));
@@ -116,7 +116,7 @@ const BREACHES: &[Breach] = &[
     (
         "<id>https://feeds.example.org/all.atom</id>",
         "<id>tag:b.example,2020-08-06:two</id>",
-        &["atom:id \"tag:b.example,2020-08-06:two\" is there more than once"],
+        &["atom:id \"tag:b.example,2020-08-06:two\" appears more than once"],
     ),
     (
         "2020-08-08T16:44:36+02:00",
@@ -127,7 +127,7 @@ const BREACHES: &[Breach] = &[
     (
         "<author><name>Feeds</name><uri>https://feeds.example.org/</uri></author>",
         "",
-        &["atom:entry 2 has no author, and neither has the feed"],
+        &["atom:entry 2 has no author, nor does the feed"],
     ),
     ("<name>Feeds</name>", "<name></name>", &["atom:feed atom:author 1 atom:name is empty"]),
     ("<name>Feeds</name>", "", &["atom:feed atom:author 1 lacks atom:name"]),
@@ -158,22 +158,22 @@ const BREACHES: &[Breach] = &[
     ),
     ("rel=\"prev-archive\"", "rel=\"alternate\" type=\"text/html\" hreflang=\"de\"", &[]),
     ("<icon>", "<fh:complete/><icon>", &["atom:feed is complete and has a prev-archive"]),
-    ("<icon>", "<fh:archive/><icon>", &["atom:feed is an archive and tells no current feed"]),
+    ("<icon>", "<fh:archive/><icon>", &["atom:feed is an archive without a link to the current feed"]),
     ("</feed>", "<rights>Ours</rights></feed>", &["atom:feed holds atom:rights after an entry"]),
     (
         "<title>One</title>",
         "<title type=\"html\">One</title>",
-        &["atom:entry 1 atom:title type is none of text: \"html\""],
+        &["atom:entry 1 atom:title type is not one of text: \"html\""],
     ),
     (
         "<title>One</title>",
         "<title>One</title><tagline>1</tagline>",
-        &["atom:entry 1 holds atom:tagline, which does not belong there"],
+        &["atom:entry 1 holds atom:tagline, which is not allowed there"],
     ),
     (
         "<id>https://a.example/1</id>",
         "<id>tag:b.example,2020-08-06:two</id>",
-        &["atom:id \"tag:b.example,2020-08-06:two\" is there more than once"],
+        &["atom:id \"tag:b.example,2020-08-06:two\" appears more than once"],
     ),
     (
         "<id>https://a.example/1</id>",
@@ -227,21 +227,21 @@ const BREACHES: &[Breach] = &[
         "rel=\"enclosure\"",
         "rel=\"sound\"",
         &[
-            "atom:entry 1 atom:link 2 rel is none of alternate, current, enclosure, first, hub, last, next, next-archive, prev-archive, previous, related, self, via: \"sound\"",
+            "atom:entry 1 atom:link 2 rel is not one of alternate, current, enclosure, first, hub, last, next, next-archive, prev-archive, previous, related, self, via: \"sound\"",
             "atom:entry 1 has a link that only feeds have: sound",
         ],
     ),
-    (
-        "<summary>a &lt; b",
-        "<summary>a &lt;b> b",
-        &["atom:entry 1 atom:summary has what reads as HTML: \"a <b> b\""],
-    ),
+    ("<summary>a &lt; b", "<summary>a &lt;b> b", &["atom:entry 1 atom:summary contains HTML: \"a <b> b\""]),
     (
         "&lt;p&gt;One",
         "&lt;p onclick=\"a\"&gt;One",
         &["atom:entry 1 atom:content has the attribute onclick of p"],
     ),
-    ("type=\"html\"", "type=\"xhtml\"", &["atom:entry 1 atom:content type is none of html, text: \"xhtml\""]),
+    (
+        "type=\"html\"",
+        "type=\"xhtml\"",
+        &["atom:entry 1 atom:content type is not one of html, text: \"xhtml\""],
+    ),
     (
         "<content type=\"text\">Two</content>",
         "<content type=\"text\"></content>",

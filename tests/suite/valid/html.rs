@@ -120,15 +120,15 @@ pub(super) fn check(place: &str, html: &str, faults: &mut Faults) {
             Token::EndTag(tag) => {
                 let name = String::from_utf8_lossy(&tag.name).into_owned();
                 if open.pop().as_ref() != Some(&name) {
-                    return faults.add(place, format!("has </{name}> where nothing of that name ends"));
+                    return faults.add(place, format!("has </{name}> without a matching start tag"));
                 }
             }
-            Token::Comment(_) | Token::Doctype(_) => faults.add(place, "has markup that is no element"),
+            Token::Comment(_) | Token::Doctype(_) => faults.add(place, "has markup other than elements"),
             Token::Error(error) => faults.add(place, format!("is not HTML: {}", error.value)),
             Token::String(_) => {}
         }
     }
-    faults.check(place, open.is_empty(), format!("has elements that do not end: {}", open.join(" ")));
+    faults.check(place, open.is_empty(), format!("has unclosed elements: {}", open.join(" ")));
 }
 
 fn check_element(place: &str, name: &str, tag: &StartTag<()>, faults: &mut Faults) {
@@ -142,7 +142,7 @@ fn check_element(place: &str, name: &str, tag: &StartTag<()>, faults: &mut Fault
         let mut check_address = |address: &str| {
             let letter = FOLLOWED.contains(&name) && address.starts_with("mailto:");
             let holds = |kind: &str| format!("has {attribute} of {name} that {kind}: {address:?}");
-            faults.check(place, letter || is_absolute(address), holds("is no absolute address"));
+            faults.check(place, letter || is_absolute(address), holds("is not an absolute address"));
             let spaced = address.contains(|c: char| c.is_whitespace() || c.is_control());
             faults.check(place, !spaced, holds("has white space"));
         };
@@ -156,10 +156,10 @@ fn check_element(place: &str, name: &str, tag: &StartTag<()>, faults: &mut Fault
             has_source = true;
             let host = value.strip_prefix("https://").and_then(|rest| rest.split(['/', '?', '#']).next());
             let known = host.is_some_and(|host| FRAME_HOSTS.contains(&host));
-            faults.check(place, known, format!("has a frame that is no known video player: {value:?}"));
+            faults.check(place, known, format!("has a frame of an unknown video player: {value:?}"));
         }
     }
-    faults.check(place, name != "iframe" || has_source, "has a frame of nothing");
+    faults.check(place, name != "iframe" || has_source, "has a frame without a source");
 }
 
 fn is_absolute(address: &str) -> bool {
@@ -205,50 +205,59 @@ fn every_html_violation_is_found() {
         ("<object></object>", "content has the element object"),
         ("<form></form>", "content has the element form"),
         ("<blink>a</blink>", "content has the element blink"),
-        ("<p>a", "content has elements that do not end: p"),
-        ("<b><i>a</b></i>", "content has </b> where nothing of that name ends"),
-        ("a</p>", "content has </p> where nothing of that name ends"),
-        ("<!-- a -->", "content has markup that is no element"),
+        ("<p>a", "content has unclosed elements: p"),
+        ("<b><i>a</b></i>", "content has </b> without a matching start tag"),
+        ("a</p>", "content has </p> without a matching start tag"),
+        ("<!-- a -->", "content has markup other than elements"),
         ("<p a=\"1\" a=\"2\">a</p>", "content is not HTML: duplicate-attribute"),
         ("<p onclick=\"a\">a</p>", "content has the attribute onclick of p"),
         ("<p style=\"a\">a</p>", "content has the attribute style of p"),
         ("<p hidden=\"\">a</p>", "content has the attribute hidden of p"),
         (
             "<a href=\"JAVASCRIPT:a()\">a</a>",
-            "content has href of a that is no absolute address: \"JAVASCRIPT:a()\"",
+            "content has href of a that is not an absolute address: \"JAVASCRIPT:a()\"",
         ),
         (
             "<img src=\"data:image/gif;base64,R0\">",
-            "content has src of img that is no absolute address: \"data:image/gif;base64,R0\"",
+            "content has src of img that is not an absolute address: \"data:image/gif;base64,R0\"",
         ),
-        ("<a href=\"#a\">a</a>", "content has href of a that is no absolute address: \"#a\""),
+        ("<a href=\"#a\">a</a>", "content has href of a that is not an absolute address: \"#a\""),
         (
             "<img src=\"//a.example/b\">",
-            "content has src of img that is no absolute address: \"//a.example/b\"",
+            "content has src of img that is not an absolute address: \"//a.example/b\"",
         ),
-        ("<img src=\"https:///b\">", "content has src of img that is no absolute address: \"https:///b\""),
-        ("<img src=\"mailto:a@b\">", "content has src of img that is no absolute address: \"mailto:a@b\""),
-        ("<video poster=\"a\"></video>", "content has poster of video that is no absolute address: \"a\""),
+        (
+            "<img src=\"https:///b\">",
+            "content has src of img that is not an absolute address: \"https:///b\"",
+        ),
+        (
+            "<img src=\"mailto:a@b\">",
+            "content has src of img that is not an absolute address: \"mailto:a@b\"",
+        ),
+        (
+            "<video poster=\"a\"></video>",
+            "content has poster of video that is not an absolute address: \"a\"",
+        ),
         (
             "<a href=\"https://a.example/b c\">a</a>",
             "content has href of a that has white space: \"https://a.example/b c\"",
         ),
         (
             "<img srcset=\"https://a.example/b 2x, c 3x\">",
-            "content has srcset of img that is no absolute address: \"c\"",
+            "content has srcset of img that is not an absolute address: \"c\"",
         ),
         (
             "<img srcset=\"b.png, https://a.example/c\">",
-            "content has srcset of img that is no absolute address: \"b.png\"",
+            "content has srcset of img that is not an absolute address: \"b.png\"",
         ),
-        ("<iframe></iframe>", "content has a frame of nothing"),
+        ("<iframe></iframe>", "content has a frame without a source"),
         (
             "<iframe src=\"https://www.youtube.com.evil.example/\"></iframe>",
-            "content has a frame that is no known video player: \"https://www.youtube.com.evil.example/\"",
+            "content has a frame of an unknown video player: \"https://www.youtube.com.evil.example/\"",
         ),
         (
             "<iframe src=\"http://www.youtube.com/embed/a\"></iframe>",
-            "content has a frame that is no known video player: \"http://www.youtube.com/embed/a\"",
+            "content has a frame of an unknown video player: \"http://www.youtube.com/embed/a\"",
         ),
     ] {
         assert_eq!(found(bad), expected, "{bad}");

@@ -78,15 +78,15 @@ fn version(text: &str) -> Result<(), String> {
 
 /// Returns the faults of a document of the feed at an address.
 pub(super) fn check(text: &str, address: &str, faults: &mut Faults) {
-    if let Err(error) = serde_json::from_str::<NothingTwice>(text) {
+    if let Err(error) = serde_json::from_str::<NoDuplicateKeys>(text) {
         return faults.add("the document", format!("is not well-formed: {error}"));
     }
     let Ok(Value::Object(feed)) = serde_json::from_str(text) else {
         return faults.add("the document", "is not an object");
     };
     check_keys("feed", &feed, FEED, faults);
-    let told = feed.get("feed_url").and_then(Value::as_str) == Some(address);
-    faults.check("feed", told, format!("does not tell its own address, {address}"));
+    let is_own = feed.get("feed_url").and_then(Value::as_str) == Some(address);
+    faults.check("feed", is_own, format!("does not state its own address, {address}"));
     let items: Vec<_> = feed.get("items").and_then(Value::as_array).into_iter().flatten().collect();
     for (item, at) in items.iter().filter_map(|item| item.as_object()).zip(1..) {
         check_item(&format!("item {at}"), item, faults);
@@ -111,7 +111,7 @@ fn check_keys(place: &str, object: &Map<String, Value>, known: &[Key], faults: &
             Some(Key(_, _, kind)) => check_kind(&format!("{place} {key}"), value, kind, faults),
             // The keys of extensions begin with an underscore.
             None if key.starts_with('_') => {
-                faults.check(place, value.is_object(), format!("has {key} that is no object"));
+                faults.check(place, value.is_object(), format!("has {key} that is not an object"));
             }
             None => faults.add(place, format!("has the unknown key {key}")),
         }
@@ -153,20 +153,20 @@ fn check_kind(place: &str, value: &Value, kind: &Kind, faults: &mut Faults) {
 
 fn check_text(place: &str, rule: Rule, text: &str, faults: &mut Faults) {
     let odd = |c: char| (c.is_control() && !matches!(c, '\n' | '\t' | '\r')) || c == '\u{FFFD}';
-    faults.check(place, !text.contains(odd), "has characters that nobody means");
+    faults.check(place, !text.contains(odd), "has control or replacement characters");
     faults.check_value(place, rule, text);
 }
 
 /// RFC 8259 §4: parsers differ about duplicate keys.
-struct NothingTwice;
+struct NoDuplicateKeys;
 
-impl<'de> Deserialize<'de> for NothingTwice {
+impl<'de> Deserialize<'de> for NoDuplicateKeys {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Self)
     }
 }
 
-impl<'de> Visitor<'de> for NothingTwice {
+impl<'de> Visitor<'de> for NoDuplicateKeys {
     type Value = Self;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -177,7 +177,7 @@ impl<'de> Visitor<'de> for NothingTwice {
         let mut seen = BTreeSet::new();
         while let Some((key, Self)) = map.next_entry::<String, Self>()? {
             if let Some(again) = seen.replace(key) {
-                return Err(A::Error::custom(format!("{again} is there twice")));
+                return Err(A::Error::custom(format!("{again} appears twice")));
             }
         }
         Ok(Self)
@@ -240,13 +240,13 @@ const BREACHES: &[Breach] = &[
     (
         "Feeds & more",
         "Feeds &amp; more",
-        &["feed title is not the same when it is read as HTML: \"Feeds &amp; more\""],
+        &["feed title is not the same if read as HTML: \"Feeds &amp; more\""],
     ),
     ("\"home_page_url\": \"https://feeds.example.org/\",", "", &["feed lacks home_page_url"]),
     (
         "https://feeds.example.org/all.json",
         "https://feeds.example.org/all.rss",
-        &["feed does not tell its own address, https://feeds.example.org/all.json"],
+        &["feed does not state its own address, https://feeds.example.org/all.json"],
     ),
     (
         "https://feeds.example.org/all/2020-07.json",
@@ -261,20 +261,24 @@ const BREACHES: &[Breach] = &[
     ),
     ("{\"name\": \"Feeds\"}", "{}", &["feed author 1 is empty"]),
     ("{\"name\": \"Feeds\"}", "\"Feeds\"", &["feed author 1 is not an object"]),
-    ("{\"about\": \"https://feeds.example.org/\"}", "1", &["feed has _sower that is no object"]),
+    ("{\"about\": \"https://feeds.example.org/\"}", "1", &["feed has _sower that is not an object"]),
     ("{\"id\": \"https://a.example/1\", ", "{", &["item 1 lacks id"]),
     ("{\"id\": \"https://a.example/1\", ", "{\"id\": 1, ", &["item 1 id is of the wrong type"]),
     (
         "tag:b.example,2020-08-06:two",
         "https://a.example/1",
-        &["item id \"https://a.example/1\" is there more than once"],
+        &["item id \"https://a.example/1\" appears more than once"],
     ),
     (
         "\"url\": \"https://a.example/1\"",
         "\"url\": \"/1\"",
         &["item 1 url is not an absolute address: \"/1\""],
     ),
-    ("\"title\": \"One\"", "\"title\": \"O\\u0001ne\"", &["item 1 title has characters that nobody means"]),
+    (
+        "\"title\": \"One\"",
+        "\"title\": \"O\\u0001ne\"",
+        &["item 1 title has control or replacement characters"],
+    ),
     ("<p>One</p>", "<p style='a'>One</p>", &["item 1 content_html has the attribute style of p"]),
     (", \"content_text\": \"Two\"", "", &["item 2 has neither content_html nor content_text"]),
     (

@@ -40,7 +40,7 @@ pub(crate) fn faults(path: &str, bytes: &[u8], publication_url: &str) -> Vec<Str
         Some((_, "html")) => page::check(text, &own_address(address(file), publication_url), &mut faults),
         // The files that pages load are not feed documents.
         Some((_, "js" | "svg")) => {}
-        _ => faults.add("the document", "has no ending that tells its format"),
+        _ => faults.add("the document", "has a name without a known ending"),
     }
     faults.0
 }
@@ -92,7 +92,7 @@ impl Faults {
     fn check_unique<'a>(&mut self, place: &str, values: impl Iterator<Item = &'a str>) {
         let mut seen = BTreeSet::new();
         for value in values {
-            self.check(place, seen.insert(value), format!("{value:?} is there more than once"));
+            self.check(place, seen.insert(value), format!("{value:?} appears more than once"));
         }
     }
 }
@@ -128,7 +128,7 @@ fn check_tree(tree: &Tree, publication_url: &str, accepted: &[&str]) {
         })
         .collect();
     for words in accepted {
-        assert!(found.iter().any(|fault| fault.contains(words)), "no feed has this fault any more: {words}");
+        assert!(found.iter().any(|fault| fault.contains(words)), "accepted fault no longer occurs: {words}");
     }
     let new: Vec<_> =
         found.iter().filter(|fault| !accepted.iter().any(|words| fault.contains(words))).collect();
@@ -168,7 +168,7 @@ fn archives_are_valid_feeds() {
 
 #[test]
 fn every_shape_renders_valid_feeds() {
-    let text_that_means_to_be_taken_for_html = [
+    let text_that_resembles_html = [
         "Shapes & <Sizes>",
         "Shapes &amp; &lt;Sizes&gt;",
         "<script>alert(1)</script>",
@@ -176,7 +176,7 @@ fn every_shape_renders_valid_feeds() {
         "<Hostile> & ]]>",
         "&quot;quoted&quot;",
     ];
-    check_tree(&shapes::grown(), "https://feeds.example.org/", &text_that_means_to_be_taken_for_html);
+    check_tree(&shapes::grown(), "https://feeds.example.org/", &text_that_resembles_html);
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn real_records_render_valid_feeds() {
 #[test]
 fn document_has_the_name_and_syntax_of_its_format() {
     let found = |path: &str, bytes: &[u8]| faults(path, bytes, "https://feeds.example.org/").join("; ");
-    assert_eq!(found("all.txt", b""), "the document has no ending that tells its format");
+    assert_eq!(found("all.txt", b""), "the document has a name without a known ending");
     assert_eq!(found("all.rss", b"<rss>\xFF</rss>"), "the document is not UTF-8");
     assert_eq!(own_address("a/é b.rss", "https://x.example/y/"), "https://x.example/y/a/%C3%A9%20b.rss");
 }

@@ -29,7 +29,7 @@ fn check_outlines(place: &str, node: &Node<'_, '_>, faults: &mut Faults) {
             None => {
                 let of_a_feed = ["xmlUrl", "htmlUrl", "language", "version"];
                 let untyped = of_a_feed.iter().any(|name| outline.has_attribute(*name));
-                faults.check(&place, !untyped, "says what only a feed has, and is of no type");
+                faults.check(&place, !untyped, "has an attribute of a feed but no type");
             }
         }
         check_outlines(&place, &outline, faults);
@@ -49,7 +49,7 @@ const GOOD: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 "#;
 
 const BREACHES: &[Breach] = &[
-    ("version=\"2.0\"", "version=\"1.0\"", &["opml version is none of 2.0: \"1.0\""]),
+    ("version=\"2.0\"", "version=\"1.0\"", &["opml version is not one of 2.0: \"1.0\""]),
     (" version=\"2.0\"", "", &["opml lacks the attribute version"]),
     ("<title>Feeds</title>", "", &["opml head lacks title"]),
     (
@@ -60,7 +60,7 @@ const BREACHES: &[Breach] = &[
     (
         "<title>Feeds</title>",
         "<title>Feeds</title><windowTop>1</windowTop>",
-        &["opml head holds windowTop, which does not belong there"],
+        &["opml head holds windowTop, which is not allowed there"],
     ),
     ("</opml>", "<body/></opml>", &["opml holds body more than once"]),
     ("text=\"Snails &amp; more\"", "", &["opml body outline 1 lacks the attribute text"]),
@@ -68,7 +68,7 @@ const BREACHES: &[Breach] = &[
     (
         "text=\"Snails &amp; more\"",
         "text=\"Snails &amp;amp; more\"",
-        &["opml body outline 1 text is not the same when it is read as HTML: \"Snails &amp; more\""],
+        &["opml body outline 1 text is not the same if read as HTML: \"Snails &amp; more\""],
     ),
     (
         "xmlUrl=\"https://feeds.example.org/topics/snails.rss\" ",
@@ -81,12 +81,12 @@ const BREACHES: &[Breach] = &[
         &["opml body outline 1 outline 1 xmlUrl is not an absolute address: \"topics/snails.rss\""],
     ),
     ("title=\"Snails\" ", "", &["body outline 1 outline 1 lacks the attribute title"]),
-    ("type=\"rss\"", "", &["body outline 1 outline 1 says what only a feed has, and is of no type"]),
+    ("type=\"rss\"", "", &["body outline 1 outline 1 has an attribute of a feed but no type"]),
     ("type=\"rss\"", "type=\"atom\"", &["body outline 1 outline 1 has the unknown type \"atom\""]),
     (
         "version=\"RSS2\"",
         "version=\"Atom\"",
-        &["opml body outline 1 outline 1 version is none of RSS, RSS1, RSS2, scriptingNews: \"Atom\""],
+        &["opml body outline 1 outline 1 version is not one of RSS, RSS1, RSS2, scriptingNews: \"Atom\""],
     ),
     (
         "description=\"On snails\"",

@@ -51,7 +51,7 @@ pub(super) fn check(html: &str, own: &str, faults: &mut Faults) {
             Token::EndTag(tag) => {
                 let name = text(&tag.name);
                 if open.pop().as_ref() != Some(&name) {
-                    return faults.add("the page", format!("has </{name}> where nothing of that name ends"));
+                    return faults.add("the page", format!("has </{name}> without a matching start tag"));
                 }
             }
             Token::Comment(_) => faults.add("the page", "has a comment"),
@@ -64,7 +64,7 @@ pub(super) fn check(html: &str, own: &str, faults: &mut Faults) {
             Token::Doctype(_) => {}
         }
     }
-    faults.check("the page", open.is_empty(), format!("has elements that do not end: {}", open.join(" ")));
+    faults.check("the page", open.is_empty(), format!("has unclosed elements: {}", open.join(" ")));
     for name in ["html", "head", "title", "body", "h1", "main"] {
         let count = seen.elements.iter().filter(|element| *element == name).count();
         faults.check("the page", count == 1, format!("has the element {name} {count} times"));
@@ -74,7 +74,7 @@ pub(super) fn check(html: &str, own: &str, faults: &mut Faults) {
     let allowed = format!("style-src 'sha256-{}';", BASE64_STANDARD.encode(Sha256::digest(&style)));
     faults.check("the page", seen.policy.contains(&allowed), "has a style that its policy does not allow");
     let inline = seen.policy.contains("unsafe");
-    faults.check("the page", !inline, "allows what its policy should not");
+    faults.check("the page", !inline, "has a policy that allows inline code");
     faults.check("the page", seen.canonical == [own], format!("is canonical at {:?}", seen.canonical));
     let types: Vec<_> = seen.alternates.iter().map(|(media_type, _)| media_type.as_str()).collect();
     let formats = ["application/rss+xml", "application/atom+xml", "application/feed+json"];
@@ -92,17 +92,17 @@ fn check_element(name: &str, tag: &StartTag<()>, seen: &mut Seen, faults: &mut F
         let harmless = !attribute.starts_with("on") && !["style", "srcset", "srcdoc"].contains(&&*attribute);
         faults.check("the page", harmless, format!("has the attribute {attribute} of {name}"));
         if ["href", "src", "action"].contains(&attribute.as_str()) {
-            let of_the_site = !value.starts_with("//") && !value.contains(':');
+            let same_site = !value.starts_with("//") && !value.contains(':');
             // An app opens a feed: address like http.
             let opened = value.strip_prefix("feed://").filter(|_| name == "a");
             let value = opened.map_or_else(|| value.clone(), |rest| format!("http://{rest}"));
-            let leads = of_the_site || value::is_web(&value);
+            let leads = same_site || value::is_web(&value);
             faults.check("the page", leads, format!("has {attribute} of {name} that leads to {value:?}"));
         }
     }
     let must = |attribute: &str, faults: &mut Faults| {
-        let said = value(attribute).is_some();
-        faults.check("the page", said, format!("has {name} without {attribute}"));
+        let present = value(attribute).is_some();
+        faults.check("the page", present, format!("has {name} without {attribute}"));
     };
     match name {
         "html" => must("lang", faults),
@@ -117,7 +117,7 @@ fn check_element(name: &str, tag: &StartTag<()>, seen: &mut Seen, faults: &mut F
         "script" => {
             must("defer", faults);
             let ours = value("src").is_some_and(|src| src.starts_with('/') && !src.starts_with("//"));
-            faults.check("the page", ours, "runs what another site says");
+            faults.check("the page", ours, "runs a script of another site");
         }
         "link" => match value("rel").as_deref() {
             Some("canonical") => seen.canonical.extend(value("href")),
@@ -165,7 +165,7 @@ fn check_style(css: &str, faults: &mut Faults) {
             break;
         }
     }
-    faults.check("the stylesheet", depth == 0, "does not close what it opens");
+    faults.check("the stylesheet", depth == 0, "has an unclosed brace");
 }
 
 const GOOD: &str = r#"<!doctype html>
@@ -186,13 +186,13 @@ const BREACHES: &[Breach] = &[
     (" lang=\"en\"", "", &["the page has html without lang"]),
     ("<title>Snails</title>", "", &["the page has the element title 0 times"]),
     ("<h1>Snails</h1>", "", &["the page has the element h1 0 times"]),
-    ("</main>", "", &["the page has </body> where nothing of that name ends"]),
+    ("</main>", "", &["the page has </body> without a matching start tag"]),
     (
         "A &amp; B",
         "<script>a</script>",
         &[
             "the page has script without defer",
-            "the page runs what another site says",
+            "the page runs a script of another site",
             "the page has a script of its own",
         ],
     ),
@@ -212,9 +212,9 @@ const BREACHES: &[Breach] = &[
         "rel=\"canonical\" href=\"https://feeds.example.org/topics/slugs\"",
         &["the page is canonical at [\"https://feeds.example.org/topics/slugs\"]"],
     ),
-    ("/script.js", "https://a.example/script.js", &["the page runs what another site says"]),
+    ("/script.js", "https://a.example/script.js", &["the page runs a script of another site"]),
     ("a { b: c }", "a { b: d }", &["the page has a style that its policy does not allow"]),
-    ("'self'", "'self' 'unsafe-inline'", &["the page allows what its policy should not"]),
+    ("'self'", "'self' 'unsafe-inline'", &["the page has a policy that allows inline code"]),
     (
         "href=\"feed:",
         "href=\"mail:",
@@ -231,6 +231,6 @@ fn every_page_violation_is_found() {
         faults.0.join("; ")
     };
     assert_eq!(found("a { b: c }"), "");
-    assert_eq!(found("@media x { a { b: c }"), "the stylesheet does not close what it opens");
+    assert_eq!(found("@media x { a { b: c }"), "the stylesheet has an unclosed brace");
     assert_eq!(found("a { b: url(x) }"), "the stylesheet has url(");
 }

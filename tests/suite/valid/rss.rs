@@ -55,15 +55,15 @@ fn check_item(place: &str, item: &Node<'_, '_>, faults: &mut Faults) {
     let two_authors = first(item, "author").is_some() && first(item, "dc:creator").is_some();
     faults.check(place, !two_authors, "has both author and dc:creator");
     if let Some(guid) = first(item, "guid") {
-        // A guid is a permanent link unless it says otherwise.
+        // A guid is a permalink unless `isPermaLink` is false.
         let permanent = guid.attribute("isPermaLink") != Some("false");
         let address = guid.text().filter(|address| value::is_web(address));
         let is_link = address.is_some() && address == text_of(item, "link");
-        faults.check(place, !permanent || is_link, "has a guid that is not its link, and says that it is");
+        faults.check(place, !permanent || is_link, "has a permalink guid that differs from its link");
     }
     let links = all(item, "atom:link");
     let itself = links.iter().any(|link| link.attribute("rel") == Some("self"));
-    faults.check(place, !itself, "has a link to itself, which is what a channel has");
+    faults.check(place, !itself, "has a link to itself, which only a channel may have");
 }
 
 const GOOD: &str = r#"<?xml version="1.0" encoding="utf-8"?>
@@ -105,12 +105,12 @@ const BREACHES: &[Breach] = &[
     (
         "<title>One",
         "<atom:link href=\"https://a.example/1.rss\" rel=\"self\"/><title>One",
-        &["item 1 has a link to itself, which is what a channel has"],
+        &["item 1 has a link to itself, which only a channel may have"],
     ),
     (
         "<title>One",
         "<blink xmlns=\"urn:a:b\"/><title>One",
-        &["item 1 holds {urn:a:b}, which does not belong there"],
+        &["item 1 holds {urn:a:b}, which is not allowed there"],
     ),
     (
         "<ttl>",
@@ -121,26 +121,26 @@ const BREACHES: &[Breach] = &[
     ("<title>One", "<title>O\u{1}ne", &["the document is not well-formed"]),
     ("<title>One", "<title>O&nbsp;ne", &["the document is not well-formed"]),
     ("<title>One", "<title>O]]>ne", &["the document is not well-formed"]),
-    ("<title>One", "<title>O\u{92}ne", &["item 1 title has characters that come from a wrong encoding"]),
-    ("<title>One", "<!-- One --><title>One", &["item 1 holds what is neither an element nor text"]),
+    ("<title>One", "<title>O\u{92}ne", &["item 1 title has characters from a wrong encoding"]),
+    ("<title>One", "<!-- One --><title>One", &["item 1 contains a node that is neither an element nor text"]),
     ("utf-8", "iso-8859-1", &["the document declares another encoding than UTF-8"]),
     ("<rss version", "<!DOCTYPE rss><rss version", &["the document is not well-formed"]),
     (
         "xmlns:fh=\"http://purl.org/syndication/history/1.0\"",
         "xmlns:fh=\"urn:a:b\"",
-        &["the document declares a strange namespace: urn:a:b"],
+        &["the document declares an unknown namespace: urn:a:b"],
     ),
     (
         "xmlns:fh",
         "xmlns:history",
-        &["the document declares a strange namespace: http://purl.org/syndication/history/1.0"],
+        &["the document declares an unknown namespace: http://purl.org/syndication/history/1.0"],
     ),
     ("version=\"2.0\"", "version=\"0.92\"", &["rss is not of version 2.0"]),
     ("<description>Everything, newest first</description>", "", &["channel lacks description"]),
     (
         "Everything, newest",
         "<![CDATA[Everything, <b>newest</b>]]>",
-        &["channel description has what reads as HTML: \"Everything, <b>newest</b> first\""],
+        &["channel description contains HTML: \"Everything, <b>newest</b> first\""],
     ),
     ("<language>en-GB</language>", "", &["channel lacks language"]),
     ("en-GB", "English", &["channel language is not a language: \"English\""]),
@@ -164,13 +164,13 @@ const BREACHES: &[Breach] = &[
     ("<ttl>15", "<ttl>soon", &["channel ttl is not a whole number: \"soon\""]),
     ("<ttl>15", "<ttl>0", &["channel ttl is not a positive number: \"0\""]),
     ("<ttl>15</ttl>", "<ttl>15</ttl><ttl>15</ttl>", &["channel holds ttl more than once"]),
-    ("<ttl>15</ttl>", "<skipHours/>", &["channel holds skipHours, which does not belong there"]),
+    ("<ttl>15</ttl>", "<skipHours/>", &["channel holds skipHours, which is not allowed there"]),
     ("<ttl>15</ttl>", "<ttl unit=\"m\">15</ttl>", &["channel ttl has the unknown attribute unit"]),
     ("<ttl>15</ttl>", "text", &["channel holds text: \"text\""]),
     (
         "hourly",
         "sometimes",
-        &["channel sy:updatePeriod is none of hourly, daily, weekly, monthly, yearly: \"sometimes\""],
+        &["channel sy:updatePeriod is not one of hourly, daily, weekly, monthly, yearly: \"sometimes\""],
     ),
     (">4<", ">-4<", &["channel sy:updateFrequency is not a whole number: \"-4\""]),
     ("logo.png", "logo.svg", &["channel image is not a GIF, JPEG or PNG"]),
@@ -190,66 +190,62 @@ const BREACHES: &[Breach] = &[
     (
         "type=\"application/rss+xml\"",
         "type=\"text/xml\"",
-        &["channel says of itself that it is not application/rss+xml"],
+        &["channel has a link to itself whose type is not application/rss+xml"],
     ),
     (
         "rel=\"prev-archive\"",
         "rel=\"older\"",
         &[
-            "channel atom:link 2 rel is none of alternate, current, enclosure, first, hub, last, next, next-archive, prev-archive, previous, related, self, via: \"older\"",
+            "channel atom:link 2 rel is not one of alternate, current, enclosure, first, hub, last, next, next-archive, prev-archive, previous, related, self, via: \"older\"",
         ],
     ),
     ("<ttl>", "<fh:complete/><ttl>", &["channel is complete and has a prev-archive"]),
-    ("<ttl>", "<fh:archive/><ttl>", &["channel is an archive and tells no current feed"]),
+    ("<ttl>", "<fh:archive/><ttl>", &["channel is an archive without a link to the current feed"]),
     ("<title>One</title>", "<title> </title>", &["item 1 title is empty"]),
-    (
-        "<title>One</title>",
-        "<title>One &lt;b&gt;</title>",
-        &["item 1 title has what reads as HTML: \"One <b>\""],
-    ),
+    ("<title>One</title>", "<title>One &lt;b&gt;</title>", &["item 1 title contains HTML: \"One <b>\""]),
     (
         "<title>One</title>",
         "<title>One &amp;copy; Two</title>",
-        &["item 1 title is not the same when it is read as HTML: \"One &copy; Two\""],
+        &["item 1 title is not the same if read as HTML: \"One &copy; Two\""],
     ),
     (
         "<link>https://a.example/1",
         "<link>/1",
         &[
             "item 1 link is not an absolute address: \"/1\"",
-            "item 1 has a guid that is not its link, and says that it is",
+            "item 1 has a permalink guid that differs from its link",
         ],
     ),
     (
         "<link>https://a.example/1",
         "<link>https://a.example/[1]",
         &[
-            "item 1 link is not made of what addresses are made of: \"https://a.example/[1]\"",
-            "item 1 has a guid that is not its link, and says that it is",
+            "item 1 link is not made of characters that addresses may contain: \"https://a.example/[1]\"",
+            "item 1 has a permalink guid that differs from its link",
         ],
     ),
     ("a &amp;lt; b", "&lt;script&gt;a&lt;/script&gt;", &["item 1 description has the element script"]),
-    ("<p>One</p>", "<p>One", &["item 1 content:encoded has elements that do not end: p"]),
+    ("<p>One</p>", "<p>One", &["item 1 content:encoded has unclosed elements: p"]),
     ("<description>a &amp;lt; b</description>", "", &["item 1 has content without a description before it"]),
     (">Snails<", "><", &["item 1 category 1 is empty"]),
     ("<guid>https://a.example/1</guid>", "", &["item 1 lacks guid"]),
     (
         "<guid>https://a.example/1<",
         "<guid>https://a.example/2<",
-        &["item 1 has a guid that is not its link, and says that it is"],
+        &["item 1 has a permalink guid that differs from its link"],
     ),
     (
         "isPermaLink=\"false\"",
         "isPermaLink=\"no\"",
         &[
             "item 2 guid isPermaLink is not true or false: \"no\"",
-            "item 2 has a guid that is not its link, and says that it is",
+            "item 2 has a permalink guid that differs from its link",
         ],
     ),
     (
         "tag:b.example,2020-08-06:two",
         "https://a.example/1",
-        &["item guid \"https://a.example/1\" is there more than once"],
+        &["item guid \"https://a.example/1\" appears more than once"],
     ),
     ("length=\"12\" ", "", &["item 1 enclosure lacks the attribute length"]),
     ("length=\"12\"", "length=\"long\"", &["item 1 enclosure length is not a whole number: \"long\""]),
@@ -257,7 +253,7 @@ const BREACHES: &[Breach] = &[
     (
         "https://a.example/1.mp3",
         "ftp://a.example/1.mp3",
-        &["item 1 enclosure url is not an address of the web: \"ftp://a.example/1.mp3\""],
+        &["item 1 enclosure url is not an http or https address: \"ftp://a.example/1.mp3\""],
     ),
     (
         "<enclosure",
@@ -271,7 +267,9 @@ const BREACHES: &[Breach] = &[
     (
         "medium=\"image\"",
         "medium=\"picture\"",
-        &["item 1 media:content 1 medium is none of image, audio, video, document, executable: \"picture\""],
+        &[
+            "item 1 media:content 1 medium is not one of image, audio, video, document, executable: \"picture\"",
+        ],
     ),
     (
         "<media:content url=\"https://a.example/1.png\"",
@@ -281,7 +279,7 @@ const BREACHES: &[Breach] = &[
     (
         "<media:title>A snail</media:title>",
         "<media:snail/>",
-        &["item 1 media:content 1 holds media:snail, which does not belong there"],
+        &["item 1 media:content 1 holds media:snail, which is not allowed there"],
     ),
 ];
 

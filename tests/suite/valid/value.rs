@@ -22,10 +22,10 @@ pub(super) fn plain(text: &str) -> Result<(), String> {
         match token {
             Token::String(string) => read.extend_from_slice(&string.value),
             Token::Error(_) => {}
-            _ => return Err(format!("has what reads as HTML: {text:?}")),
+            _ => return Err(format!("contains HTML: {text:?}")),
         }
     }
-    holds(read == text.as_bytes(), "the same when it is read as HTML", text)
+    holds(read == text.as_bytes(), "the same if read as HTML", text)
 }
 
 /// An absolute IRI (RFC 3987 §2.2).
@@ -53,7 +53,7 @@ pub(super) fn iri(text: &str) -> Result<(), String> {
         && within(path, "")
         && text.split('%').skip(1).all(is_escape)
         && text.matches('#').count() <= 1;
-    holds(is_written_well, "made of what addresses are made of", text)?;
+    holds(is_written_well, "made of characters that addresses may contain", text)?;
     match scheme.to_ascii_lowercase().as_str() {
         "http" | "https" => {
             let host = authority.rsplit('@').next().unwrap_or_default();
@@ -91,7 +91,7 @@ pub(super) fn uri(text: &str) -> Result<(), String> {
 /// An absolute http or https URL.
 pub(super) fn web(text: &str) -> Result<(), String> {
     uri(text)?;
-    holds(is_web(text), "an address of the web", text)
+    holds(is_web(text), "an http or https address", text)
 }
 
 pub(super) fn is_web(text: &str) -> bool {

@@ -284,7 +284,11 @@ fn opml(element: &str) -> Option<Model> {
 }
 
 fn one_of(known: &[&str], value: &str) -> Result<(), String> {
-    if known.contains(&value) { Ok(()) } else { Err(format!("is none of {}: {value:?}", known.join(", "))) }
+    if known.contains(&value) {
+        Ok(())
+    } else {
+        Err(format!("is not one of {}: {value:?}", known.join(", ")))
+    }
 }
 
 fn at_most(most: u32, value: &str) -> Result<(), String> {
@@ -315,7 +319,7 @@ pub(super) fn read<'a>(text: &'a str, root: &str, faults: &mut Faults) -> Option
     for space in document.root_element().namespaces() {
         let known = NAMESPACES.iter().find(|(_, uri)| *uri == space.uri());
         let usual = known.is_some_and(|(prefix, _)| space.name().is_none_or(|name| name == *prefix));
-        faults.check("the document", usual, format!("declares a strange namespace: {}", space.uri()));
+        faults.check("the document", usual, format!("declares an unknown namespace: {}", space.uri()));
     }
     check_element(root, &document.root_element(), faults);
     Some(document)
@@ -366,7 +370,7 @@ fn check_element(place: &str, node: &Node<'_, '_>, faults: &mut Faults) {
             .unwrap_or_else(|| format!("{{{}}}", child.tag_name().namespace().unwrap_or_default()));
         let known = |names: &[&str]| names.contains(&name.as_str());
         if !(known(model.one) || known(model.maybe) || known(model.many)) {
-            faults.add(place, format!("holds {name}, which does not belong there"));
+            faults.add(place, format!("holds {name}, which is not allowed there"));
             continue;
         }
         seen.push(name.clone());
@@ -406,12 +410,12 @@ fn check_text(place: &str, node: &Node<'_, '_>, model: &Model, faults: &mut Faul
     faults.check(
         place,
         !node.children().any(|child| child.is_comment() || child.is_pi()),
-        "holds what is neither an element nor text",
+        "contains a node that is neither an element nor text",
     );
     let text: String = node.children().filter_map(|child| child.text().filter(|_| child.is_text())).collect();
     // The validator takes these for an encoding mistake.
     let mistaken = text.contains(|c| ('\u{80}'..='\u{9F}').contains(&c) || c == '\u{FFFD}');
-    faults.check(place, !mistaken, "has characters that come from a wrong encoding");
+    faults.check(place, !mistaken, "has characters from a wrong encoding");
     match model.text {
         Some(rule) => faults.check_value(place, rule, &text),
         None => faults.check(place, text.trim().is_empty(), format!("holds text: {:?}", text.trim())),
@@ -428,7 +432,7 @@ pub(super) fn check_links(place: &str, feed: &Node<'_, '_>, own: &str, own_type:
     faults.check(place, of("self") == [own], format!("is not linked to itself, {own}"));
     let typed = links.iter().filter(|link| link.attribute("rel") == Some("self"));
     let well_typed = typed.filter_map(|link| link.attribute("type")).all(|found| found == own_type);
-    faults.check(place, well_typed, format!("says of itself that it is not {own_type}"));
+    faults.check(place, well_typed, format!("has a link to itself whose type is not {own_type}"));
     if first(feed, "fh:complete").is_some() {
         // §2: a complete feed has no archives.
         for relation in ["first", "last", "next", "next-archive", "prev-archive", "previous"] {
@@ -436,7 +440,7 @@ pub(super) fn check_links(place: &str, feed: &Node<'_, '_>, own: &str, own_type:
         }
     } else if first(feed, "fh:archive").is_some() {
         // §4
-        faults.check(place, of("current").len() == 1, "is an archive and tells no current feed");
+        faults.check(place, of("current").len() == 1, "is an archive without a link to the current feed");
     }
     for (end, beyond) in [("first", "previous"), ("last", "next")] {
         let past = of(end) == [own] && !of(beyond).is_empty();
