@@ -2,7 +2,7 @@
 //!
 //! Compare only figures of one run: machines differ.
 
-#![expect(clippy::unwrap_used, reason = "a benchmark that cannot begin has nothing to measure")]
+#![expect(clippy::unwrap_used, reason = "a failure to prepare a benchmark is fatal")]
 
 #[path = "support/seeds.rs"]
 mod seeds;
@@ -51,7 +51,7 @@ fn catalog(config: &Config, seeds: usize) -> Catalog {
 }
 
 #[divan::bench]
-fn read_a_seed(bencher: Bencher) {
+fn read_seed(bencher: Bencher) {
     let rules = Rules::new(&config(), false);
     let (path, text): (Arc<str>, _) = ("a.md".into(), seed_text(1, "Title"));
     bencher
@@ -60,7 +60,7 @@ fn read_a_seed(bencher: Bencher) {
 }
 
 #[divan::bench(args = ["rss", "atom", "json", "html"])]
-fn render_a_feed_of_50(bencher: Bencher, ending: &str) {
+fn render_feed_of_50(bencher: Bencher, ending: &str) {
     let config = config();
     let catalog = catalog(&config, 1000);
     let publication = Publication::new(&config);
@@ -70,7 +70,7 @@ fn render_a_feed_of_50(bencher: Bencher, ending: &str) {
 }
 
 #[divan::bench(args = ["gzip", "br"])]
-fn code_a_feed_of_50(bencher: Bencher, name: &str) {
+fn encode_feed_of_50(bencher: Bencher, name: &str) {
     let config = config();
     let catalog = catalog(&config, 1000);
     let feed = LogicalFeed::all(&config, catalog.entries()).subscription();
