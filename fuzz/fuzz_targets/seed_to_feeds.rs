@@ -12,28 +12,28 @@ use sower::config::Config;
 use sower::publish::Publisher;
 use sower::seed::{self, Change, Rules, Timestamp};
 
-const ENDINGS: &[&str] = &["md", "html", "yaml", "txt"];
+const EXTENSIONS: &[&str] = &["md", "html", "yaml", "txt"];
 
 static CONFIG: LazyLock<Arc<Config>> = LazyLock::new(|| {
     let text = |text: &str| Some(text.to_owned());
     let settings = Settings { feeds: text("off"), unpublished: text("true"), ..Settings::default() };
-    Arc::new(Config::resolve(settings).expect("every default is sound"))
+    Arc::new(Config::resolve(settings).expect("every default is valid"))
 });
 
 // The first byte chooses the extension of the seed, the rest is its text.
 fuzz_target!(|bytes: &[u8]| {
     let Some((&first, seed)) = bytes.split_first() else { return };
-    let ending = ENDINGS[usize::from(first) % ENDINGS.len()];
+    let ending = EXTENSIONS[usize::from(first) % EXTENSIONS.len()];
     let path: Arc<str> = format!("2024-01-01-fuzz.{ending}").into();
     let reading = seed::read(&Rules::new(&CONFIG, false), &path, seed);
     let mut catalog = Catalog::new(true, Arc::default());
     let now: Timestamp = "2026-01-01T00:00:00Z".parse().expect("a date");
-    let touched = catalog.apply([(path, Change::Read(reading))], now);
+    let affected = catalog.apply([(path, Change::Read(reading))], now);
     for fault in catalog.faults() {
         sower::catalog::report::fault(fault, false);
     }
     let mut publisher = Publisher::new(CONFIG.clone());
-    let published = publisher.publish(&catalog, &touched, SystemTime::UNIX_EPOCH);
+    let published = publisher.publish(&catalog, &affected, SystemTime::UNIX_EPOCH);
     assert!(published.failed.is_empty());
     for (path, representation) in &publisher.current().load().representations {
         let text = std::str::from_utf8(&representation.body).expect("UTF-8");
