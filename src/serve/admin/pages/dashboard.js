@@ -1,12 +1,12 @@
-// The page is whole without this. With it, it is asked for again every two seconds and parts that
-// changed take the place of those before; times are in the operator's zone.
+// Keeps the dashboard up to date: fetches the page every two seconds and replaces the parts that
+// changed. Shows times in the local time zone. The page is complete without this script.
 (() => {
   const EVERY = 2000;
   const zoned = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'medium' });
   const main = document.querySelector('main');
   const silent = document.getElementById('silent');
   const shown = new Map([...main.children].map((part) => [part.id, part.innerHTML]));
-  let told = { requests: Number(main.querySelector('#requests data').value), at: performance.now() };
+  let last = { requests: Number(main.querySelector('#requests data').value), at: performance.now() };
 
   const localise = (part) => {
     for (const time of part.querySelectorAll('time')) time.textContent = zoned.format(new Date(time.dateTime));
@@ -15,7 +15,7 @@
   const swap = (part, fresh) => {
     const html = fresh.innerHTML;
     if (shown.get(part.id) === html) return;
-    // What somebody is copying stays until they are done.
+    // A part with selected text is not replaced, since the operator may be copying it.
     const selection = getSelection();
     if (!selection.isCollapsed && selection.containsNode(part, true)) return;
     shown.set(part.id, html);
@@ -30,13 +30,13 @@
     reached()[focus]?.focus({ preventScroll: true });
   };
 
-  // How many requests came since they were last told.
-  const tell = (requests) => {
+  // Shows the request rate since the last update.
+  const showRate = (requests) => {
     const now = { requests, at: performance.now() };
     const rate = main.querySelector('.rate');
     rate.hidden = false;
-    rate.lastElementChild.textContent = Math.max(0, 1000 * (requests - told.requests) / (now.at - told.at)).toFixed(1);
-    told = now;
+    rate.lastElementChild.textContent = Math.max(0, 1000 * (requests - last.requests) / (now.at - last.at)).toFixed(1);
+    last = now;
   };
 
   const follow = async () => {
@@ -49,7 +49,7 @@
         const { scrollX, scrollY } = window;
         for (const part of main.children) swap(part, fresh.getElementById(part.id));
         scrollTo(scrollX, scrollY);
-        tell(requests);
+        showRate(requests);
         silent.hidden = true;
       }
     } catch {
