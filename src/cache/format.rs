@@ -57,7 +57,7 @@ pub(super) struct CachedFile {
     pub(super) state: FileState,
 }
 
-/// One seed, as it was read.
+/// The result of reading one seed.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct CachedSeed {
     pub(super) record: Option<CachedRecord>,
@@ -76,7 +76,7 @@ pub(super) struct CachedRecord {
 
 /// Returns a hash of everything that reading a seed depends on: the rules and the build of sower.
 pub(super) fn fingerprint(rules: &Rules) -> u128 {
-    // A build is known by its path, size and modification time: the time alone does not do where all
+    // A build is known by its path, size and modification time: the time alone does not suffice where all
     // files have the same one, as in the Nix store, but there each build has a path of its own.
     let program = std::env::current_exe().and_then(|path| Ok((fs::metadata(&path)?, path)));
     let program = program.map(|(meta, path)| (path, meta.len(), meta.modified().ok())).ok();

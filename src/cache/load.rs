@@ -1,4 +1,4 @@
-//! Loading the cache: cached records are taken over, and only the other files are read.
+//! Loading the cache: unchanged files keep their cached records, and only the others are read.
 
 use std::fs::{self, File};
 use std::io;

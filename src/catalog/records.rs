@@ -29,7 +29,7 @@ pub struct Catalog {
     entries: Entries,
 }
 
-/// One seed, as it was last read.
+/// The result of the last reading of one seed.
 #[derive(Debug, Default)]
 struct Seed {
     record: Option<Arc<Packed>>,

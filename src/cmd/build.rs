@@ -84,7 +84,7 @@ fn read_shown_texts(publisher: &Publisher, scan: &Scan, catalog: &mut Catalog) -
         if lacking.is_empty() {
             return Ok(());
         }
-        // A seed that changed since it was first read counts as it is now, even if it is broken. Feeds may then
+        // If a seed changed since it was first read, its present state counts, even if it is broken. Feeds may then
         // show other records, whose texts the next pass reads.
         let gone: Vec<_> = lacking.iter().map(|path| (path.clone(), Change::Gone)).collect();
         catalog.apply(gone.into_iter().chain(scan.read_whole(lacking)?), Utc::now());

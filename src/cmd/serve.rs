@@ -110,7 +110,7 @@ async fn open(config: &Config) -> anyhow::Result<Listeners> {
     Ok(Listeners { public, admin })
 }
 
-/// Describes why an address cannot be listened on, and the flag that changes it.
+/// Describes the failure to listen on an address, and the flag that changes the address.
 fn listen_error(address: &ListenAddress, error: &io::Error, flag: &str) -> String {
     let reason = match error.kind() {
         io::ErrorKind::AddrInUse => "address in use".to_owned(),

@@ -256,7 +256,7 @@ impl Search<'_> {
         answer.line(&line);
     }
 
-    /// Describes why a record is held, and since when.
+    /// Describes the reason why a record is held, and the time since when.
     fn held_reason(&self, record: &Record, held: Held) -> String {
         let file = self.config.seeds.join(&*record.path);
         let since =

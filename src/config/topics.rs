@@ -37,7 +37,7 @@ pub struct TopicSettings {
     pub entries: Option<usize>,
     /// The part of a record that entries show, if it differs from that of the publication.
     pub content: Option<ContentLength>,
-    /// Set if the feeds are gone for good.
+    /// Set if the topic is retired: its feeds answer 410.
     pub retired: bool,
 }
 
@@ -134,7 +134,7 @@ impl Topics {
         self.moved(slug).unwrap_or(slug).clone()
     }
 
-    /// Returns `true` if the feeds of a topic are gone for good.
+    /// Returns `true` if a topic is retired.
     pub fn is_retired(&self, slug: &str) -> bool {
         self.get(slug).is_some_and(|topic| topic.retired)
     }

@@ -440,7 +440,7 @@ mod tests {
     proptest! {
         /// Every path of any sequence of events is handed on within its maximum delay.
         #[test]
-        fn every_event_is_handed_on_in_time(history in prop::collection::vec(timed_event(), 0..60)) {
+        fn events_are_handed_on_within_their_maximum_delay(history in prop::collection::vec(timed_event(), 0..60)) {
             let (mut now, mut events) = (Instant::now(), Events::default());
             // The latest time at which each path is handed on, and at which everything is scanned.
             let (mut expected, mut everywhere) = (BTreeMap::<PathBuf, Instant>::new(), None::<Instant>);

@@ -13,7 +13,7 @@ use crate::edition::Edition;
 
 /// The pause after the first failure; it doubles with each further one, up to [`CHECK_INTERVAL`].
 const RETRY: Duration = Duration::from_secs(1);
-/// The interval at which every file is checked, since somebody else may have changed one.
+/// The interval at which every file is checked, since another program may have changed one.
 const CHECK_INTERVAL: Duration = Duration::from_secs(60);
 /// The time that archive documents are still written after the shutdown. The next process writes the rest.
 const SHUTDOWN: Duration = Duration::from_secs(5);

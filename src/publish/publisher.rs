@@ -243,7 +243,7 @@ impl Publisher {
         rendered.collect()
     }
 
-    /// Returns the path and the new representation of a document, and whether its bytes changed; None if the
+    /// Returns the path and the new representation of a document, and `true` if its bytes changed; `None` if the
     /// representation before can stay.
     fn represent(
         &self,
@@ -364,15 +364,15 @@ mod tests {
                 let text = format!("---\ntitle: {path}\ndate: 2024-01-01\ntopics: {topic}\n---\n");
                 Change::Read(seed::read(&rules, &path, text.as_bytes()))
             });
-            let touched = self.catalog.apply([(path, change)], "2025-01-01T00:00:00Z".parse().unwrap());
-            let mut published = self.publisher.publish(&self.catalog, &touched, at(second));
+            let affected = self.catalog.apply([(path, change)], "2025-01-01T00:00:00Z".parse().unwrap());
+            let mut published = self.publisher.publish(&self.catalog, &affected, at(second));
             if let Some(mirror) = &mut self.mirror {
                 mirror.update(&self.publisher.current().load(), &mut published.plan, &|| false).unwrap();
             }
             published
         }
 
-        /// An archive document, as it would be made now.
+        /// Renders an archive document of the current edition.
         fn archive(&self, path: &str) -> Option<String> {
             let edition = self.publisher.current().load_full();
             let address = ArchiveAddress::parse(path).unwrap();
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_catalog_is_published() {
+    fn empty_catalog_is_published() {
         let mut run = Run::new(None);
         assert_eq!(run.publish("a.md", None, 0).edition, 1);
         let edition = run.publisher.current().load_full();
@@ -436,37 +436,37 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_old_for_a_selection_leaves_it_by_itself() {
+    fn outdated_entry_leaves_a_selection_by_age() {
         let mut run = Run::configured("selections: [{name: recent, age: 24h}]", None);
         let now: Timestamp = "2024-01-01T12:00:00Z".parse().unwrap();
         let path: Arc<str> = "a.md".into();
         let text = b"---\ntitle: A\ntopics: t\ndate: 2024-01-01\n---\n";
         let change = Change::Read(seed::read(&Rules::sample(), &path, text));
-        let touched = run.catalog.apply([(path, change)], now);
-        run.publisher.publish(&run.catalog, &touched, at(0));
+        let affected = run.catalog.apply([(path, change)], now);
+        run.publisher.publish(&run.catalog, &affected, at(0));
         let body =
             |run: &Run| run.publisher.current().load().representations["selections/recent.rss"].body.clone();
         let shown = body(&run);
         let due = "2024-01-02T00:00:00Z".parse().ok();
         assert_eq!(run.publisher.current().load().next_due, due);
         assert!(!run.publisher.is_due(&run.catalog));
-        let touched = run.catalog.apply([], due.unwrap());
-        assert!(touched.is_empty() && run.publisher.is_due(&run.catalog));
-        let published = run.publisher.publish(&run.catalog, &touched, at(1));
+        let affected = run.catalog.apply([], due.unwrap());
+        assert!(affected.is_empty() && run.publisher.is_due(&run.catalog));
+        let published = run.publisher.publish(&run.catalog, &affected, at(1));
         assert_eq!((published.changed, run.publisher.next_due(&run.catalog)), (Format::ALL.len() + 1, None));
         assert!(body(&run).len() < shown.len());
     }
 
     #[test]
-    fn every_document_of_a_selection_calls_its_topics_what_they_are_called_now() {
+    fn renamed_topic_is_renamed_in_every_document_of_a_selection() {
         let mut run = Run::configured("entries: 1\nselections: [{name: s, any: [one, two]}]", None);
         let now: Timestamp = "2025-01-01T00:00:00Z".parse().unwrap();
         let mut publish = |path: &str, topic: &str, month: u8| {
             let text = format!("---\ntitle: A\ntopics: {topic}\ndate: 2024-0{month}-01\n---\n");
             let path: Arc<str> = path.into();
             let change = Change::Read(seed::read(&Rules::sample(), &path, text.as_bytes()));
-            let touched = run.catalog.apply([(path, change)], now);
-            let published = run.publisher.publish(&run.catalog, &touched, at(0));
+            let affected = run.catalog.apply([(path, change)], now);
+            let published = run.publisher.publish(&run.catalog, &affected, at(0));
             let looked_at = published.plan.archives.get(&Selection::at("selections/s").unwrap()).cloned();
             (looked_at, run.archive("selections/s/2024-01.json"))
         };
@@ -480,34 +480,34 @@ mod tests {
     }
 
     #[test]
-    fn there_are_archives_unless_somebody_does_without() {
+    fn archives_are_published_unless_disabled() {
         for (archives, expected) in [("true", true), ("false", false)] {
             let mut run = Run::configured(&format!("entries: 1\narchives: {archives}"), None);
             run.publish("a.md", Some("one"), 0);
             run.publish("b.md", Some("one"), 1);
             let feed = run.publisher.current().load().representations["topics/one.atom"].body.clone();
             let leads_back = String::from_utf8_lossy(&feed).contains("prev-archive");
-            let is_there = run.archive("topics/one/2024-01.atom").is_some();
-            assert_eq!((leads_back, is_there), (expected, expected), "{archives}");
+            let exists = run.archive("topics/one/2024-01.atom").is_some();
+            assert_eq!((leads_back, exists), (expected, expected), "{archives}");
         }
     }
 
     #[test]
-    fn a_page_stays_when_the_archives_beside_it_go() {
+    fn page_stays_when_its_archives_are_removed() {
         let directory = tempfile::tempdir().unwrap();
         let mut run = Run::configured("entries: 1", Some(directory.path()));
-        let is_there = |path: &str| directory.path().join("topics/one").join(path).exists();
+        let exists = |path: &str| directory.path().join("topics/one").join(path).exists();
         run.publish("a.md", Some("one"), 0);
         run.publish("b.md", Some("one"), 1);
         assert!(run.archive("topics/one/2024-01.atom").is_some());
-        assert!(is_there("2024-01.atom") && is_there("index.html"));
+        assert!(exists("2024-01.atom") && exists("index.html"));
         run.publish("b.md", None, 2);
         assert!(run.archive("topics/one/2024-01.atom").is_none());
-        assert!(!is_there("2024-01.atom") && is_there("index.html"));
+        assert!(!exists("2024-01.atom") && exists("index.html"));
     }
 
     #[test]
-    fn selections_are_looked_at_only_when_something_they_pick_changed() {
+    fn selection_is_rendered_only_if_its_entries_changed() {
         let mut run = Run::configured("selections: [{name: s, any: [one]}]", None);
         run.publish("a.md", Some("one"), 0);
         let published = run.publish("b.md", Some("two"), 1);
@@ -519,7 +519,7 @@ mod tests {
     }
 
     #[test]
-    fn an_edition_is_known_by_what_is_in_it() {
+    fn edition_hash_depends_on_its_content_alone() {
         let hash = |run: &Run| run.publisher.current().load().hash();
         let (mut one, mut other) = (Run::new(None), Run::new(None));
         one.publish("a.md", Some("one"), 0);
@@ -534,7 +534,7 @@ mod tests {
     }
 
     #[test]
-    fn last_modified_outlives_a_restart_and_is_never_the_future() {
+    fn last_modified_survives_a_restart_and_is_never_in_the_future() {
         let directory = tempfile::tempdir().unwrap();
         Run::new(Some(directory.path())).publish("a.md", Some("one"), 100);
         for (second, expected) in [(500, 100), (40, 40)] {

@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_accent_is_made_readable() {
+    fn accent_is_adjusted_to_be_readable() {
         for accent in
             [[0, 0, 0], [255, 255, 255], [255, 255, 0], [0x80, 0x80, 0x80], [0xa6, 0x3f, 6], [0, 0, 255]]
         {

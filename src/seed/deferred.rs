@@ -1,4 +1,4 @@
-//! Bodies that stay as they were written until a feed shows them.
+//! Bodies whose rendering is deferred until a feed shows them.
 //!
 //! There may be 100,000 bodies, of which feeds show a few, and rendering one takes as long as everything else
 //! that reading its seed does. The faults of a body are reported when it is read, so a body is deferred only if

@@ -54,7 +54,7 @@ macro_rules! fields {
             }
         }
 
-        /// The front matter of a seed, as it was typed.
+        /// The front matter of a seed, before it is checked.
         #[derive(Debug, Default)]
         pub(super) struct FrontMatter {
             $(pub(super) $field: Option<FieldValue<$type>>,)*

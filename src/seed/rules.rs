@@ -26,7 +26,7 @@ pub struct Rules {
 pub enum ContentMode {
     /// Leaves it out: records are not [complete](super::Packed::is_complete).
     Omit,
-    /// Keeps a body as it was written, where it can be rendered later.
+    /// Keeps the source of a body if it can be rendered later.
     Defer,
     /// Renders every body at once, for records that are shown more than once.
     Render,

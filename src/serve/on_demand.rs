@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn cache_is_bounded_whatever_clients_ask_for() {
+    async fn cache_is_bounded_under_arbitrary_requests() {
         let (cache, edition) = (OnDemandCache::new(), edition());
         for number in 0..600_u32 {
             let document = document(&format!("min_quality=-{number}"), Format::Atom);

@@ -253,7 +253,7 @@ impl Readers {
         let hash = hasher.finish();
         match &*self.today.load() {
             Some(seen) if seen.day == day.number => seen.sketch.insert(hash),
-            // The request was received before midnight; the key of its day is gone.
+            // The request was received before midnight; the key of its day has been dropped.
             Some(seen) if seen.day == day.number + 1 => {}
             _ => self.begin(day.number).sketch.insert(hash),
         }

@@ -166,7 +166,7 @@ impl serde::de::Error for ValueError {
 struct Value<'v, 'd>(&'v Spanned<DeValue<'d>>);
 
 impl Value<'_, '_> {
-    /// Returns a scalar as it was typed.
+    /// Returns the source text of a scalar.
     fn text(&self) -> Option<Cow<'_, str>> {
         Some(match self.0.get_ref() {
             DeValue::String(text) => Cow::Borrowed(text),

@@ -44,7 +44,7 @@ pub(super) struct Directory {
     pub(super) root: PathBuf,
     /// The paths on the list, including those that are about to be written.
     pub(super) listed: BTreeSet<String>,
-    /// The list as it was last written or read.
+    /// The list that was last written or read.
     list: Vec<u8>,
     /// The content of each file that is up to date.
     pub(super) contents: BTreeMap<String, FileContent>,
@@ -177,7 +177,7 @@ impl Directory {
         if is_same || is_listed { Ok(true) } else { Err(MirrorError::Foreign { path: file }) }
     }
 
-    /// Returns `true` if a file is still as this process wrote it.
+    /// Returns `true` if a file is unchanged since this process wrote it.
     pub(super) fn is_up_to_date(&self, path: &str) -> bool {
         let Some(content) = self.contents.get(path).filter(|_| self.listed.contains(path)) else {
             return false;

@@ -33,7 +33,7 @@ struct RequiredFields {
     id: Option<String>,
 }
 
-/// The addresses of a record, each with its mistake: whether that costs the record depends on the id.
+/// The addresses of a record, each with its mistake, which costs the record only if the id depends on the address.
 struct Addresses {
     web: Result<Option<String>, Rejected>,
     original: Result<Option<String>, Rejected>,

@@ -1,4 +1,4 @@
-//! Decides which attributes of an element are kept, and with which values.
+//! Filters the attributes of elements and their values.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -29,7 +29,7 @@ pub(super) fn kept_value<'v>(
         (_, "href") if value.trim_start().starts_with('#') => None,
         (_, "href" | "src" | "poster" | "cite") => {
             let address = link::in_content(value, base)?;
-            // `mailto:` is only of use in a link.
+            // `mailto:` is allowed only in links.
             (element == "a" || link::is_web(&address)).then_some(Cow::Owned(address))
         }
         ("iframe" | "img" | "video", "width" | "height") => {

@@ -76,7 +76,7 @@ fn alternative_text<'t>(events: &mut impl Iterator<Item = Event<'t>>) -> Option<
     }
 }
 
-/// A writer of sanitised HTML. Its methods return `None` for what has to be sanitised in the usual way.
+/// A writer of sanitised HTML. Its methods return `None` for text that needs sanitising.
 struct HtmlWriter<'a> {
     html: String,
     base: &'a Url,
@@ -253,7 +253,7 @@ mod tests {
     use crate::seed::content::sanitize::{cleaned, sanitize};
     use crate::seed::form::Markup;
 
-    /// Returns the HTML of a text as it is rendered here, and as it is sanitised.
+    /// Returns the HTML of a text, rendered directly and by way of sanitising.
     fn both_ways(text: &str) -> (Option<String>, String) {
         let base = Url::parse("https://a.example/b/c").unwrap();
         let written = render_sanitized(text, &base).map(cleaned);

@@ -1,7 +1,7 @@
 //! Sanitises HTML, and Markdown rendered as HTML.
 //!
-//! `ammonia` removes scripts and everything else that is dangerous. It sees one attribute at a time, so the
-//! elements to remove for what their attributes say are pruned from its output.
+//! `ammonia` removes scripts and everything else that is dangerous. It filters one attribute at a time, so
+//! elements that are removed because of their attributes are pruned from its output.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -59,7 +59,7 @@ pub(in crate::seed) fn sanitize(
     let (base, frame_hosts) = (base.clone(), frame_hosts.to_vec());
     let mut builder = Builder::default();
     builder
-        // These reverse and split text, and few feed readers know them.
+        // Elements that reverse or annotate text are removed, since few feed readers support them.
         .rm_tags(["bdo", "rtc"])
         .add_tags(["audio", "iframe", "picture", "source", "video"])
         .add_clean_content_tags(["title", "noscript", "template", "object", "svg", "math"])
