@@ -88,13 +88,13 @@ fn merge(mut records: Vec<(&Arc<Packed>, Timestamp)>, hierarchy: &Topics) -> Opt
         b.quality.total_cmp(&a.quality).then(b_published.cmp(a_published)).then(a.path.cmp(&b.path))
     });
     let &(best, published) = records.first()?;
-    let is_current = |topic: &Topic| hierarchy.now(&topic.slug) == topic.slug;
+    let is_current = |topic: &Topic| hierarchy.current_slug(&topic.slug) == topic.slug;
     let topics: Arc<[Topic]> = if records.len() == 1 && best.facets.topics.iter().all(is_current) {
         best.facets.topics.clone()
     } else {
         let mut topics: Vec<Topic> = Vec::new();
         for topic in records.iter().flat_map(|(record, _)| &*record.facets.topics) {
-            let slug = hierarchy.now(&topic.slug);
+            let slug = hierarchy.current_slug(&topic.slug);
             if topics.iter().all(|known| known.slug != slug) {
                 topics.push(Topic { slug, name: topic.name.clone() });
             }

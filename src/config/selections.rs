@@ -59,7 +59,7 @@ fn selection(
     };
     let slug = text::address_slug(&name).map_err(|reason| item.key_error("name", reason))?;
     let mut criteria = criteria(item, keys)?;
-    criteria.rename_topics(|slug| topics.now(slug));
+    criteria.rename_topics(|slug| topics.current_slug(slug));
     Ok(SelectionSettings {
         name: slug.into(),
         title: item.read("title", keys.title.as_ref(), &TEXT)?.unwrap_or(name),

@@ -130,7 +130,7 @@ impl Topics {
     }
 
     /// Returns the current slug of a topic.
-    pub fn now(&self, slug: &Arc<str>) -> Arc<str> {
+    pub fn current_slug(&self, slug: &Arc<str>) -> Arc<str> {
         self.moved(slug).unwrap_or(slug).clone()
     }
 

@@ -119,7 +119,7 @@ pub(super) fn is_raw(query: &str) -> bool {
 
 /// Routes a selection: to the document, or to the canonical spelling.
 fn selection(mut criteria: Criteria, query: &str, format: Format, config: &Config) -> Route<'static> {
-    criteria.rename_topics(|slug| config.topics.now(slug));
+    criteria.rename_topics(|slug| config.topics.current_slug(slug));
     let canonical = criteria.query();
     if !canonical.is_empty() && canonical == query.strip_suffix("&raw").unwrap_or(query) {
         return Route::OnDemand(OnDemand::Selection(Box::new(criteria), format));
