@@ -1,7 +1,7 @@
 //! sower publishes RSS, Atom and JSON feeds from a directory of seeds.
 //!
-//! Data flows one way, from the seed directory to the reader, and the modules stand in the order
-//! in which it does: each uses only the modules above it.
+//! Data flows one way, from the seed directory to the reader. The modules stand in dependency order: each uses only
+//! the modules above it. [`daemon`] connects them.
 
 pub mod text;
 pub mod syntax;

@@ -7,7 +7,7 @@ use clap::Parser;
 use sower::cmd;
 use sower::config::args::Args;
 
-/// Returns memory to the system after thousands of connections have ended, which the allocator of the system does not.
+/// mimalloc: returns memory after thousands of connections have ended; the allocator of the system keeps it.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::ingest::FileState;
-use crate::seed::{Fault, Packed, Rules};
+use crate::seed::{Fault, PackedRecord, Rules};
 
 /// The first bytes of the file. The last byte is the version of the format.
 pub(super) const MAGIC: &[u8; 8] = b"sower\0\0\x0a";
@@ -67,7 +67,7 @@ pub(super) struct CachedSeed {
 /// One record, without its facets and its text.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct CachedRecord {
-    pub(super) record: Packed,
+    pub(super) record: PackedRecord,
     /// The index of the record's facets among those of the part.
     pub(super) facets: usize,
     /// The length of the record's text.

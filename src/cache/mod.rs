@@ -1,4 +1,4 @@
-//! Records cached over restarts, so that unchanged files are not read again.
+//! Records cached across restarts, so that unchanged files are not read again.
 
 mod location;
 mod format;

@@ -14,7 +14,7 @@ use crate::cache::format::{Contents, HEADER_LENGTH, MAGIC, PART_FILES, Part, Sec
 use crate::catalog::Catalog;
 use crate::ingest::{FileState, Scan};
 use crate::seed::Fault;
-use crate::seed::{Packed, Rules};
+use crate::seed::{PackedRecord, Rules};
 
 /// The ending of a file's name until the file is complete.
 const UNFINISHED: &str = ".unfinished";
@@ -27,7 +27,7 @@ pub struct Cache {
     files: Vec<(Arc<str>, FileState, Option<RecordAndFaults>)>,
 }
 
-type RecordAndFaults = (Option<Arc<Packed>>, Vec<Fault>);
+type RecordAndFaults = (Option<Arc<PackedRecord>>, Vec<Fault>);
 
 impl Cache {
     /// Takes a snapshot. Files that may have changed since they were read are left out, as are broken

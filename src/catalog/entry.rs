@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::seed::{Packed, Timestamp, Topic};
+use crate::seed::{PackedRecord, Timestamp, Topic};
 
 /// One element of a feed, made of all the shown records that have the same id.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
     /// The best of the records: highest quality, then newest, then smallest path.
-    pub record: Arc<Packed>,
+    pub record: Arc<PackedRecord>,
     /// The time of publication.
     pub published: Timestamp,
     /// The topics of all the records, each slug once, those of the best record first.

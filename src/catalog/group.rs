@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::catalog::entries::Entries;
 use crate::catalog::entry::Entry;
 use crate::config::Topics;
-use crate::seed::{Packed, Timestamp, Topic};
+use crate::seed::{PackedRecord, Timestamp, Topic};
 
 /// The conditions that decide which records are shown.
 #[derive(Clone, Copy)]
@@ -24,7 +24,7 @@ impl<'a> View<'a> {
 /// The records with one id.
 #[derive(Debug, Default)]
 pub(super) struct Group {
-    pub(super) records: Vec<Arc<Packed>>,
+    pub(super) records: Vec<Arc<PackedRecord>>,
     pub(super) entry: Option<Arc<Entry>>,
     /// The next time at which the visibility of a record changes by itself.
     due: Option<Timestamp>,
@@ -40,7 +40,7 @@ impl Group {
         }
     }
 
-    pub(super) fn push(&mut self, record: Arc<Packed>) {
+    pub(super) fn push(&mut self, record: Arc<PackedRecord>) {
         // Nearly all groups have one record, so spare capacity would be wasted.
         self.records.reserve_exact(1);
         self.records.push(record);
@@ -83,7 +83,7 @@ pub(super) struct GroupUpdate {
 }
 
 /// Merges the shown records with one id into an entry. Returns `None` if there are no records.
-fn merge(mut records: Vec<(&Arc<Packed>, Timestamp)>, hierarchy: &Topics) -> Option<Entry> {
+fn merge(mut records: Vec<(&Arc<PackedRecord>, Timestamp)>, hierarchy: &Topics) -> Option<Entry> {
     records.sort_by(|(a, a_published), (b, b_published)| {
         b.quality.total_cmp(&a.quality).then(b_published.cmp(a_published)).then(a.path.cmp(&b.path))
     });

@@ -14,7 +14,7 @@ use crate::catalog::entries::{Affected, Entries, EntryChange};
 use crate::catalog::entry::Entry;
 use crate::catalog::group::{Group, GroupUpdate, View};
 use crate::config::Topics;
-use crate::seed::{Change, Held, Packed, Reading, Timestamp};
+use crate::seed::{Change, Held, PackedRecord, Reading, Timestamp};
 use crate::seed::{Fault, Severity};
 
 /// Every seed that was read, and the entries that are shown of them.
@@ -32,7 +32,7 @@ pub struct Catalog {
 /// The result of the last reading of one seed.
 #[derive(Debug, Default)]
 struct Seed {
-    record: Option<Arc<Packed>>,
+    record: Option<Arc<PackedRecord>>,
     faults: Vec<Fault>,
     /// Set if the seed is broken and the record is its last good one.
     outdated: bool,
@@ -40,7 +40,7 @@ struct Seed {
 
 impl Seed {
     /// Returns the seed after a change, or `None` if the file is no seed any more.
-    fn of(path: &Arc<str>, change: Change, last_good: Option<&Arc<Packed>>) -> Option<Self> {
+    fn of(path: &Arc<str>, change: Change, last_good: Option<&Arc<PackedRecord>>) -> Option<Self> {
         match (change, last_good) {
             (Change::Gone | Change::Read(Reading::NotASeed), _) | (Change::Read(Reading::Blank), None) => {
                 None
@@ -233,7 +233,7 @@ impl Catalog {
     }
 
     /// Returns the record and the faults of the seed at a path.
-    pub fn record_and_faults(&self, path: &str) -> Option<(Option<Arc<Packed>>, Vec<Fault>)> {
+    pub fn record_and_faults(&self, path: &str) -> Option<(Option<Arc<PackedRecord>>, Vec<Fault>)> {
         self.seeds.get(path).map(|seed| (seed.record.clone(), seed.faults.clone()))
     }
 
@@ -249,7 +249,7 @@ impl Catalog {
     }
 
     /// Returns every record, held or not, by path.
-    pub fn records(&self) -> impl Iterator<Item = &Arc<Packed>> {
+    pub fn records(&self) -> impl Iterator<Item = &Arc<PackedRecord>> {
         self.seeds.values().filter_map(|seed| seed.record.as_ref())
     }
 
@@ -264,7 +264,7 @@ impl Catalog {
     }
 
     /// Returns every held record, with the reason.
-    pub fn held(&self) -> impl Iterator<Item = (&Arc<Packed>, Held)> {
+    pub fn held(&self) -> impl Iterator<Item = (&Arc<PackedRecord>, Held)> {
         self.seeds.values().filter_map(|seed| {
             let record = seed.record.as_ref()?;
             Some((record, record.visibility(self.now, self.unpublished).shown.err()?))
@@ -276,7 +276,7 @@ impl Catalog {
         let duplicates = self.groups.iter().filter_map(|(id, group)| {
             let shown = group.entry.as_ref()?.record.path.clone();
             let is_shown =
-                |record: &&Arc<Packed>| record.visibility(self.now, self.unpublished).shown.is_ok();
+                |record: &&Arc<PackedRecord>| record.visibility(self.now, self.unpublished).shown.is_ok();
             let others = group.records.iter().filter(is_shown).map(|record| &record.path);
             let mut others: Vec<_> = others.filter(|path| **path != shown).cloned().collect();
             others.sort();
@@ -316,7 +316,7 @@ impl Catalog {
 
 /// Groups the first records by id, on all cores, and returns the update of each group.
 fn group_first(
-    records: Vec<Arc<Packed>>,
+    records: Vec<Arc<PackedRecord>>,
     groups: &mut HashMap<Arc<str>, Group>,
     view: View<'_>,
 ) -> Vec<GroupUpdate> {
@@ -324,7 +324,7 @@ fn group_first(
     // Nearly all records have an id of their own. A group is made for each, in order, so that
     // neighbours lie together in memory; groups that share an id are merged below.
     let (mut updates, mut singles) = (Vec::new(), Vec::new());
-    let refresh = |record: Arc<Packed>| {
+    let refresh = |record: Arc<PackedRecord>| {
         let (id, mut group) = (record.id.clone(), Group::default());
         group.push(record);
         (group.refresh(&id, view), (id, group))

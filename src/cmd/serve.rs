@@ -58,7 +58,7 @@ pub(super) fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     served
 }
 
-/// Starts the runtime: on one core, a single thread does without handing tasks over.
+/// Starts the runtime: on one core, tasks need not move between threads.
 fn runtime() -> io::Result<tokio::runtime::Runtime> {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let mut builder = if cores == 1 {

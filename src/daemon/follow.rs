@@ -18,11 +18,11 @@ use crate::catalog::{Affected, Catalog, report};
 use crate::config::Config;
 use crate::ingest::{Hint, Rescan, RescanStep, Scan, ScanError, Stopper, Watch};
 use crate::publish::mirror_worker::MirrorWorker;
-use crate::publish::{Current, Published, Publisher};
+use crate::publish::{CurrentEdition, Published, Publisher};
 use crate::seed::Change;
 use crate::serve::admin::{Durations, Monitor, Reload};
 
-/// The longest wait for a scheduled record: clocks are set, and machines sleep.
+/// The longest wait for a scheduled record: the clock may be set, and the machine may sleep.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// The time since the last change in which freed memory is returned to the system.
 const RETURN_MEMORY: Range<Duration> = Duration::from_secs(3)..Duration::from_secs(10);
@@ -79,8 +79,8 @@ impl Daemon {
         daemon
     }
 
-    /// Returns the edition that is served, now and later.
-    pub(super) fn current(&self) -> Current {
+    /// Returns a shared pointer to the edition that is served.
+    pub(super) fn current(&self) -> CurrentEdition {
         self.publisher.current()
     }
 
@@ -119,7 +119,7 @@ impl Daemon {
         if let Some(config) = self.configs.try_iter().last() {
             self.reconfigure(config);
         } else {
-            self.reload(hint);
+            self.update(hint);
         }
         self.continue_rescan();
         let quiet = if self.rescan.is_none() { self.last_change.elapsed() } else { Duration::ZERO };
@@ -130,14 +130,14 @@ impl Daemon {
         self.watchdog.notify();
     }
 
-    /// Does the next step of a rescan. Files that are not as they were at the last scan are read.
+    /// Does the next step of a rescan. Changed files are read.
     fn continue_rescan(&mut self) {
         let Some(rescan) = &mut self.rescan else { return };
         match rescan.step(&self.scan) {
             None => return,
             Some(RescanStep::Reread(paths)) => {
                 let hint = self.watch.hint_for(paths);
-                return self.reload(&hint);
+                return self.update(&hint);
             }
             Some(RescanStep::Finished(paths, took)) => {
                 self.watch.set_scan_cost(took);
@@ -145,15 +145,15 @@ impl Daemon {
                 if hint.is_empty() {
                     self.record_scan(None, true);
                 }
-                self.reload(&hint);
+                self.update(&hint);
             }
             Some(RescanStep::ScanNeeded) => self.watch.request_scan(),
         }
         self.rescan = None;
     }
 
-    /// Publishes the changes on disk, and those of time.
-    fn reload(&mut self, hint: &Hint) {
+    /// Scans the hinted paths, and publishes changed, scheduled and expired records.
+    fn update(&mut self, hint: &Hint) {
         let began = Instant::now();
         let changes = self.scan(hint);
         let what = report::changes(&self.catalog, &changes);
@@ -206,8 +206,8 @@ impl Daemon {
         changes
     }
 
-    /// Reads and publishes everything under another configuration, while the edition before is served. If the seeds
-    /// cannot be read, the configuration before stays.
+    /// Reads and publishes everything under a new configuration, while the previous edition is served. If the seeds
+    /// cannot be read, the previous configuration stays.
     fn reconfigure(&mut self, config: Config) {
         let (began, config) = (Instant::now(), Arc::new(config));
         self.rescan = None;
@@ -235,7 +235,7 @@ impl Daemon {
                 self.after_publishing(published);
             }
             Err(error) => {
-                error!("{error}; the configuration before is kept");
+                error!("{error}; keeping the previous configuration");
                 let before = self.publisher.current().load().config.watch;
                 self.watch.watch_root(self.scan.root(), before);
             }
@@ -254,14 +254,14 @@ impl Daemon {
         for error in &published.failed {
             error!("{error}");
         }
-        // In this order: a scan that counts as served is one that the mirror knows to follow.
+        // First the mirror: `/readyz` must not count a scan as served before the mirror has its plan.
         self.mirror.follow(self.publisher.current().load_full(), published.plan);
         self.health.served();
         self.health.report_seeds(&self.catalog);
     }
 
-    /// Records a scan and its error, of the whole directory or of places in it. Files that vanished in large numbers
-    /// are doubted for a while, which counts as an error.
+    /// Records the result of a scan, of the whole directory or of paths in it. An unconfirmed loss of files counts as an
+    /// error.
     fn record_scan(&mut self, error: Option<&ScanError>, everywhere: bool) {
         match error.or(self.scan.unconfirmed_loss()) {
             None => self.health.scanned(everywhere, self.watch.is_unwatched()),
@@ -279,8 +279,8 @@ impl Daemon {
     }
 }
 
-/// Makes the allocator return freed memory to the system: it does so when a large block is freed, and where nothing
-/// changes there is none.
+/// Makes mimalloc return freed memory to the system. It does so when a large block is freed, and an idle daemon frees
+/// none.
 fn return_memory() {
     const LARGE: usize = 8 << 20;
     drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGE)));

@@ -9,7 +9,7 @@ use crate::catalog::Catalog;
 use crate::catalog::SeedsReport;
 use crate::ingest::ScanError;
 use crate::publish::mirror_worker::MirrorMonitor;
-use crate::serve::admin::{Durations, Health, MOST_RELOADS, Monitor, Reload};
+use crate::serve::admin::{Durations, Health, MAX_RELOADS, Monitor, Reload};
 
 /// The current health. Each change publishes a snapshot.
 pub(super) struct HealthReporter {
@@ -73,7 +73,7 @@ impl HealthReporter {
     /// Records a reload, and drops the oldest if there are too many.
     pub(super) fn reloaded(&mut self, reload: Reload) {
         let reloads = Arc::make_mut(&mut self.health.reloads);
-        if reloads.len() == MOST_RELOADS {
+        if reloads.len() == MAX_RELOADS {
             reloads.remove(0);
         }
         reloads.push(reload);
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn last_reloads_are_kept() {
         let mut reporter = HealthReporter::new(Durations::default(), MirrorMonitor::default());
-        for changed in 0..MOST_RELOADS + 7 {
+        for changed in 0..MAX_RELOADS + 7 {
             reporter.reloaded(Reload {
                 at: SystemTime::UNIX_EPOCH,
                 what: String::new(),
@@ -100,6 +100,6 @@ mod tests {
         }
         let (health, _) = reporter.monitor().health();
         let changed: Vec<_> = health.reloads.iter().map(|reload| reload.changed).collect();
-        assert_eq!(changed, (7..MOST_RELOADS + 7).collect::<Vec<_>>());
+        assert_eq!(changed, (7..MAX_RELOADS + 7).collect::<Vec<_>>());
     }
 }

@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::serve::{Listeners, Server};
 use follow::Daemon;
 
-/// Reading or publishing panicked. To go on serving would serve stale feeds in silence.
+/// Reading or publishing panicked. The process ends, since it could only serve stale feeds.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "reading the seeds failed unexpectedly, as logged above; start sower again, and report this as a bug unless the \
@@ -26,8 +26,8 @@ pub struct Panicked;
 
 /// Publishes and serves until `shutdown` completes, then lets the requests in flight finish.
 ///
-/// The listeners are bound already, so that a test can choose port 0. The file `cache` has the records that the next
-/// process need not read. Each configuration received from `configs` replaces the one before.
+/// The listeners are bound already, so that a test can choose port 0. `cache` is the file that keeps the records for the next
+/// start. Each configuration received from `configs` replaces the one before.
 ///
 /// # Errors
 ///
@@ -68,7 +68,7 @@ pub async fn run(
     .ok_or(Panicked)
 }
 
-/// Runs blocking work on a thread of its own, which the runtime does not wait for when it ends. Returns None if the
+/// Runs blocking work on a thread of its own, which the runtime does not wait for when it ends. Returns `None` if the
 /// work panicked.
 async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (done, result) = tokio::sync::oneshot::channel();

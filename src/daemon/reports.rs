@@ -15,7 +15,7 @@ use crate::seed::{Fault, Severity};
 use crate::text::{count, printable};
 
 /// The most lines of one kind that are logged at once.
-const MOST_LINES: usize = 20;
+const MAX_LINES: usize = 20;
 
 /// Logs the result of reading all seeds.
 pub(super) fn log_seeds(scan: &Scan, catalog: &Catalog, stats: &LoadStats, took: Duration) {
@@ -36,7 +36,7 @@ pub(super) fn log_seeds(scan: &Scan, catalog: &Catalog, stats: &LoadStats, took:
 
 fn log_faults<'a>(faults: impl IntoIterator<Item = &'a Fault>) {
     let mut faults = faults.into_iter();
-    for fault in faults.by_ref().take(MOST_LINES) {
+    for fault in faults.by_ref().take(MAX_LINES) {
         match fault.severity {
             Severity::Fault => warn!("fault: {fault}"),
             Severity::Warning => info!("warning: {fault}"),
@@ -51,7 +51,7 @@ fn log_faults<'a>(faults: impl IntoIterator<Item = &'a Fault>) {
 /// Logs the faults of the seeds that changed, and which of them are not served as they are.
 pub(super) fn log_changed_seeds(catalog: &Catalog, paths: &[Arc<str>]) {
     log_faults(paths.iter().flat_map(|path| catalog.faults_of(path)));
-    for path in paths.iter().take(MOST_LINES) {
+    for path in paths.iter().take(MAX_LINES) {
         if catalog.is_outdated(path) {
             warn!("{}: its last good record is still served", printable(path));
         } else if let Some(held) = catalog.held_at(path) {
@@ -79,9 +79,9 @@ pub(super) fn log_addresses(config: &Config, catalog: &Catalog, scan: &Scan) {
     let endings = endings.join(", ");
     info!("serving {url}all with {endings}; all feeds are listed at {url}feeds.opml");
     let topics = catalog.entries().topics().map(|(slug, _, entries)| format!("{slug} ({entries})"));
-    let mut topics: Vec<_> = topics.take(MOST_LINES + 1).collect();
-    if topics.len() > MOST_LINES {
-        topics.truncate(MOST_LINES);
+    let mut topics: Vec<_> = topics.take(MAX_LINES + 1).collect();
+    if topics.len() > MAX_LINES {
+        topics.truncate(MAX_LINES);
         topics.push("…".to_owned());
     }
     if !topics.is_empty() {

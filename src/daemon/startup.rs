@@ -27,13 +27,13 @@ pub(super) struct FirstScan {
     pub(super) watch: Watch,
     pub(super) scan: Scan,
     pub(super) catalog: Catalog,
-    /// The number of files that were read, or the error that left the remembered records alone.
+    /// The number of files that were read, or the error; the catalog then has only the cached records.
     pub(super) stats: Result<LoadStats, ScanError>,
 }
 
 impl FirstScan {
-    /// Scans the seed directory of the configuration, or of a later one. A directory that cannot be read is waited
-    /// for, since a disk may be mounted after the system has started.
+    /// Scans the seed directory, and retries until it can be read: a disk may be mounted after the system has started.
+    /// A configuration that arrives meanwhile is used.
     pub(super) fn wait_for(
         config: &mut Arc<Config>,
         cache: Option<&Path>,
@@ -50,7 +50,7 @@ impl FirstScan {
                         error!("{line}");
                         logged = line;
                     }
-                    // The service manager does not wait for a disk.
+                    // The service manager would time out.
                     systemd::ready();
                     watchdog.notify();
                 }
@@ -85,8 +85,8 @@ pub(super) fn new_scan(config: &Config) -> Scan {
     Scan::new(&config.seeds, config.feeds.as_deref(), Rules::new(config, false)).with_grace(GRACE)
 }
 
-/// Reads every seed again under another configuration. A broken seed keeps the record that the catalog before has of
-/// it.
+/// Reads every seed again under another configuration. A broken seed keeps its record from the previous
+/// catalog.
 ///
 /// # Errors
 ///

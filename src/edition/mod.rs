@@ -31,7 +31,7 @@ pub struct Edition {
     pub representations: OrdMap<Arc<str>, Arc<Representation>>,
     /// A hash of the paths and bytes of the representations.
     pub documents_hash: u128,
-    /// The time at which another edition is due although no seed changes.
+    /// The time at which the next edition is due even if no seed changes.
     pub next_due: Option<Timestamp>,
     /// The entries, from which archive documents and selections on the spot are made.
     pub entries: Entries,
@@ -42,7 +42,7 @@ pub struct Edition {
 }
 
 impl Edition {
-    /// Creates the edition that precedes the first one.
+    /// Creates an empty edition with the number 0.
     pub fn empty(config: Arc<Config>) -> Self {
         Self {
             number: 0,

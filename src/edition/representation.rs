@@ -1,4 +1,4 @@
-//! Representations: the bytes of a feed or page, with what describes and validates them (RFC 9110 §3.2).
+//! Representations: the bytes of a feed or page, with their media type and validators (RFC 9110 §3.2).
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::coding::Coding;
 use crate::render::Format;
 
-/// The bytes of one feed in one format, with what describes and validates them (RFC 9110 §3.2).
+/// The bytes of one feed in one format, with their media type and validators (RFC 9110 §3.2).
 #[derive(Debug)]
 pub struct Representation {
     /// The bytes.
@@ -23,7 +23,7 @@ pub struct Representation {
     /// The time that caches may keep it, unless another edition is due earlier.
     pub max_age: Duration,
     /// The path of the page about a subscription document, which is what a browser that navigates to the
-    /// document's address gets. None for all else.
+    /// document's address gets. `None` for all else.
     pub page: Option<String>,
     /// The Content Security Policy of a page.
     pub policy: Option<Arc<str>>,
@@ -32,7 +32,7 @@ pub struct Representation {
     /// A strong entity tag for each coding. It is made of the hash alone, so that it is the same on every machine and
     /// after every restart.
     entity_tags: [String; Coding::ALL.len()],
-    /// The bytes in each coding that was asked for.
+    /// The bytes in each coding, encoded on its first request.
     encoded: [OnceLock<Bytes>; Coding::ALL.len()],
 }
 

@@ -8,7 +8,7 @@ use crate::feed::about::About;
 use crate::feed::choices::Choices;
 use crate::feed::selection::Selection;
 use crate::feed::topic_links::TopicLinks;
-use crate::seed::{Month, Packed, Record, Timestamp, Topic};
+use crate::seed::{Month, PackedRecord, Record, Timestamp, Topic};
 
 /// One document of a feed: the newest entries of a selection, or those of one month, in order.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,7 +49,7 @@ pub struct ShownEntry {
 }
 
 /// A function that unpacks a record, with its content.
-pub type Unpack<'a> = dyn Fn(&Packed) -> Arc<Record> + 'a;
+pub type Unpack<'a> = dyn Fn(&PackedRecord) -> Arc<Record> + 'a;
 
 impl ShownEntry {
     pub(super) fn of(entry: &Entry, unpack: &Unpack<'_>) -> Self {

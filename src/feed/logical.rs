@@ -15,7 +15,7 @@ use crate::feed::matching::matching;
 use crate::feed::selection::Selection;
 use crate::feed::tally::Tally;
 use crate::feed::topic_links::TopicLinks;
-use crate::seed::{Month, Packed, Record, Timestamp};
+use crate::seed::{Month, PackedRecord, Record, Timestamp};
 
 /// The feed of one selection: a subscription document, and archive documents if that cannot hold
 /// every entry. RFC 5005 §1.2 calls it a logical feed.
@@ -45,7 +45,7 @@ enum EntrySource {
     Matching(Vec<Arc<Entry>>),
 }
 
-fn unpack(record: &Packed) -> Arc<Record> {
+fn unpack(record: &PackedRecord) -> Arc<Record> {
     Arc::new(record.record())
 }
 

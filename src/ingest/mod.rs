@@ -1,4 +1,4 @@
-//! The seed directory: watching, walking, scanning. Changed files leave as parsed seeds.
+//! The seed directory: watching, walking, scanning. Changed files are returned as parsed seeds.
 
 mod permission;
 mod identity;

@@ -22,7 +22,7 @@ use crate::ingest::progress::Progress;
 use crate::ingest::read::{Content, parse, read_file};
 use crate::ingest::scan_error::ScanError;
 use crate::ingest::walk::{Walk, WalkEntry};
-use crate::seed::{Change, ContentMode, FacetPool, Packed, Reading, Rules};
+use crate::seed::{Change, ContentMode, FacetPool, PackedRecord, Reading, Rules};
 
 /// The number of files that one core scans at a time.
 const BATCH: usize = 64;
@@ -342,7 +342,7 @@ impl Scan {
         // Only at the first scan: later, records are replaced one by one, and a single one that stays
         // would keep the memory of the whole batch.
         if self.known.is_empty() && self.rules.content != ContentMode::Omit {
-            Packed::join_payloads(&mut records);
+            PackedRecord::join_payloads(&mut records);
         }
         self.progress.add_scanned(files);
         scanned

@@ -6,4 +6,4 @@ pub mod mirror_worker;
 mod record_cache;
 mod publisher;
 
-pub use publisher::{Current, Published, Publisher};
+pub use publisher::{CurrentEdition, Published, Publisher};

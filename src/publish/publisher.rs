@@ -1,4 +1,4 @@
-//! The publisher: makes the next edition, of which only the affected feeds are rendered, and swaps it in.
+//! The publisher: renders the affected feeds, builds the next edition, and swaps it in.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -19,21 +19,21 @@ use crate::seed::Timestamp;
 use crate::text::slug;
 
 /// The edition that is served.
-pub type Current = Arc<ArcSwap<Edition>>;
+pub type CurrentEdition = Arc<ArcSwap<Edition>>;
 
 /// Makes editions, one after the other.
 #[derive(Debug)]
 pub struct Publisher {
     config: Arc<Config>,
     publication: Publication,
-    current: Current,
+    current: CurrentEdition,
     /// The slugs of all topics that ever had a feed: a feed without entries stays, for its subscribers.
     topics: BTreeSet<Arc<str>>,
-    /// By the name of a selection: the time at which an entry becomes too old for it.
+    /// The next time at which an entry becomes too old for a named selection, by its name.
     due: BTreeMap<Arc<str>, Timestamp>,
-    /// By the name of a selection: its description as of the last edition.
+    /// The description of each named selection as of the last edition.
     abouts: BTreeMap<Arc<str>, About>,
-    /// By the name of a selection: the size of its feed.
+    /// The size of the feed of each named selection.
     tallies: BTreeMap<Arc<str>, Tally>,
     records: RecordCache,
     has_published: bool,
@@ -50,7 +50,7 @@ pub struct Published {
     pub changed: usize,
     /// The number of addresses that were removed, archive documents aside.
     pub removed: usize,
-    /// The feeds that could not be rendered. Their addresses keep what they had.
+    /// The feeds that could not be rendered. They keep their previous representations.
     pub failed: Vec<RenderError>,
     /// The files that the mirror has to check.
     pub plan: MirrorPlan,
@@ -73,7 +73,7 @@ impl Publisher {
     }
 
     /// Creates a publisher that continues from the edition of another one, under another configuration.
-    pub fn after(current: Current, config: Arc<Config>) -> Self {
+    pub fn after(current: CurrentEdition, config: Arc<Config>) -> Self {
         let mirrored = config.feeds.as_deref().map(mirror::listed).unwrap_or_default();
         let configured = config.topics.iter().map(|topic| topic.slug.clone());
         let before = current.load_full();
@@ -94,12 +94,12 @@ impl Publisher {
         }
     }
 
-    /// Returns the edition that is served, now and later.
-    pub fn current(&self) -> Current {
+    /// Returns a shared pointer to the edition that is served.
+    pub fn current(&self) -> CurrentEdition {
         self.current.clone()
     }
 
-    /// Returns the time at which another edition is due although no seed changes.
+    /// Returns the time at which the next edition is due even if no seed changes.
     pub fn next_due(&self, catalog: &Catalog) -> Option<Timestamp> {
         self.due.values().copied().chain(catalog.next_due()).min()
     }
@@ -110,7 +110,7 @@ impl Publisher {
     }
 
     /// Returns the seeds of the records that feeds show, and that are
-    /// [not complete](crate::seed::Packed::is_complete).
+    /// [not complete](crate::seed::PackedRecord::is_complete).
     pub fn incomplete_seeds(&self, catalog: &Catalog) -> BTreeSet<Arc<str>> {
         let (config, entries) = (&self.config, catalog.entries());
         let topics = entries.topics().map(|(slug, ..)| slug).filter(|slug| has_feed(config, slug));
@@ -174,7 +174,7 @@ impl Publisher {
             }
         }
 
-        // An edition that differs only in when the next one is due keeps its number.
+        // An edition in which only `next_due` differs keeps its number.
         if before.number == 0 || changed + removed > 0 || !affected.is_empty() {
             (next.number, next.published) = (next.number + 1, now);
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use crate::seed::{Packed, Record};
+use crate::seed::{PackedRecord, Record};
 
 /// The most bytes of records that are cached.
 const CAPACITY: u64 = 16 << 20;
@@ -30,7 +30,7 @@ impl RecordCache {
     }
 
     /// Returns a record, unpacking it unless it is cached.
-    pub(super) fn get(&self, packed: &Packed) -> Arc<Record> {
+    pub(super) fn get(&self, packed: &PackedRecord) -> Arc<Record> {
         let unpack = || {
             let record = packed.record();
             let weight = (packed.payload().len() + record.content.weight()) as u64;

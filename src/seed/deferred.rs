@@ -88,7 +88,7 @@ fn count_marks(text: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::seed::packed::Packed;
+    use crate::seed::packed::PackedRecord;
     use crate::seed::tests;
     use proptest::prelude::*;
 
@@ -151,7 +151,7 @@ mod tests {
                 content::sanitize(Markup::Markdown, text, &base, &[]).unwrap(),
                 &base,
             );
-            let packed = Packed::new(record.clone(), DeferredBody::new(text, base.as_str()));
+            let packed = PackedRecord::new(record.clone(), DeferredBody::new(text, base.as_str()));
             assert_eq!(packed.record(), eager, "{text}");
             assert_eq!(packed.without_body(), record, "{text}");
         }

@@ -35,7 +35,7 @@ pub use date::{Month, Timestamp};
 pub use fault::{Fault, Place, Severity};
 pub use form::{is_in_drafts, is_seed_name};
 pub use media::{Embed, EmbedKind, media_type};
-pub use packed::{FacetPool, Facets, Packed};
+pub use packed::{FacetPool, Facets, PackedRecord};
 pub use reading::{Change, Reading};
 pub use record::{Action, Content, Held, Hidden, Image, Provider, Record, Related, Topic, Visibility};
 pub use rules::{ContentMode, Rules};

@@ -1,4 +1,4 @@
-//! Packed records: the fields that feeds are selected and sorted by, and the rest serialized.
+//! PackedRecord records: the fields that feeds are selected and sorted by, and the rest serialized.
 //!
 //! There may be 100,000 records, of which a feed shows 50.
 
@@ -19,7 +19,7 @@ const CAPACITY_BESIDE_BODY: usize = 512;
 
 /// A packed record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Packed {
+pub struct PackedRecord {
     /// The path of the seed, relative to the seed directory.
     #[serde(skip)]
     pub path: Arc<str>,
@@ -150,7 +150,7 @@ impl Facets {
     }
 }
 
-impl Packed {
+impl PackedRecord {
     /// Packs a record, and its body if that is deferred.
     pub(super) fn new(record: Record, body: Option<DeferredBody<'_>>) -> Self {
         let buffer = Vec::with_capacity(body.map_or(0, |body| body.len()) + CAPACITY_BESIDE_BODY);
@@ -271,12 +271,12 @@ mod tests {
             "title: A\ntopics: [t, u]\nprovider: {name: P, domain: p.example}\nimages: [{url: 'https://p.example/i.png', width: 3}]\n\
              date: 2024-01-01\nexcerpt: Short\nwebUrl: https://p.example/a\nquality: 0.5\n",
         );
-        assert_eq!(Packed::new(record.clone(), None).record(), record);
+        assert_eq!(PackedRecord::new(record.clone(), None).record(), record);
     }
 
     #[test]
     fn equal_facets_are_stored_once() {
-        let packed = |yaml: &str| Packed::new(crate::seed::tests::record(yaml), None);
+        let packed = |yaml: &str| PackedRecord::new(crate::seed::tests::record(yaml), None);
         let read = || {
             ["t", "t", "u, v", "t, u"].map(|topics| {
                 packed(&format!("title: {topics}\ntopics: [{topics}]\nlanguage: en\nprovider: {{name: P}}\n"))
@@ -313,7 +313,7 @@ mod tests {
                 hidden,
                 ..crate::seed::tests::record("title: A\ntopics: t\n")
             };
-            let visibility = Packed::new(record, None).visibility(at(100), unpublished);
+            let visibility = PackedRecord::new(record, None).visibility(at(100), unpublished);
             (visibility.shown.map(|at| at.timestamp()), visibility.until.map(|at| at.timestamp()))
         };
         let (unpublished, removed) = (Some(Hidden::Unpublished), Some(Hidden::Removed));

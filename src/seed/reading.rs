@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::fault::{Fault, Place, Severity};
-use super::packed::Packed;
+use super::packed::PackedRecord;
 
 /// The result of reading a file.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub enum Reading {
     /// The file is a seed.
     Seed {
         /// The record, or `None` if a fault cost it.
-        record: Option<Arc<Packed>>,
+        record: Option<Arc<PackedRecord>>,
         /// Every fault of the seed.
         faults: Vec<Fault>,
     },

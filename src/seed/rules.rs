@@ -24,7 +24,7 @@ pub struct Rules {
 /// The treatment of content, which is needed for the records that a feed shows and for no others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ContentMode {
-    /// Leaves it out: records are not [complete](super::Packed::is_complete).
+    /// Leaves it out: records are not [complete](super::PackedRecord::is_complete).
     Omit,
     /// Keeps the source of a body if it can be rendered later.
     Defer,

@@ -6,7 +6,7 @@ use hyper::HeaderMap;
 
 use crate::config::TrustedProxies;
 
-/// The address of a client, or None on a Unix socket.
+/// The address of a client, or `None` on a Unix socket.
 pub(super) type Client = Option<IpAddr>;
 
 const X_FORWARDED_FOR: &str = "x-forwarded-for";

@@ -19,8 +19,8 @@ use super::client::Client;
 use super::connection_limit::{ConnectionLimit, Permit};
 use super::timeout::TimeoutStream;
 
-/// The largest head of a request in bytes, and the most that is read ahead of the responses.
-const LARGEST_HEAD: usize = 16 * 1024;
+/// The largest head of a request in bytes, and of the pipelined requests that are read ahead.
+const MAX_HEAD: usize = 16 * 1024;
 
 /// Answers the requests of connections.
 pub(super) trait Handler: Send + Sync + 'static {
@@ -32,7 +32,7 @@ pub(super) trait Handler: Send + Sync + 'static {
         now: SystemTime,
     ) -> impl Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send;
 
-    /// Records that hyper answered bytes that are not a request with this status.
+    /// Records the status with which hyper answered an invalid request.
     fn note_invalid_request(&self, status: StatusCode, peer: Client, now: SystemTime);
 }
 
@@ -82,7 +82,7 @@ async fn serve_connection<S, H>(
     let connection = http1::Builder::new()
         // A client may shut down its sending side after the request (`nc -N`).
         .half_close(true)
-        .max_buf_size(LARGEST_HEAD)
+        .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), service_fn(respond));
     if let Err(error) = shutdown.watch(connection).await {
         debug!("connection ended early: {error}");

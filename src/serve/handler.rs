@@ -11,6 +11,7 @@ use hyper::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 
 use super::access_log::AccessLog;
 use super::addresses::{AddressState, Addresses};
+use super::blocking::BlockingLimit;
 use super::client::{self, Client};
 use super::conditional::{self, Outcome};
 use super::connection::Handler;
@@ -20,10 +21,9 @@ use super::rate_limit::{BucketKey, RateLimiter};
 use super::response::{self, Heads};
 use super::route::{Resource, Route, is_raw, route};
 use super::usage::{AddressUsage, ResponseKind, Today, UnroutedUsage};
-use super::workers::Workers;
 use crate::config::Config;
 use crate::edition::{Coding, Edition, Representation};
-use crate::publish::Current;
+use crate::publish::CurrentEdition;
 use crate::publish::archive::ArchiveAddress;
 use crate::render::{Format, document_path, html};
 use crate::seed::Timestamp;
@@ -31,7 +31,7 @@ use crate::seed::Timestamp;
 /// The name under which metrics count selections on the spot, and the bucket that they share for clients without
 /// validators.
 pub(super) const SELECTIONS: &str = "queries";
-/// The number of representations that are encoded at once, so that serving goes on.
+/// The most encodings at once; the other threads serve.
 const ENCODED_AT_ONCE: usize = 2;
 /// The polls that a request without validators counts for, since it can never be answered with a 304.
 const UNCONDITIONAL_COST: u32 = 4;
@@ -40,14 +40,14 @@ const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 /// The publication as it is served to the public, and its usage.
 pub(super) struct Site {
-    pub(super) current: Current,
+    pub(super) current: CurrentEdition,
     pub(super) addresses: Addresses,
     /// The usage of all selections on the spot together.
     pub(super) selections: AddressUsage,
     pub(super) unrouted: UnroutedUsage,
     pub(super) today: Today,
     on_demand: OnDemandCache,
-    encoders: Workers,
+    encoders: BlockingLimit,
     rate_limiter: RateLimiter,
     access_log: Option<AccessLog>,
 }
@@ -72,7 +72,7 @@ impl<'a> RequestContext<'a> {
     }
 }
 
-/// The representation to respond with, and everything that its response takes.
+/// The representation to respond with, and the inputs of its response.
 struct Target<'a> {
     representation: &'a Arc<Representation>,
     heads: &'a Heads,
@@ -111,7 +111,7 @@ impl Handler for Site {
 }
 
 impl Site {
-    pub(super) fn new(current: Current, access_log: Option<AccessLog>) -> Self {
+    pub(super) fn new(current: CurrentEdition, access_log: Option<AccessLog>) -> Self {
         Self {
             current,
             addresses: Addresses::default(),
@@ -119,7 +119,7 @@ impl Site {
             unrouted: UnroutedUsage::default(),
             today: Today::default(),
             on_demand: OnDemandCache::new(),
-            encoders: Workers::new(ENCODED_AT_ONCE),
+            encoders: BlockingLimit::new(ENCODED_AT_ONCE),
             rate_limiter: RateLimiter::new(Instant::now()),
             access_log,
         }
@@ -132,9 +132,9 @@ impl Site {
             Route::Page { page: Resource { path, representation }, feed } => {
                 let state = self.addresses.get_or_insert(path);
                 let heads = state.heads(representation);
-                // Browsers may not cache it, so these polls are neither limited nor due.
+                // Browsers may not cache it, so it is not rate-limited, and its freshness is not cut short.
                 let target = Target { representation, heads: &heads, usage: &state.usage, due: None };
-                let response = self.send(&target, request).await;
+                let response = self.respond_with(&target, request).await;
                 response::page_for_feed(&feed.url, feed.media_type, response)
             }
             // Boxed, since its state is large and seldom needed.
@@ -165,11 +165,10 @@ impl Site {
             state.usage.record_reader(&today, request.client, user_agent.unwrap_or_default());
         }
         let heads = state.heads(representation);
-        self.send(&Target { representation, heads: &heads, usage: &state.usage, due }, request).await
+        self.respond_with(&Target { representation, heads: &heads, usage: &state.usage, due }, request).await
     }
 
-    /// Responds with a document that is rendered on demand; to a browser that navigates to one that is not a page, with
-    /// the page about it.
+    /// Responds with a document that is rendered on demand. A browser that navigates gets the page about it.
     async fn on_demand(
         &self,
         edition: &Arc<Edition>,
@@ -179,7 +178,7 @@ impl Site {
         let state = self.feed_of(edition, document);
         let usage = state.as_ref().map_or(&self.selections, |state| &state.usage);
         let url = document.url(&edition.config);
-        // Any number of selections can be spelled, so that without validators all of them share a bucket.
+        // Clients can invent selections, so requests without validators share one bucket.
         let is_shared =
             matches!(document, OnDemand::Selection(..)) && !conditional::has_validators(request.headers);
         let (bucket, due) = match document {
@@ -210,7 +209,8 @@ impl Site {
         match self.on_demand.get(edition, document, request.now).await {
             Ok(rendered) => {
                 let (representation, due) = (&rendered.representation, rendered.until);
-                self.send(&Target { representation, heads: &rendered.heads, usage, due }, request).await
+                self.respond_with(&Target { representation, heads: &rendered.heads, usage, due }, request)
+                    .await
             }
             Err(NotRendered::NotFound) => self.not_found(edition, request),
             Err(NotRendered::Busy) => self.unrouted(response::busy()),
@@ -250,8 +250,8 @@ impl Site {
         self.rate_limiter.take(key, cost, capacity, Instant::now())
     }
 
-    /// Responds with a representation in the coding that the client prefers, as its preconditions say.
-    async fn send(&self, target: &Target<'_>, request: &RequestContext<'_>) -> Response<Full<Bytes>> {
+    /// Negotiates the coding, evaluates the preconditions, and responds with the representation.
+    async fn respond_with(&self, target: &Target<'_>, request: &RequestContext<'_>) -> Response<Full<Bytes>> {
         let Target { representation, heads, usage, due } = *target;
         let Some(coding) = negotiate::coding(request.headers) else {
             return self.unrouted(response::not_acceptable());

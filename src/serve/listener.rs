@@ -17,7 +17,7 @@ use crate::config::ListenAddress;
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 /// One such failure in this many is logged.
 const FAILURES_PER_LOG_LINE: u32 = 100;
-/// The number of connections that the kernel keeps until they are accepted: many readers poll at the full hour.
+/// The number of connections that the kernel keeps until they are accepted: many readers poll on the hour.
 const BACKLOG: i32 = 4096;
 
 /// The sockets to serve on.

@@ -1,4 +1,4 @@
-//! The HTTP server: one task and one hyper connection for each client, which answer from the current edition.
+//! The HTTP server: one task and one hyper connection for each connection, which respond from the current edition.
 //!
 //! A request passes these modules in order: `listener` accepts the connection, `connection` waits for a permit and runs
 //! hyper over a stream with timeouts, `handler` routes the address in the current edition, applies the rate limit,
@@ -16,7 +16,7 @@ mod listener;
 mod usage;
 mod addresses;
 mod rate_limit;
-mod workers;
+mod blocking;
 mod on_demand;
 mod route;
 mod access_log;

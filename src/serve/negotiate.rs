@@ -9,7 +9,7 @@ use crate::edition::Coding;
 type Quality = u16;
 const FULL: Quality = 1000;
 
-/// Returns the coding that the client prefers; among equals, the one that compresses best. None if it accepts none,
+/// Returns the coding that the client prefers; among equals, the one that compresses best. `None` if it accepts none,
 /// not even identity.
 pub(super) fn coding(headers: &HeaderMap) -> Option<Coding> {
     let lines = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|line| line.to_str().ok());

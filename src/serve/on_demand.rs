@@ -1,7 +1,7 @@
-//! Documents rendered on demand: archive documents, and selections that an address spells.
+//! Documents rendered on demand: archive documents, and selections in an address.
 //!
 //! Clients may ask for any number of them, so the cache is bounded by weight, and the number that is rendered at once
-//! by [`Workers`].
+//! by [`BlockingLimit`].
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -12,8 +12,8 @@ use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use tracing::error;
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::blocking::BlockingLimit;
 use super::response::Heads;
-use super::workers::Workers;
 use crate::config::Config;
 use crate::config::criteria::Criteria;
 use crate::edition::{Coding, Edition, Representation};
@@ -28,8 +28,8 @@ const CAPACITY: u64 = 32 << 20;
 /// The estimated bytes of a cached document beside its body.
 const OVERHEAD: u64 = 4 << 10;
 /// The most addresses whose last change is remembered.
-const MOST_REMEMBERED: usize = 4096;
-/// The number of documents that are rendered at once, so that serving goes on.
+const MAX_REMEMBERED: usize = 4096;
+/// The most documents that are rendered at once; the other threads serve.
 const MAX_RENDERS: usize = 2;
 /// The longest time that a client waits for a document.
 const RENDER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -136,7 +136,7 @@ pub(super) enum NotRendered {
 /// The documents that were rendered on demand.
 pub(super) struct OnDemandCache {
     documents: Arc<Documents>,
-    workers: Workers,
+    workers: BlockingLimit,
 }
 
 struct Documents {
@@ -157,8 +157,8 @@ impl OnDemandCache {
             .expect("the options are complete");
         let cache =
             Cache::with_options(options, Weight, DefaultHashBuilder::default(), DefaultLifecycle::default());
-        let documents = Arc::new(Documents { cache, modified: Cache::new(MOST_REMEMBERED) });
-        Self { documents, workers: Workers::new(MAX_RENDERS) }
+        let documents = Arc::new(Documents { cache, modified: Cache::new(MAX_REMEMBERED) });
+        Self { documents, workers: BlockingLimit::new(MAX_RENDERS) }
     }
 
     /// Returns a document made of an edition's entries. It is rendered once for all clients that wait for it.
@@ -257,7 +257,7 @@ fn selection(
     Ok((representation(body, &feed, format, &publication, last_modified, config.max_age), until))
 }
 
-/// Renders an archive document, and returns it with the time at which it changes by itself; None if the edition has no
+/// Renders an archive document, and returns it with the time at which it changes by itself; `None` if the edition has no
 /// such document.
 fn archive(
     edition: &Edition,

@@ -11,7 +11,7 @@ use quick_cache::sync::Cache;
 use super::client::Client;
 
 /// The number of buckets that are kept. The least used make room for new ones, which start full, so memory is
-/// bounded to about 4 MiB whatever clients invent.
+/// bounded to about 4 MiB for any number of clients.
 const BUCKETS: usize = 50_000;
 
 /// Limits the polls of each client for each address (the generic cell rate algorithm). A poll takes as much time from

@@ -33,7 +33,7 @@ const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 /// The time that a browser may keep the response to a preflight request, in seconds.
 const PREFLIGHT_MAX_AGE: &str = "86400";
 /// The most addresses that a 404 lists.
-const MOST_ADDRESSES: usize = 200;
+const MAX_ADDRESSES: usize = 200;
 /// The time that a reader may show a stale feed while the server cannot be reached, in seconds.
 const STALE_IF_ERROR: u64 = 24 * 60 * 60;
 
@@ -321,7 +321,7 @@ pub(super) fn rate_limited(wait: Duration) -> Response<Full<Bytes>> {
 pub(super) fn not_found(edition: &Edition, uri: &Uri) -> Response<Full<Bytes>> {
     let mut text = format!("nothing is published at {}; these are the feeds:\n\n", shown(uri));
     let feeds = edition.representations.values().filter(|representation| representation.page.is_some());
-    for feed in feeds.take(MOST_ADDRESSES) {
+    for feed in feeds.take(MAX_ADDRESSES) {
         text.push_str(&feed.url);
         text.push('\n');
     }

@@ -13,14 +13,14 @@ use super::connection_limit::ConnectionLimit;
 use super::handler::Site;
 use super::listener::{Listener, Listeners};
 use crate::config::Config;
-use crate::publish::Current;
+use crate::publish::CurrentEdition;
 
 /// The time in which the first request of a new connection may still arrive after the shutdown.
 const FIRST_REQUEST: Duration = Duration::from_millis(100);
 /// The time that the requests in flight have to finish after the shutdown.
 const DRAIN: Duration = Duration::from_secs(10);
 /// The most connections of the admin listener.
-const MOST_ADMIN_CONNECTIONS: usize = 100;
+const MAX_ADMIN_CONNECTIONS: usize = 100;
 
 /// A server whose admin listener answers, and whose public listeners wait for the first edition.
 pub struct Server {
@@ -35,7 +35,7 @@ impl Server {
     pub fn start(listeners: Listeners) -> Self {
         let Listeners { public, admin: listener } = listeners;
         let admin = Arc::new(Admin::default());
-        let limit = Arc::new(ConnectionLimit::new(MOST_ADMIN_CONNECTIONS));
+        let limit = Arc::new(ConnectionLimit::new(MAX_ADMIN_CONNECTIONS));
         let admin_connections = Arc::new(Connections::new(admin.clone(), limit));
         let mut accepting = JoinSet::new();
         if let Some(listener) = listener {
@@ -48,7 +48,7 @@ impl Server {
     /// Serves the current edition until `shutdown` completes, then lets the requests in flight finish.
     pub async fn serve(
         self,
-        current: Current,
+        current: CurrentEdition,
         monitor: Arc<Monitor>,
         config: &Config,
         shutdown: impl Future<Output = ()>,
@@ -67,7 +67,7 @@ impl Server {
         accepting.shutdown().await;
         // hyper closes a connection at once that has no request yet, and the kernel then resets it.
         tokio::time::sleep(FIRST_REQUEST).await;
-        // The tasks that accepted had the other references.
+        // The accept tasks, which have ended, held the other references.
         let (public, admin) = (Arc::into_inner(connections), Arc::into_inner(admin_connections));
         let (finished, _) = tokio::join!(finish(public), finish(admin));
         if !finished {

@@ -172,7 +172,7 @@ impl Today {
 pub(super) struct Day {
     /// Days since 1970.
     pub(super) number: u64,
-    /// None if the system gave no random key; readers are not counted on that day.
+    /// `None` if the system gave no random key; readers are not counted on that day.
     hasher: Option<SipHasher13>,
 }
 
@@ -186,7 +186,7 @@ impl Day {
 }
 
 /// The most aggregators of an address, so that invented names fill no memory.
-const MOST_AGGREGATORS: usize = 100;
+const MAX_AGGREGATORS: usize = 100;
 /// The days without a poll after which the subscribers of an aggregator no longer count.
 const AGGREGATOR_DAYS: u64 = 3;
 
@@ -263,7 +263,7 @@ impl Readers {
     fn add_aggregator(&self, name: &str, subscribers: u64, day: u64) {
         let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self.aggregators.load();
-        let is_full = known.len() >= MOST_AGGREGATORS;
+        let is_full = known.len() >= MAX_AGGREGATORS;
         if is_full && known.values().all(|aggregator| aggregator.is_known(day)) {
             return;
         }
@@ -271,7 +271,7 @@ impl Readers {
         if is_full {
             aggregators.retain(|_, aggregator| aggregator.is_known(day));
         }
-        if aggregators.len() < MOST_AGGREGATORS {
+        if aggregators.len() < MAX_AGGREGATORS {
             aggregators.entry(name.to_owned()).or_default().report(subscribers, day);
             self.aggregators.store(Arc::new(aggregators));
         }
@@ -312,11 +312,11 @@ fn aggregator(user_agent: &str) -> Option<(&str, u64)> {
     let name = named.split(['/', ';', '(']).next()?;
     // `Feedbin feed-id:1234 - 5 subscribers`
     let name = name.split(" feed-id").next()?.split(" - ").next()?.trim();
-    Some((name.get(..MOST_OF_A_NAME).unwrap_or(name), subscribers)).filter(|(name, _)| !name.is_empty())
+    Some((name.get(..MAX_OF_A_NAME).unwrap_or(name), subscribers)).filter(|(name, _)| !name.is_empty())
 }
 
 /// The most bytes of the name of an aggregator.
-const MOST_OF_A_NAME: usize = 40;
+const MAX_OF_A_NAME: usize = 40;
 
 /// The base-2 logarithm of the number of registers; the standard error is 2.3 %.
 const PRECISION: u32 = 11;
@@ -442,7 +442,7 @@ mod tests {
         for number in 0..1000 {
             usage.record_reader(&Day::new(1), None, &format!("name{number} - 7 subscribers"));
         }
-        assert_eq!(AddressUsage::readership([&usage], 1).aggregators.len(), MOST_AGGREGATORS);
+        assert_eq!(AddressUsage::readership([&usage], 1).aggregators.len(), MAX_AGGREGATORS);
         usage.record_reader(&Day::new(9), None, "Feedly - 7 subscribers");
         assert_eq!(
             AddressUsage::readership([&usage], 9).aggregators.len(),

@@ -1,4 +1,4 @@
-//! Checks front matter field by field, with a fault for every mistake, and makes the record.
+//! Builds the record: checks front matter field by field, with a fault for every mistake, and makes the record.
 
 mod faults;
 mod scalars;

@@ -16,7 +16,7 @@ use crate::seed::fields::{self, FieldValue, FrontMatter};
 use crate::seed::form::{Body, Markup, is_index};
 use crate::seed::front_matter;
 use crate::seed::media;
-use crate::seed::packed::Packed;
+use crate::seed::packed::PackedRecord;
 use crate::seed::reading::Reading;
 use crate::seed::record::{Action, Hidden, Image, Provider, Record, Related, Topic};
 use crate::seed::rules::ContentMode;
@@ -116,7 +116,7 @@ impl Check<'_> {
 
     /// Makes the record. Every field is checked before a mistake in one of them costs the record, so that all
     /// faults are reported at once.
-    fn record(&mut self, mut fields: FrontMatter, body: Option<Body<'_>>) -> Result<Packed, Rejected> {
+    fn record(&mut self, mut fields: FrontMatter, body: Option<Body<'_>>) -> Result<PackedRecord, Rejected> {
         let field_topics = self.field_topics(&mut fields);
         let required = self.required_fields(&fields, &field_topics);
         let addresses = self.addresses(&fields, &field_topics);
@@ -257,7 +257,7 @@ impl Check<'_> {
     }
 
     /// Packs a record with its body, rendered or deferred.
-    fn pack(&mut self, mut record: Record, body: Option<Body<'_>>, base: &str) -> Packed {
+    fn pack(&mut self, mut record: Record, body: Option<Body<'_>>, base: &str) -> PackedRecord {
         let mode = self.rules.content;
         let markdown = body.filter(|body| body.markup == Markup::Markdown && mode != ContentMode::Render);
         let deferred = markdown.and_then(|body| DeferredBody::new(body.text, base));
@@ -268,9 +268,9 @@ impl Check<'_> {
             content::add_body(&mut record, html, &base);
         }
         if mode == ContentMode::Omit {
-            Packed::without_content(record)
+            PackedRecord::without_content(record)
         } else {
-            Packed::new(record, deferred)
+            PackedRecord::new(record, deferred)
         }
     }
 

@@ -11,7 +11,7 @@ use minijinja::value::Serde;
 use minijinja::{Environment, Error};
 use serde::Serialize;
 
-use super::health::{Health, MOST_RELOADS, Reload};
+use super::health::{Health, MAX_RELOADS, Reload};
 use super::status::{ResponseTotals, View, feed_usage};
 use crate::catalog::Census;
 use crate::catalog::{SeedsReport, report};
@@ -32,13 +32,13 @@ pub(super) const POLICY: &str = "default-src 'none'; style-src 'self'; script-sr
     img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The most faults that are shown.
-const MOST_FAULTS: usize = 50;
+const MAX_FAULTS: usize = 50;
 /// The most held seeds that are shown for each reason.
-const MOST_HELD: usize = 20;
+const MAX_HELD: usize = 20;
 /// The most feeds whose subscribers are shown.
-const MOST_FEEDS: usize = 50;
+const MAX_FEEDS: usize = 50;
 /// The most reloads in the first table; the others are in one that opens.
-const MOST_ROWS: usize = 8;
+const MAX_ROWS: usize = 8;
 
 static TEMPLATES: LazyLock<Result<Environment<'static>, Error>> = LazyLock::new(|| {
     let mut templates = html::templates()?;
@@ -181,7 +181,7 @@ pub(super) fn page(view: &View) -> String {
     let (health, mirror) = view.monitor.health();
     let config = &edition.config;
     let mut reloads: Vec<_> = health.reloads.iter().rev().map(ReloadRow::new).collect();
-    let older_reloads = reloads.split_off(reloads.len().min(MOST_ROWS));
+    let older_reloads = reloads.split_off(reloads.len().min(MAX_ROWS));
     let (feeds, more_feeds) = feeds(view, &edition, now);
     render(&Dashboard {
         title: &config.title,
@@ -258,13 +258,13 @@ impl ServingSection {
 impl SeedsSection {
     fn new(seeds: &SeedsReport) -> Self {
         let of = |severity| seeds.faults.iter().filter(move |fault| fault.severity == severity);
-        let faults = of(Severity::Fault).chain(of(Severity::Warning)).take(MOST_FAULTS);
+        let faults = of(Severity::Fault).chain(of(Severity::Warning)).take(MAX_FAULTS);
         let faults = faults.map(|fault| FaultItem::new(fault, seeds.outdated.contains(&fault.path)));
         let faults: Vec<_> = faults.collect();
         let mut held: BTreeMap<Held, Vec<HeldItem>> = BTreeMap::new();
         for record in &seeds.held {
             let items = held.entry(record.reason).or_default();
-            if items.len() < MOST_HELD {
+            if items.len() < MAX_HELD {
                 let at = record.until.or(record.expired).map(time);
                 items.push(HeldItem { path: printable(&record.path).into_owned(), at });
             }
@@ -361,7 +361,7 @@ impl Chart {
         let power = |took: Duration| took.as_secs_f64().max(10_f64.powi(Self::FROM)).log10();
         let longest = reloads.iter().map(|reload| power(reload.took).ceil() as i32).max();
         let Some(to) = longest.map(|longest| longest.max(Self::TO)) else { return Self::default() };
-        let first = MOST_RELOADS.saturating_sub(reloads.len());
+        let first = MAX_RELOADS.saturating_sub(reloads.len());
         let bars = reloads.iter().zip(first..).map(|(reload, place)| {
             let share = (power(reload.took) - f64::from(Self::FROM)) / f64::from(to - Self::FROM);
             let height = (share * Self::HEIGHT).round().clamp(1.0, Self::HEIGHT);
@@ -390,8 +390,8 @@ fn feeds(view: &View, edition: &Edition, now: SystemTime) -> (Vec<FeedRow>, usiz
     });
     let mut feeds: Vec<_> = feeds.filter(|feed| feed.subscribers > 0).collect();
     feeds.sort_by_key(|feed| Reverse(feed.subscribers));
-    let more = feeds.len().saturating_sub(MOST_FEEDS);
-    feeds.truncate(MOST_FEEDS);
+    let more = feeds.len().saturating_sub(MAX_FEEDS);
+    feeds.truncate(MAX_FEEDS);
     (feeds, more)
 }
 

@@ -77,7 +77,7 @@ impl Handler for Admin {
 }
 
 impl Admin {
-    /// Shows a site from now on.
+    /// Sets the site to report on.
     pub(in crate::serve) fn show(
         &self,
         site: Arc<Site>,

@@ -10,7 +10,7 @@ use crate::catalog::SeedsReport;
 use crate::publish::mirror_worker::{MirrorMonitor, MirrorState};
 
 /// The most reloads that are remembered.
-pub const MOST_RELOADS: usize = 60;
+pub const MAX_RELOADS: usize = 60;
 /// The age at which the last scan is a problem: another should have followed. Likewise a mirror that is behind.
 const LATE: Duration = Duration::from_secs(120);
 
@@ -31,7 +31,7 @@ pub struct Health {
     pub is_unwatched: bool,
     /// The seeds of the last edition.
     pub seeds: Arc<SeedsReport>,
-    /// The last reloads, oldest first, at most [`MOST_RELOADS`].
+    /// The last reloads, oldest first, at most [`MAX_RELOADS`].
     pub reloads: Arc<Vec<Reload>>,
 }
 

@@ -7,7 +7,7 @@ mod dashboard;
 mod handler;
 
 pub(super) use handler::Admin;
-pub use health::{Durations, Health, MOST_RELOADS, Monitor, Reload};
+pub use health::{Durations, Health, MAX_RELOADS, Monitor, Reload};
 #[cfg(test)]
 pub(super) use {
     metrics::exposition,

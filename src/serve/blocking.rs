@@ -7,26 +7,26 @@ use tokio::task::{JoinError, spawn_blocking};
 
 /// A bound on the blocking tasks of one kind that run at once.
 #[derive(Debug)]
-pub(super) struct Workers(Arc<Semaphore>);
+pub(super) struct BlockingLimit(Arc<Semaphore>);
 
 /// The right to run one blocking task.
 #[derive(Debug)]
-pub(super) struct Worker(OwnedSemaphorePermit);
+pub(super) struct BlockingPermit(OwnedSemaphorePermit);
 
-impl Workers {
+impl BlockingLimit {
     pub(super) fn new(at_once: usize) -> Self {
         Self(Arc::new(Semaphore::new(at_once)))
     }
 
-    /// Waits for a free worker.
-    pub(super) async fn acquire(&self) -> Worker {
+    /// Waits for a permit.
+    pub(super) async fn acquire(&self) -> BlockingPermit {
         #[expect(clippy::expect_used, reason = "nothing closes the semaphore")]
         let permit = self.0.clone().acquire_owned().await.expect("the semaphore is open");
-        Worker(permit)
+        BlockingPermit(permit)
     }
 }
 
-impl Worker {
+impl BlockingPermit {
     /// Runs a task on a thread for blocking work. It runs to its end even if the caller stops waiting.
     ///
     /// # Errors
