@@ -24,6 +24,10 @@ use crate::serve::admin::{Durations, Monitor, Reload};
 
 /// The longest wait for a scheduled record: the clock may be set, and the machine may sleep.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// The time without another edition until the report on the seeds is made, and the longest delay of it. It takes some
+/// milliseconds for 100,000 seeds, which the next change should not wait for.
+const REPORT_QUIET: Duration = Duration::from_millis(100);
+const REPORT_DELAY: Duration = Duration::from_secs(1);
 /// The time since the last change in which freed memory is returned to the system.
 const RETURN_MEMORY: Range<Duration> = Duration::from_secs(3)..Duration::from_secs(10);
 
@@ -42,6 +46,8 @@ pub(super) struct Daemon {
     watchdog: Watchdog,
     cache: CacheWriter,
     last_change: Instant,
+    /// The first and the last edition whose seeds were not reported yet.
+    unreported: Option<(Instant, Instant)>,
 }
 
 impl Daemon {
@@ -66,6 +72,7 @@ impl Daemon {
             watchdog,
             cache: CacheWriter::new(cache),
             last_change: Instant::now(),
+            unreported: None,
         };
         let (stats, error) = match stats {
             Ok(stats) => (stats, None),
@@ -76,6 +83,7 @@ impl Daemon {
         reports::log_addresses(&config, &daemon.catalog, &daemon.scan);
         let published = daemon.publish(&Affected::default());
         daemon.after_publishing(published);
+        daemon.report_seeds();
         daemon
     }
 
@@ -108,8 +116,9 @@ impl Daemon {
             return Duration::ZERO;
         }
         let due = self.publisher.next_due(&self.catalog);
-        let due = due.map(|due| (due - Utc::now()).to_std().unwrap_or_default());
-        due.map_or(LONGEST_WAIT, |due| due.min(LONGEST_WAIT))
+        let due = due.map_or(LONGEST_WAIT, |due| (due - Utc::now()).to_std().unwrap_or_default());
+        let longest = if self.unreported.is_some() { REPORT_QUIET } else { LONGEST_WAIT };
+        due.min(longest)
     }
 
     fn handle(&mut self, hint: &Hint) {
@@ -122,6 +131,7 @@ impl Daemon {
             self.update(hint);
         }
         self.continue_rescan();
+        self.report_if_due();
         let quiet = if self.rescan.is_none() { self.last_change.elapsed() } else { Duration::ZERO };
         self.cache.write_if_due(quiet, &mut self.scan, &self.catalog);
         if RETURN_MEMORY.contains(&quiet) {
@@ -257,6 +267,23 @@ impl Daemon {
         // First the mirror: `/readyz` must not count a scan as served before the mirror has its plan.
         self.mirror.follow(self.publisher.current().load_full(), published.plan);
         self.health.served();
+        let now = Instant::now();
+        let (first, _) = self.unreported.unwrap_or((now, now));
+        self.unreported = Some((first, now));
+    }
+
+    /// Reports the seeds after the last of several editions.
+    fn report_if_due(&mut self) {
+        let is_due = |(first, last): (Instant, Instant)| {
+            last.elapsed() >= REPORT_QUIET || first.elapsed() >= REPORT_DELAY
+        };
+        if self.unreported.is_some_and(is_due) {
+            self.report_seeds();
+        }
+    }
+
+    fn report_seeds(&mut self) {
+        self.unreported = None;
         self.health.report_seeds(&self.catalog);
     }
 

@@ -12,7 +12,7 @@ use crate::seed::{Month, PackedRecord, Record, Timestamp, Topic};
 
 /// One document of a feed: the newest entries of a selection, or those of one month, in order.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Feed {
+pub struct FeedDocument {
     /// The selection.
     pub selection: Selection,
     /// The metadata.
@@ -67,7 +67,7 @@ impl ShownEntry {
     }
 }
 
-impl Feed {
+impl FeedDocument {
     /// Returns the displayed names of an entry's topics.
     pub fn topic_names<'a>(&'a self, entry: &'a ShownEntry) -> impl Iterator<Item = &'a str> {
         entry.topics.iter().map(|topic| &**self.topic_names.get(&topic.slug).unwrap_or(&topic.name))

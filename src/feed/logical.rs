@@ -10,7 +10,7 @@ use crate::config::criteria::Criteria;
 use crate::config::{Config, SelectionSettings};
 use crate::feed::about::{About, describe, described};
 use crate::feed::choices::Choices;
-use crate::feed::document::{Feed, ShownEntry, Unpack};
+use crate::feed::document::{FeedDocument, ShownEntry, Unpack};
 use crate::feed::matching::matching;
 use crate::feed::selection::Selection;
 use crate::feed::tally::Tally;
@@ -189,15 +189,15 @@ impl<'a> LogicalFeed<'a> {
     }
 
     /// Returns the subscription document.
-    pub fn subscription(&self) -> Feed {
+    pub fn subscription(&self) -> FeedDocument {
         self.subscription_unpacked(&unpack)
     }
 
     /// Returns the subscription document, with records from an unpacking function.
-    pub fn subscription_unpacked(&self, unpack: &Unpack<'_>) -> Feed {
+    pub fn subscription_unpacked(&self, unpack: &Unpack<'_>) -> FeedDocument {
         let entries: Vec<_> = self.shown().cloned().collect();
         let archives: Arc<[_]> = self.archives().into();
-        Feed {
+        FeedDocument {
             prev_archive: archives.first().copied(),
             archives,
             choices: self.chosen.as_ref().map(|chosen| Choices::of(self.all, chosen)),
@@ -222,7 +222,7 @@ impl<'a> LogicalFeed<'a> {
     }
 
     /// Returns the archive document of one of the [archived months](Self::archives), given its index.
-    pub fn archive(&self, archives: &[Month], index: usize) -> Feed {
+    pub fn archive(&self, archives: &[Month], index: usize) -> FeedDocument {
         let month = archives[index];
         let entries: Vec<_> = match &self.source {
             EntrySource::Index(topic) => self.all.month(topic.as_deref(), month).cloned().collect(),
@@ -230,7 +230,7 @@ impl<'a> LogicalFeed<'a> {
                 entries.iter().filter(|entry| Month::of(entry.published) == month).cloned().collect()
             }
         };
-        Feed {
+        FeedDocument {
             archive: Some(month),
             prev_archive: archives.get(index + 1).copied(),
             next_archive: index.checked_sub(1).map(|newer| archives[newer]),
@@ -238,13 +238,13 @@ impl<'a> LogicalFeed<'a> {
         }
     }
 
-    fn document(&self, entries: &[Arc<Entry>], unpack: &Unpack<'_>) -> Feed {
+    fn document(&self, entries: &[Arc<Entry>], unpack: &Unpack<'_>) -> FeedDocument {
         let entries: Vec<_> = entries.iter().map(|entry| ShownEntry::of(entry, unpack)).collect();
         let slugs: BTreeSet<_> =
             entries.iter().flat_map(|entry| &*entry.topics).map(|topic| &topic.slug).collect();
         let name = |slug: &Arc<str>| self.all.topic_name(slug).map(Arc::from);
         let topic_names = slugs.into_iter().filter_map(|slug| Some((slug.clone(), name(slug)?))).collect();
-        Feed {
+        FeedDocument {
             selection: self.selection.clone(),
             about: self.about.clone(),
             archive: None,

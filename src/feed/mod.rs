@@ -12,7 +12,7 @@ mod outline;
 
 pub use about::{About, about};
 pub use choices::Choices;
-pub use document::{Feed, ShownEntry, Unpack};
+pub use document::{FeedDocument, ShownEntry, Unpack};
 pub use logical::LogicalFeed;
 pub use matching::{Mismatch, mismatch};
 pub use outline::{Outline, outlines};

@@ -5,7 +5,7 @@
 //! document is rendered on request, or when the mirror needs it.
 
 use crate::edition::Edition;
-use crate::feed::{Feed, LogicalFeed, Selection};
+use crate::feed::{FeedDocument, LogicalFeed, Selection};
 use crate::render::{self, Format};
 use crate::seed::Month;
 
@@ -72,7 +72,7 @@ impl<'a> Archives<'a> {
     }
 
     /// Returns the document of a month, or `None` if the month has none.
-    pub fn document(&self, month: Month) -> Option<Feed> {
+    pub fn document(&self, month: Month) -> Option<FeedDocument> {
         let index = self.months.iter().position(|archived| *archived == month)?;
         Some(self.feed.archive(&self.months, index))
     }

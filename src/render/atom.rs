@@ -23,7 +23,7 @@ const NEVER: Timestamp = match Timestamp::from_timestamp(1_133_395_200, 0) {
     None => Timestamp::UNIX_EPOCH,
 };
 
-pub(super) fn render(feed: &feed::Feed, publication: &Publication) -> Result<Vec<u8>, RenderError> {
+pub(super) fn render(feed: &feed::FeedDocument, publication: &Publication) -> Result<Vec<u8>, RenderError> {
     let entries: Vec<_> = feed.entries.iter().map(|shown| entry(shown, feed, publication)).collect();
     let mut namespaces = BTreeMap::new();
     if entries.iter().any(|entry| !entry.extensions.is_empty()) {
@@ -77,7 +77,7 @@ fn with_archive_mark(mut written: Vec<u8>) -> Vec<u8> {
     written
 }
 
-fn entry(entry: &feed::ShownEntry, feed: &feed::Feed, publication: &Publication) -> Entry {
+fn entry(entry: &feed::ShownEntry, feed: &feed::FeedDocument, publication: &Publication) -> Entry {
     let record = &entry.record;
     let links = record
         .link

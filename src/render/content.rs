@@ -1,11 +1,11 @@
 //! The content that a feed shows of a record.
 
 use crate::config::ContentLength;
-use crate::feed::{Feed, ShownEntry};
+use crate::feed::{FeedDocument, ShownEntry};
 use crate::seed::Record;
 
 /// Allocates a buffer of about the size of a document, so that it does not have to grow.
-pub(super) fn buffer(feed: &Feed) -> Vec<u8> {
+pub(super) fn buffer(feed: &FeedDocument) -> Vec<u8> {
     const OVERHEAD: usize = 1024;
     let content = |record: &Record| match feed.about.content {
         ContentLength::Full => record.content.weight(),
@@ -18,7 +18,7 @@ pub(super) fn buffer(feed: &Feed) -> Vec<u8> {
 
 /// Returns the HTML content of a record in a feed. A record with neither content nor link shows its
 /// title, since RFC 4287 §4.1.2 requires one of the two.
-pub(super) fn content(feed: &Feed, record: &Record) -> String {
+pub(super) fn content(feed: &FeedDocument, record: &Record) -> String {
     let content = match feed.about.content {
         ContentLength::Full => record.content.full(),
         ContentLength::Excerpt => record.content.excerpt(),

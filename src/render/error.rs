@@ -1,6 +1,6 @@
 //! The error of rendering.
 
-use crate::feed::Feed;
+use crate::feed::FeedDocument;
 use crate::render::format::Format;
 use crate::render::path::document_path;
 
@@ -13,7 +13,7 @@ pub struct RenderError {
 }
 
 impl RenderError {
-    pub(super) fn new(feed: &Feed, format: Format, reason: &impl ToString) -> Self {
+    pub(super) fn new(feed: &FeedDocument, format: Format, reason: &impl ToString) -> Self {
         let path = document_path(&feed.selection, feed.archive, format);
         Self { path, reason: reason.to_string() }
     }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::feed::{Feed, ShownEntry};
+use crate::feed::{FeedDocument, ShownEntry};
 use crate::render::content::{buffer, content};
 use crate::render::error::RenderError;
 use crate::render::file::{File, files};
@@ -73,7 +73,7 @@ struct Author<'a> {
     avatar: Option<&'a str>,
 }
 
-pub(super) fn render(feed: &Feed, publication: &Publication) -> Result<Vec<u8>, RenderError> {
+pub(super) fn render(feed: &FeedDocument, publication: &Publication) -> Result<Vec<u8>, RenderError> {
     let older = feed.prev_archive.map(|month| publication.archive_url(&feed.selection, month, Format::Json));
     let icon = publication.icon.as_deref();
     let document = Document {
@@ -96,7 +96,7 @@ pub(super) fn render(feed: &Feed, publication: &Publication) -> Result<Vec<u8>, 
     Ok(written)
 }
 
-fn item<'a>(entry: &'a ShownEntry, feed: &'a Feed, publication: &Publication) -> Item<'a> {
+fn item<'a>(entry: &'a ShownEntry, feed: &'a FeedDocument, publication: &Publication) -> Item<'a> {
     let record = &entry.record;
     let modified = Some(entry.updated()).filter(|updated| *updated != entry.published);
     Item {

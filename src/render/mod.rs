@@ -22,7 +22,7 @@ mod json;
 pub mod opml;
 pub mod html;
 
-use crate::feed::Feed;
+use crate::feed::FeedDocument;
 
 pub use error::RenderError;
 pub use format::Format;
@@ -35,7 +35,7 @@ impl Format {
     /// # Errors
     ///
     /// The library that writes the format refuses.
-    pub fn render(self, feed: &Feed, publication: &Publication) -> Result<Vec<u8>, RenderError> {
+    pub fn render(self, feed: &FeedDocument, publication: &Publication) -> Result<Vec<u8>, RenderError> {
         let mut bytes = match self {
             Self::Rss => rss::render(feed, publication),
             Self::Atom => atom::render(feed, publication),

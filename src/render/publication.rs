@@ -6,7 +6,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::config::Config;
-use crate::feed::{Feed, Selection, ShownEntry};
+use crate::feed::{FeedDocument, Selection, ShownEntry};
 use crate::render::format::Format;
 use crate::render::path::{address, document_path};
 use crate::render::policy::policy;
@@ -69,7 +69,7 @@ impl Publication {
     }
 
     /// Returns the address of a document.
-    pub fn document_url(&self, feed: &Feed, format: Format) -> String {
+    pub fn document_url(&self, feed: &FeedDocument, format: Format) -> String {
         match feed.archive {
             Some(month) => self.archive_url(&feed.selection, month, format),
             None => self.feed_url(&feed.selection, format),
@@ -82,7 +82,7 @@ impl Publication {
     }
 
     /// Returns the links between the documents of a feed (RFC 5005 §4), each with its relation.
-    pub(super) fn document_links(&self, feed: &Feed, format: Format) -> Vec<(&'static str, String)> {
+    pub(super) fn document_links(&self, feed: &FeedDocument, format: Format) -> Vec<(&'static str, String)> {
         let mut links = vec![("self", self.document_url(feed, format))];
         links.extend(feed.archive.map(|_| ("current", self.feed_url(&feed.selection, format))));
         for (relation, month) in [("prev-archive", feed.prev_archive), ("next-archive", feed.next_archive)] {
@@ -100,7 +100,11 @@ impl Publication {
     }
 
     /// Returns the topics, the type and the category of an entry, each with its scheme.
-    pub(super) fn categories<'a>(&self, feed: &'a Feed, entry: &'a ShownEntry) -> Vec<(&'a str, String)> {
+    pub(super) fn categories<'a>(
+        &self,
+        feed: &'a FeedDocument,
+        entry: &'a ShownEntry,
+    ) -> Vec<(&'a str, String)> {
         let record = &entry.record;
         let topics = feed.topic_names(entry).map(|name| (name, "topics"));
         let kind = record.kind.iter().map(|kind| (&**kind, "types"));
@@ -110,7 +114,7 @@ impl Publication {
     }
 
     /// Returns the title of a feed.
-    pub(super) fn feed_title(&self, feed: &Feed) -> String {
+    pub(super) fn feed_title(&self, feed: &FeedDocument) -> String {
         match &feed.about.name {
             Some(name) => format!("{name} · {}", self.title),
             None => self.title.clone(),
@@ -118,18 +122,18 @@ impl Publication {
     }
 
     /// Returns the language of a feed.
-    pub(super) fn feed_language<'a>(&'a self, feed: &'a Feed) -> &'a str {
+    pub(super) fn feed_language<'a>(&'a self, feed: &'a FeedDocument) -> &'a str {
         feed.about.language.as_ref().unwrap_or(&self.language)
     }
 
     /// Returns the language of a record, if it differs from that of the feed.
-    pub(super) fn other_language<'a>(&self, feed: &Feed, record: &'a Record) -> Option<&'a str> {
+    pub(super) fn other_language<'a>(&self, feed: &FeedDocument, record: &'a Record) -> Option<&'a str> {
         let feed = self.feed_language(feed);
         record.language.as_deref().filter(|language| !language.eq_ignore_ascii_case(feed))
     }
 
     /// Returns the description of a feed, or makes one.
-    pub(super) fn feed_description(&self, feed: &Feed) -> String {
+    pub(super) fn feed_description(&self, feed: &FeedDocument) -> String {
         feed.about.description.clone().unwrap_or_else(|| match &feed.about.name {
             Some(name) => format!("{name} in {}, newest first", self.title),
             None => format!("Everything in {}, newest first", self.title),

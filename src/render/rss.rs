@@ -10,7 +10,7 @@ use rss::extension::syndication::{self, UpdatePeriod};
 use rss::extension::{Extension, ExtensionMap};
 use rss::{Category, Channel, Enclosure, Guid, Image, Item};
 
-use crate::feed::{Feed, ShownEntry};
+use crate::feed::{FeedDocument, ShownEntry};
 use crate::render::content::{buffer, content};
 use crate::render::error::RenderError;
 use crate::render::file::{self, File};
@@ -20,7 +20,7 @@ use crate::render::namespace::HISTORY;
 use crate::render::publication::{GENERATOR, Publication};
 use crate::seed::{Timestamp, media_type};
 
-pub(super) fn render(feed: &Feed, publication: &Publication) -> Result<Vec<u8>, RenderError> {
+pub(super) fn render(feed: &FeedDocument, publication: &Publication) -> Result<Vec<u8>, RenderError> {
     let minutes = publication.max_age.as_secs().div_ceil(60);
     let items: Vec<_> = feed.entries.iter().map(|entry| item(entry, feed, publication)).collect();
     let mut namespaces = BTreeMap::from([("atom".to_owned(), ATOM.to_owned())]);
@@ -103,7 +103,7 @@ fn update_rhythm(max_age: Duration) -> Option<(UpdatePeriod, u64)> {
 
 /// Returns the picture of the feed, if RSS allows its media type. Its title and its link are those of
 /// the channel (the profile, §image).
-fn image(feed: &Feed, publication: &Publication) -> Option<Image> {
+fn image(feed: &FeedDocument, publication: &Publication) -> Option<Image> {
     let shown =
         |url: &&String| matches!(media_type(url), None | Some("image/gif" | "image/jpeg" | "image/png"));
     let pictures = [&feed.about.icon, &publication.logo, &publication.icon];
@@ -116,7 +116,7 @@ fn image(feed: &Feed, publication: &Publication) -> Option<Image> {
     })
 }
 
-fn item(entry: &ShownEntry, feed: &Feed, publication: &Publication) -> Item {
+fn item(entry: &ShownEntry, feed: &FeedDocument, publication: &Publication) -> Item {
     let record = &entry.record;
     let categories = publication.categories(feed, entry).into_iter();
     let categories =

@@ -47,7 +47,7 @@ impl Fixture {
         Self { config, catalog }
     }
 
-    fn render(&self, feed: &Feed, format: Format) -> String {
+    fn render(&self, feed: &FeedDocument, format: Format) -> String {
         String::from_utf8(format.render(feed, &Publication::new(&self.config)).unwrap()).unwrap()
     }
 

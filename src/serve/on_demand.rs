@@ -17,7 +17,7 @@ use super::response::Heads;
 use crate::config::Config;
 use crate::config::criteria::Criteria;
 use crate::edition::{Coding, Edition, Representation};
-use crate::feed::{Feed, LogicalFeed, Selection};
+use crate::feed::{FeedDocument, LogicalFeed, Selection};
 use crate::publish::archive::{ArchiveAddress, Archives};
 use crate::publish::mirror;
 use crate::render::{self, Format, Publication, RenderError};
@@ -282,7 +282,7 @@ fn archive(
 
 fn representation(
     body: Vec<u8>,
-    feed: &Feed,
+    feed: &FeedDocument,
     format: Format,
     publication: &Publication,
     last_modified: SystemTime,

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::edition::Edition;
-use crate::feed::{Feed, Selection};
+use crate::feed::{FeedDocument, Selection};
 use crate::publish::archive::{ArchiveAddress, Archives};
 use crate::publish::mirror::directory::{Directory, FileContent, replace};
 use crate::publish::mirror::error::MirrorError;
@@ -101,7 +101,7 @@ fn write_documents(
     let results = documents.into_par_iter().flat_map_iter(|formats| {
         let document = (!is_interrupted()).then(|| formats[0].archives.document(formats[0].month));
         let results = formats.iter().map(|candidate| {
-            let write = |document: &Option<Feed>| {
+            let write = |document: &Option<FeedDocument>| {
                 write_document(directory, candidate, document.as_ref(), &publication, edition.since)
             };
             (candidate.path.clone(), document.as_ref().map(write))
@@ -175,7 +175,7 @@ fn stale_files(
 fn write_document(
     directory: &Directory,
     candidate: &Candidate<'_>,
-    document: Option<&Feed>,
+    document: Option<&FeedDocument>,
     publication: &Publication,
     since: SystemTime,
 ) -> Result<(FileContent, bool), MirrorError> {

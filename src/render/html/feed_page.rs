@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::feed::{Feed, Selection};
+use crate::feed::{FeedDocument, Selection};
 use crate::render::error::RenderError;
 use crate::render::format::Format;
 use crate::render::html::card::{Card, card};
@@ -59,7 +59,10 @@ struct MonthLink {
 }
 
 /// Renders the page.
-pub(in crate::render) fn render(feed: &Feed, publication: &Publication) -> Result<Vec<u8>, RenderError> {
+pub(in crate::render) fn render(
+    feed: &FeedDocument,
+    publication: &Publication,
+) -> Result<Vec<u8>, RenderError> {
     let language = publication.feed_language(feed);
     let about = &feed.about;
     let name = about.name.as_deref().unwrap_or("Everything");
@@ -99,7 +102,7 @@ fn month_name(month: Month) -> String {
     month.first_second().format("%B %Y").to_string()
 }
 
-fn month_link(feed: &Feed, month: Month, publication: &Publication) -> MonthLink {
+fn month_link(feed: &FeedDocument, month: Month, publication: &Publication) -> MonthLink {
     MonthLink {
         name: month_name(month),
         short: month.first_second().format("%b").to_string(),
@@ -108,7 +111,7 @@ fn month_link(feed: &Feed, month: Month, publication: &Publication) -> MonthLink
 }
 
 /// Returns the pages of an archive, the newest year first and the months of each in calendar order.
-fn years(feed: &Feed, publication: &Publication) -> Vec<Year> {
+fn years(feed: &FeedDocument, publication: &Publication) -> Vec<Year> {
     let year = |month: &Month| month.first_second().format("%Y").to_string();
     let years = feed.archives.chunk_by(|one, other| year(one) == year(other));
     years
