@@ -12,9 +12,9 @@ use crate::ingest::Scan;
 
 /// The number of files that may be read before the cache is written again.
 const MAX_UNCACHED: usize = 10_000;
-/// The pause without changes before a write, since a seed that is saved meanwhile has to wait;
+/// The pause without changes before a write, since a seed that is saved meanwhile has to wait.
 const QUIET: Duration = Duration::from_secs(1);
-/// and the maximum delay of a write if there is no such pause.
+/// The maximum delay of a write if there is no such pause.
 const MAX_DELAY: Duration = Duration::from_secs(60);
 
 /// Writes the cache in a background thread. A failure is not fatal: it makes the next start slower.

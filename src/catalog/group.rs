@@ -9,13 +9,13 @@ use crate::seed::{PackedRecord, Timestamp, Topic};
 
 /// The conditions that decide which records are shown.
 #[derive(Clone, Copy)]
-pub(super) struct View<'a> {
+pub(super) struct Conditions<'a> {
     now: Timestamp,
     unpublished: bool,
     hierarchy: &'a Topics,
 }
 
-impl<'a> View<'a> {
+impl<'a> Conditions<'a> {
     pub(super) fn of(now: Timestamp, unpublished: bool, entries: &'a Entries) -> Self {
         Self { now, unpublished, hierarchy: entries.hierarchy() }
     }
@@ -52,12 +52,12 @@ impl Group {
     }
 
     /// Makes the entry of the records, and returns the differences from the previous one.
-    pub(super) fn refresh(&mut self, id: &Arc<str>, view: View<'_>) -> GroupUpdate {
+    pub(super) fn refresh(&mut self, id: &Arc<str>, view: Conditions<'_>) -> GroupUpdate {
         let (mut shown, mut due) = (Vec::new(), None);
         for record in &self.records {
-            let standing = record.visibility(view.now, view.unpublished);
-            due = due.into_iter().chain(standing.until).min();
-            if let Ok(published) = standing.shown {
+            let visibility = record.visibility(view.now, view.unpublished);
+            due = due.into_iter().chain(visibility.until).min();
+            if let Ok(published) = visibility.shown {
                 shown.push((record, published));
             }
         }

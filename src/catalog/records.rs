@@ -12,12 +12,12 @@ use rayon::prelude::*;
 
 use crate::catalog::entries::{Affected, Entries, EntryChange};
 use crate::catalog::entry::Entry;
-use crate::catalog::group::{Group, GroupUpdate, View};
+use crate::catalog::group::{Conditions, Group, GroupUpdate};
 use crate::config::Topics;
 use crate::seed::{Change, Held, PackedRecord, Reading, Timestamp};
 use crate::seed::{Fault, Severity};
 
-/// Every seed that was read, and the entries that are shown of them.
+/// Every seed that was read, and the entries that are made from them.
 #[derive(Debug, Default)]
 pub struct Catalog {
     unpublished: bool,
@@ -147,7 +147,7 @@ impl Catalog {
                 seeds.push((path, seed));
             }
         }
-        let (view, groups) = (View::of(self.now, self.unpublished, &self.entries), &mut self.groups);
+        let (view, groups) = (Conditions::of(self.now, self.unpublished, &self.entries), &mut self.groups);
         // A sorted input makes both maps without searching for the place of each key.
         let (seeds, updates) =
             rayon::join(|| seeds.into_iter().collect(), || group_first(records, groups, view));
@@ -168,7 +168,7 @@ impl Catalog {
             self.apply_change(path, change, &mut stale);
         }
         let groups: Vec<_> = stale.into_iter().filter_map(|id| self.groups.remove_entry(&id)).collect();
-        let view = View::of(self.now, self.unpublished, &self.entries);
+        let view = Conditions::of(self.now, self.unpublished, &self.entries);
         let refreshed = groups.into_par_iter().map(|(id, mut group)| (group.refresh(&id, view), group));
         let refreshed: Vec<_> = refreshed.collect();
         let keep = |(update, group): (GroupUpdate, Group)| {
@@ -273,7 +273,8 @@ impl Catalog {
 
     /// Returns every entry that is made of several records, by id.
     pub fn duplicates(&self) -> Vec<Duplicates> {
-        let duplicates = self.groups.iter().filter_map(|(id, group)| {
+        let groups = self.groups.iter().filter(|(_, group)| group.records.len() > 1);
+        let duplicates = groups.filter_map(|(id, group)| {
             let shown = group.entry.as_ref()?.record.path.clone();
             let is_shown =
                 |record: &&Arc<PackedRecord>| record.visibility(self.now, self.unpublished).shown.is_ok();
@@ -318,7 +319,7 @@ impl Catalog {
 fn group_first(
     records: Vec<Arc<PackedRecord>>,
     groups: &mut HashMap<Arc<str>, Group>,
-    view: View<'_>,
+    view: Conditions<'_>,
 ) -> Vec<GroupUpdate> {
     groups.reserve(records.len());
     // Nearly all records have an id of their own. A group is made for each, in order, so that

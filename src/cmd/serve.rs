@@ -17,7 +17,7 @@ use crate::config::args::Settings;
 use crate::config::{Config, ConfigError, ListenAddress};
 use crate::daemon;
 use crate::daemon::sandbox::{self, Sandbox};
-use crate::daemon::systemd as service;
+use crate::daemon::systemd;
 use crate::ingest::restart_hint;
 use crate::serve::{Listener, Listeners};
 
@@ -174,7 +174,7 @@ fn reload_on_signal(
 #[cfg(unix)]
 fn reload(settings: Settings, startup: &Startup, send: &Sender<Config>) {
     // A service manager waits for the end of each reload, whether it succeeds or not.
-    service::reloading();
+    systemd::reloading();
     match Config::resolve(settings) {
         Ok(config) => {
             for (key, is_unchanged) in config.serving.fixed(&startup.config.serving) {
@@ -204,7 +204,7 @@ fn reload(settings: Settings, startup: &Startup, send: &Sender<Config>) {
                 _ => "",
             };
             error!("{error}{hint}; keeping the previous configuration");
-            service::ready();
+            systemd::ready();
         }
     }
 }

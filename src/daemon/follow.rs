@@ -46,7 +46,7 @@ pub(super) struct Daemon {
     watchdog: Watchdog,
     cache: CacheWriter,
     last_change: Instant,
-    /// The first and the last edition whose seeds were not reported yet.
+    /// The times of the first and the last change that the report on the seeds lacks.
     unreported: Option<(Instant, Instant)>,
 }
 
@@ -173,14 +173,18 @@ impl Daemon {
             self.durations.scan.observe(began.elapsed().as_secs_f64());
         }
         let paths: Vec<_> = changes.iter().map(|(path, _)| path.clone()).collect();
-        let applying = Instant::now();
+        let (applying, due) = (Instant::now(), self.catalog.next_due());
         let affected = self.catalog.apply(changes, Utc::now());
         if what.is_some() {
             self.durations.apply.observe(applying.elapsed().as_secs_f64());
         }
         if what.is_none() && affected.is_empty() && !self.publisher.is_due(&self.catalog) {
             self.publisher.update_due(&self.catalog);
-            self.health.served();
+            // A record may have changed from one reason to be held to another.
+            if self.catalog.next_due() != due {
+                self.needs_report();
+            }
+            self.health.served(self.unreported.is_none());
             return;
         }
         let published = self.publish(&affected);
@@ -266,7 +270,11 @@ impl Daemon {
         }
         // First the mirror: `/readyz` must not count a scan as served before the mirror has its plan.
         self.mirror.follow(self.publisher.current().load_full(), published.plan);
-        self.health.served();
+        self.needs_report();
+        self.health.served(false);
+    }
+
+    fn needs_report(&mut self) {
         let now = Instant::now();
         let (first, _) = self.unreported.unwrap_or((now, now));
         self.unreported = Some((first, now));

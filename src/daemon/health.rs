@@ -52,9 +52,12 @@ impl HealthReporter {
         self.publish();
     }
 
-    /// Records that the changes of all scans so far are served.
-    pub(super) fn served(&mut self) {
+    /// Records that the changes of all scans so far are served, and whether the report on the seeds has them too.
+    pub(super) fn served(&mut self, is_reported: bool) {
         self.health.served_scan = self.health.scans;
+        if is_reported {
+            self.health.reported_scan = self.health.scans;
+        }
         self.publish();
     }
 
@@ -67,6 +70,7 @@ impl HealthReporter {
     /// Replaces the report on the seeds by one of the catalog.
     pub(super) fn report_seeds(&mut self, catalog: &Catalog) {
         self.health.seeds = Arc::new(SeedsReport::new(catalog));
+        self.health.reported_scan = self.health.served_scan;
         self.publish();
     }
 

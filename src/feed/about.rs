@@ -4,7 +4,7 @@ use crate::catalog::Entries;
 use crate::config::criteria::Criteria;
 use crate::config::{Config, ContentLength, SelectionSettings};
 
-/// The metadata of a feed, beside that of its publication.
+/// The metadata of a feed, in addition to the publication's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct About {
     /// The name, or `None` for the feed of all entries, which has the publication's title.

@@ -12,7 +12,7 @@ use crate::ingest::walk::{is_exhausted, is_missing};
 use crate::seed::{self, Reading, Rules};
 
 /// The content of a file.
-pub(super) enum Content<'a> {
+pub(super) enum FileContents<'a> {
     /// The bytes, and the stamp from before they were read.
     Bytes(&'a [u8], Option<Stamp>),
     /// The reason why the file cannot be read.
@@ -27,7 +27,11 @@ pub(super) enum Content<'a> {
 /// # Errors
 ///
 /// The system is out of file descriptors.
-pub(super) fn read_file<'a>(file: &Path, largest: u64, buffer: &'a mut Vec<u8>) -> io::Result<Content<'a>> {
+pub(super) fn read_file<'a>(
+    file: &Path,
+    largest: u64,
+    buffer: &'a mut Vec<u8>,
+) -> io::Result<FileContents<'a>> {
     let mut read = || {
         let mut file = fs::File::open(file)?;
         let (now, meta) = (SystemTime::now(), file.metadata()?);
@@ -48,19 +52,21 @@ pub(super) fn read_file<'a>(file: &Path, largest: u64, buffer: &'a mut Vec<u8>) 
         Ok(Stamp::settled(&meta, now))
     };
     match read() {
-        Ok(stamp) => Ok(Content::Bytes(buffer, stamp)),
-        Err(error) if is_missing(&error) => Ok(Content::Missing),
+        Ok(stamp) => Ok(FileContents::Bytes(buffer, stamp)),
+        Err(error) if is_missing(&error) => Ok(FileContents::Missing),
         Err(error) if is_exhausted(&error) => Err(error),
-        Err(error) => Ok(Content::Unreadable(format!("{error}{}", restart_hint(&error)))),
+        Err(error) => Ok(FileContents::Unreadable(format!("{error}{}", restart_hint(&error)))),
     }
 }
 
 /// Parses the content of a file. Returns `None` if the file does not exist.
-pub(super) fn parse(rules: &Rules, path: &Arc<str>, content: Content<'_>) -> Option<Reading> {
+pub(super) fn parse(rules: &Rules, path: &Arc<str>, content: FileContents<'_>) -> Option<Reading> {
     match content {
-        Content::Bytes(bytes, _) => Some(seed::read(rules, path, bytes)),
-        Content::Unreadable(reason) => Some(seed::unreadable(path, format!("this cannot be read: {reason}"))),
-        Content::Missing => None,
+        FileContents::Bytes(bytes, _) => Some(seed::read(rules, path, bytes)),
+        FileContents::Unreadable(reason) => {
+            Some(seed::unreadable(path, format!("this cannot be read: {reason}")))
+        }
+        FileContents::Missing => None,
     }
 }
 
@@ -73,7 +79,7 @@ mod tests {
     fn file_that_reports_length_zero_is_read_to_its_end() {
         let (path, mut buffer) = (Path::new("/proc/self/status"), vec![b'x'; 1 << 20]);
         assert_eq!(fs::metadata(path).unwrap().len(), 0);
-        let Content::Bytes(bytes, _) = read_file(path, 1 << 20, &mut buffer).unwrap() else {
+        let FileContents::Bytes(bytes, _) = read_file(path, 1 << 20, &mut buffer).unwrap() else {
             panic!("no bytes")
         };
         assert!(bytes.starts_with(b"Name:") && bytes.ends_with(b"\n"), "{}", String::from_utf8_lossy(bytes));

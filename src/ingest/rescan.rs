@@ -15,7 +15,7 @@ use crate::ingest::walk::{Walk, WalkEntry, is_missing};
 
 /// The duration of a step.
 const STEP: Duration = Duration::from_millis(2);
-/// The duration of all steps after which a rescan gives up, as on a slow disk: a scan uses all cores.
+/// The total time after which a scan, which uses all cores, replaces the rescan.
 const MAX_DURATION: Duration = Duration::from_secs(10);
 /// The maximum number of files to read again in one step.
 const MAX_REREAD: usize = 64;

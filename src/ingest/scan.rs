@@ -19,7 +19,7 @@ use crate::ingest::hint::Hint;
 use crate::ingest::identity::{Identity, identity};
 use crate::ingest::loss::LossGuard;
 use crate::ingest::progress::Progress;
-use crate::ingest::read::{Content, parse, read_file};
+use crate::ingest::read::{FileContents, parse, read_file};
 use crate::ingest::scan_error::ScanError;
 use crate::ingest::walk::{Walk, WalkEntry};
 use crate::seed::{Change, ContentMode, FacetPool, PackedRecord, Reading, Rules};
@@ -138,7 +138,7 @@ impl Scan {
         Ok(changes)
     }
 
-    /// Keeps files out of the set of missing ones while they may come back.
+    /// Removes files from `missing` during the grace time.
     fn confirm_missing(
         &mut self,
         missing: &mut BTreeSet<Arc<str>>,
@@ -363,7 +363,7 @@ impl Scan {
             state.stamp.is_some_and(|stamp| fs::metadata(&file).is_ok_and(|meta| Stamp::of(&meta) == stamp))
         };
         let content = match unreadable {
-            Some(reason) => Content::Unreadable(reason),
+            Some(reason) => FileContents::Unreadable(reason),
             None if hint.unfinished.contains(&file) && file.exists() => {
                 return Some((path, FileOutcome::Unchanged));
             }
@@ -380,15 +380,15 @@ impl Scan {
     }
 
     /// Compares the content of a file with its known state, and parses it if it changed.
-    fn compare(&self, path: &Arc<str>, content: Content<'_>, known: Option<&FileState>) -> FileOutcome {
-        if self.rules.content == ContentMode::Omit && !matches!(content, Content::Missing) {
+    fn compare(&self, path: &Arc<str>, content: FileContents<'_>, known: Option<&FileState>) -> FileOutcome {
+        if self.rules.content == ContentMode::Omit && !matches!(content, FileContents::Missing) {
             // Commands that need no texts scan once, so they need no file states either.
             return FileOutcome::Read(None, parse(&self.rules, path, content).map(Change::Read));
         }
         let (stamp, hash) = match &content {
-            Content::Bytes(bytes, stamp) => (*stamp, xxh3_128(bytes)),
-            Content::Unreadable(reason) => (None, xxh3_128(reason.as_bytes())),
-            Content::Missing => return FileOutcome::Missing,
+            FileContents::Bytes(bytes, stamp) => (*stamp, xxh3_128(bytes)),
+            FileContents::Unreadable(reason) => (None, xxh3_128(reason.as_bytes())),
+            FileContents::Missing => return FileOutcome::Missing,
         };
         let state = Some(FileState { stamp, hash });
         if known.is_some_and(|known| known.hash == hash) {

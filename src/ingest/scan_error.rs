@@ -19,7 +19,7 @@ pub enum ScanError {
         /// The system's error.
         cause: io::Error,
     },
-    /// All files are missing at once, as if the disk was not mounted any more.
+    /// All files are missing at once, as when a disk is unmounted.
     #[error(
         "the seed directory {} is empty, but had {had} files: is its disk mounted? \
          If it stays empty for {} s, all entries are withdrawn", path.display(), left.as_secs()

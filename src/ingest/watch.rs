@@ -21,9 +21,9 @@ use crate::ingest::identity::{Identity, identity};
 const RESCAN: Duration = Duration::from_secs(30);
 /// The interval of scans while no events come.
 const POLL: Duration = Duration::from_secs(2);
-/// The interval is at least this many times the duration of the last scan,
+/// The least ratio of the interval to the duration of the last scan.
 const MIN_IDLE_RATIO: u32 = 10;
-/// and never longer than this, since monitoring takes a missing scan for a failure.
+/// The longest interval, since monitoring takes a missing scan for a failure.
 const MAX_INTERVAL: Duration = Duration::from_secs(60);
 /// The duration of a scan above which the directory is scanned on all cores instead of rescanned in
 /// steps, which use one core.
@@ -138,7 +138,7 @@ impl Watch {
         self.scan_cost = cost;
     }
 
-    /// Returns `true` if events should come and do not, or not from every folder. The directory is
+    /// Returns `true` if the directory should be watched and is not, or not from every folder. The directory is
     /// scanned often instead.
     pub fn is_unwatched(&self) -> bool {
         self.is_unwatched || self.queue.lock().events.coverage.is_partial

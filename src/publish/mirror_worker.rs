@@ -88,12 +88,12 @@ impl MirrorWorker {
     }
 
     /// Makes the mirror follow an edition, given what it changed since the one before.
-    pub fn follow(&self, edition: Arc<Edition>, mut work: MirrorPlan) {
+    pub fn follow(&self, edition: Arc<Edition>, mut plan: MirrorPlan) {
         let mut queue = self.shared.lock();
         if let Some((_, before)) = queue.next.take() {
-            work.extend(before);
+            plan.extend(before);
         }
-        queue.next = Some((edition, work));
+        queue.next = Some((edition, plan));
         queue.state.behind_since.get_or_insert_with(Instant::now);
         self.shared.changed.notify_all();
     }
@@ -120,11 +120,11 @@ impl Worker {
     fn run(mut self) {
         // One thread, since the others answer readers. If the system refuses one, those render the archives.
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().ok();
-        let Some((mut edition, mut work)) = self.shared.wait(Duration::MAX).next.take() else { return };
+        let Some((mut edition, mut plan)) = self.shared.wait(Duration::MAX).next.take() else { return };
         let mut retry = RETRY;
         loop {
             let began = Instant::now();
-            let mut update = || self.update(&edition, &mut work);
+            let mut update = || self.update(&edition, &mut plan);
             let is_done = match &pool {
                 Some(pool) => pool.install(update),
                 None => update(),
@@ -137,12 +137,12 @@ impl Worker {
             let mut queue = self.shared.wait(timeout);
             match queue.next.take() {
                 Some((later, more)) => {
-                    work.extend(more);
+                    plan.extend(more);
                     edition = later;
                 }
                 None if queue.is_closed => return,
                 None => {
-                    work.everything |= timeout == CHECK_INTERVAL;
+                    plan.everything |= timeout == CHECK_INTERVAL;
                     retry = (retry * 2).min(CHECK_INTERVAL);
                 }
             }
@@ -150,7 +150,7 @@ impl Worker {
     }
 
     /// Brings the files in step as far as possible. Returns `false` if something failed.
-    fn update(&mut self, edition: &Edition, work: &mut MirrorPlan) -> bool {
+    fn update(&mut self, edition: &Edition, plan: &mut MirrorPlan) -> bool {
         let root: Option<&PathBuf> = edition.config.feeds.as_ref();
         if self.mirror.as_ref().map(Mirror::root) != root.map(PathBuf::as_path) {
             self.mirror = root.cloned().map(Mirror::new);
@@ -161,9 +161,9 @@ impl Worker {
             queue.next.is_some() || (queue.is_closed && began.elapsed() > SHUTDOWN)
         };
         let updated = match &mut self.mirror {
-            Some(mirror) => mirror.update(edition, work, &is_interrupted).map(drop),
+            Some(mirror) => mirror.update(edition, plan, &is_interrupted).map(drop),
             None => {
-                *work = MirrorPlan::default();
+                *plan = MirrorPlan::default();
                 Ok(())
             }
         };
@@ -174,7 +174,7 @@ impl Worker {
             Some(error) if problem != queue.state.problem => error!("{error}"),
             _ => {}
         }
-        if *work == MirrorPlan::default() && queue.next.is_none() {
+        if *plan == MirrorPlan::default() && queue.next.is_none() {
             queue.state.behind_since = None;
         }
         queue.state.problem = problem;

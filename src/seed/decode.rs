@@ -28,7 +28,7 @@ pub(super) fn decode<'a>(
         let place = Some(place_of_byte(bytes, offset));
         Err(Box::new(Reading::rejected(path, place, reason.to_owned(), Some(help))))
     };
-    // A file that cannot have front matter is not a seed, whatever else is wrong with it.
+    // A file that cannot have front matter is not a seed, even if it is too large or not UTF-8.
     let beginning = &bytes[..bytes.len().min(3)];
     let may_be_fenced = b"---".starts_with(beginning)
         || b"+++".starts_with(beginning)

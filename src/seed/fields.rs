@@ -34,7 +34,8 @@ pub(super) struct FieldValue<T> {
     pub(super) value: T,
 }
 
-/// Defines [`FIELDS`], [`FrontMatter`] and what depends on them, so that each name stands in one place.
+/// Defines [`FIELDS`], [`FrontMatter`] and what depends on them, so that each name stands in one place here.
+/// `config::FIELDS_IN_USE` repeats the names, and a test compares them.
 macro_rules! fields {
     ($($field:ident: $type:ty, $cost:ident, [$($name:literal),+];)*) => {
         /// Every field of a seed.

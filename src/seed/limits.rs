@@ -1,4 +1,4 @@
-//! Limits on front matter, which keep the cost of parsing it low whatever it holds.
+//! Limits on front matter, which bound the cost of parsing it.
 
 use std::collections::HashSet;
 

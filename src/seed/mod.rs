@@ -1,7 +1,8 @@
 //! Seeds: from the bytes of a file to a record, or to the faults that explain why there is none.
 //!
-//! Nothing here touches the disk or the clock. A mistake in a field costs that field, unless the record would then
-//! be shown too early, be shown although it is hidden, or have another id. Then it costs the record.
+//! Nothing here touches the disk or the clock. A mistake in a field costs that field, unless the record requires
+//! the field, or would then be shown too early, be shown although it is hidden, or have another id. Then it costs the
+//! record.
 
 mod date;
 mod fault;

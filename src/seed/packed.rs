@@ -25,7 +25,7 @@ pub struct PackedRecord {
     pub path: Arc<str>,
     /// The permanent id of the entry: an IRI.
     pub id: Arc<str>,
-    /// Set if the id is made of the date and the file name, since the seed has nothing better.
+    /// Set if the id is made of the date and the file name, because the seed has no `id` and no address.
     pub id_by_name: bool,
     /// The time of publication, past or future.
     #[serde(with = "seconds")]
@@ -53,7 +53,7 @@ pub struct PackedRecord {
     payload: Bytes,
 }
 
-/// The fields that selections use and many records share. The last four are spelled as in selection criteria.
+/// The fields that selections use and many records share, spelled as in selection criteria.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Facets {
     /// At least one topic, each slug once, in the order of the seed.

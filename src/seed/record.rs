@@ -20,7 +20,7 @@ pub struct Record {
     /// The permanent id of the entry: an IRI.
     #[serde(skip, default = "empty")]
     pub id: Arc<str>,
-    /// Set if the id is made of the date and the file name, since the seed has nothing better.
+    /// Set if the id is made of the date and the file name, because the seed has no `id` and no address.
     pub id_by_name: bool,
     /// The title, as one line of plain text.
     pub title: String,
@@ -36,7 +36,7 @@ pub struct Record {
     /// The time of the last update, never before publication.
     #[serde(with = "seconds")]
     pub updated: Option<Timestamp>,
-    /// The time from which on the record is held.
+    /// The time from which the record is held.
     #[serde(with = "seconds")]
     pub expires: Option<Timestamp>,
     /// Set if the seed asks not to be shown.

@@ -19,7 +19,7 @@ use tracing::warn;
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 
 use super::client::Client;
-use crate::config::AccessLogFormat as Form;
+use crate::config::AccessLogFormat;
 
 /// The most lines that wait to be written.
 const QUEUE: usize = 8192;
@@ -30,7 +30,7 @@ const MAX_FIELD: usize = 1024;
 
 /// The access log.
 pub(super) struct AccessLog {
-    form: Form,
+    format: AccessLogFormat,
     lines: NonBlocking,
     /// The number of dropped lines after which the next warning is due.
     next_warning: AtomicUsize,
@@ -38,11 +38,11 @@ pub(super) struct AccessLog {
 
 impl AccessLog {
     /// Starts the thread that writes. The guard is for [`finish`].
-    pub(super) fn new(form: Form) -> (Self, WorkerGuard) {
+    pub(super) fn new(format: AccessLogFormat) -> (Self, WorkerGuard) {
         let out = BufWriter::new(WarnOnce { out: std::io::stdout(), has_failed: false });
         let (lines, guard) =
             NonBlockingBuilder::default().lossy(true).buffered_lines_limit(QUEUE).finish(out);
-        (Self { form, lines, next_warning: AtomicUsize::new(1) }, guard)
+        (Self { format, lines, next_warning: AtomicUsize::new(1) }, guard)
     }
 
     /// Logs a response.
@@ -62,9 +62,9 @@ impl AccessLog {
     }
 
     fn write(&self, line: &LogLine<'_>) {
-        let line = match self.form {
-            Form::Common => line.common(),
-            Form::Json => line.json(),
+        let line = match self.format {
+            AccessLogFormat::Common => line.common(),
+            AccessLogFormat::Json => line.json(),
         };
         // Never fails: a line that does not fit is counted.
         let _ = self.lines.clone().write_all(line.as_bytes());

@@ -87,7 +87,7 @@ fn sandbox_allows_reads_elsewhere_only_after_a_restart() {
     let (_, log) = served.stop();
     let message = "which the sandbox does not let this process read; restart sower";
     assert_eq!(log.matches(message).count(), 1, "{log}");
-    assert!(log.contains("restart sower to use it; the configuration before is kept"), "{log}");
+    assert!(log.contains("restart sower to use it; keeping the previous configuration"), "{log}");
 
     let served = Served::start(&work, &[], &[]);
     shows(&served, &["New"]);

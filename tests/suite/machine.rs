@@ -327,7 +327,7 @@ fn unreadable_seeds_keep_their_records() {
     fs::set_permissions(&root, Permissions::from_mode(0o755)).unwrap();
     shows(&served, &["A, changed", "C, changed", "D, changed"]);
     let (_, log) = served.stop();
-    assert!(log.matches("; it is waited for").count() <= 1, "{log}");
+    assert!(log.matches("; waiting for it").count() <= 1, "{log}");
 }
 
 #[test]
@@ -352,7 +352,7 @@ fn late_mount_is_awaited_and_served_from_the_cache() {
     shows(&served, &["A", "B"]);
     let (_, log) = served.stop();
     // The first scan may already find it.
-    let message = "No such file or directory (os error 2); choose another with --seeds; it is waited for";
+    let message = "No such file or directory (os error 2); choose another with --seeds; waiting for it";
     assert!(log.matches(message).count() <= 1, "{log}");
 
     fs::rename(&root, &away).unwrap();

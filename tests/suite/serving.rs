@@ -552,3 +552,20 @@ fn client_over_the_connection_limit_waits_for_a_permit() {
     BufReader::new(fourth).read_line(&mut line).unwrap();
     assert_eq!(line.trim(), "HTTP/1.1 200 OK");
 }
+
+#[test]
+fn unread_access_log_delays_no_shutdown() {
+    let work = Workspace::new();
+    work.write("a.md", dated("A", "One"));
+    let mut served = Served::start(&work, &["--access-log", "common"], &[]);
+    let mut connection = Connection::to_socket(&served.socket);
+    // More lines than the pipe and the queue take.
+    for _ in 0..100 {
+        connection.send("HEAD /all.atom HTTP/1.1\r\nHost: a\r\n\r\n".repeat(110).as_bytes());
+        for _ in 0..110 {
+            assert_eq!(connection.answer("HEAD").status, 200);
+        }
+    }
+    served.signal("-TERM");
+    eventually("the server ends", || served.child.try_wait().unwrap().is_some());
+}

@@ -262,8 +262,8 @@ impl Daemon {
             let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                let doors = Listeners { public: vec![listener.into()], admin: None };
-                sower::run(config, doors, None, configs, async { drop(stopped.await) }).await
+                let listeners = Listeners { public: vec![listener.into()], admin: None };
+                sower::run(config, listeners, None, configs, async { drop(stopped.await) }).await
             })
         });
         Self { address, configs: send, stop: Some(stop), running: Some(running) }

@@ -10,7 +10,7 @@ pub(super) fn other_language(language: &str) -> Option<&str> {
     Some(language).filter(|language| !language.eq_ignore_ascii_case(LANGUAGE))
 }
 
-/// Converts an address to one without scheme and host, so that pages work under any name of the host.
+/// Converts an address to one without scheme and host, so that pages work under every host name.
 pub(super) fn at_home(url: &str, publication: &Publication) -> String {
     let path = url.strip_prefix(publication.url.as_str()).unwrap_or(url);
     format!("{}{path}", publication.url.path())

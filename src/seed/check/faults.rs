@@ -139,7 +139,7 @@ impl<'a> Check<'a> {
         self.faults.len()
     }
 
-    /// Returns `true` if further faults are only counted: finding a place takes parsing the front matter again.
+    /// Returns `true` if further faults are only counted: a place is found by parsing the front matter again.
     fn has_enough_faults(&self) -> bool {
         self.faults.len() >= MAX_FAULTS
     }

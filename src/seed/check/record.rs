@@ -22,7 +22,8 @@ use crate::seed::record::{Action, Hidden, Image, Provider, Record, Related, Topi
 use crate::seed::rules::ContentMode;
 use crate::syntax::yaml::Step;
 
-/// The fields that a record cannot do without, or that decide when it is shown. A mistake in one costs the record.
+/// The fields that a record cannot do without, or that decide when it is shown. A mistake in one costs the record, except
+/// in `updated`, which is checked against `published`.
 struct RequiredFields {
     title: String,
     topics: Vec<Topic>,
@@ -34,21 +35,21 @@ struct RequiredFields {
 }
 
 /// The addresses of a record, each with its mistake, which costs the record only if the id depends on the address.
-struct Addresses {
+struct RecordAddresses {
     web: Result<Option<String>, Rejected>,
     original: Result<Option<String>, Rejected>,
     permalink: Option<String>,
 }
 
 /// The id of a record and the addresses of its page.
-struct Identity {
+struct RecordIdentity {
     id: String,
     id_by_name: bool,
     link: Option<String>,
     via: Option<String>,
 }
 
-/// The fields that are left out for a mistake.
+/// The fields that are left out if invalid.
 struct OptionalFields {
     provider: Option<Provider>,
     authors: Vec<String>,
@@ -127,7 +128,7 @@ impl Check<'_> {
         if self.mistyped.iter().any(|key| fields::costs_record(key)) {
             return Err(Rejected);
         }
-        let Identity { id, id_by_name, link, via } =
+        let RecordIdentity { id, id_by_name, link, via } =
             self.identity(required.id, required.published, addresses)?;
         let base = self.content_base(link.as_deref());
         let embed = self.embed(fields.featured_content.as_ref(), &base);
@@ -185,12 +186,12 @@ impl Check<'_> {
         Ok(RequiredFields { title, topics, published, updated, expires, hidden: hidden?, id: id? })
     }
 
-    fn addresses(&mut self, fields: &FrontMatter, field_topics: &[FieldTopics<'_>]) -> Addresses {
+    fn addresses(&mut self, fields: &FrontMatter, field_topics: &[FieldTopics<'_>]) -> RecordAddresses {
         let web = self.page_address(fields.web_url.as_ref());
         let original = self.page_address(fields.original_url.as_ref());
         let has_address = fields.web_url.is_some() || fields.original_url.is_some();
         let permalink = if has_address { None } else { self.permalink(fields, field_topics) };
-        Addresses { web, original, permalink }
+        RecordAddresses { web, original, permalink }
     }
 
     fn optional_fields(&mut self, fields: &mut FrontMatter) -> OptionalFields {
@@ -214,9 +215,9 @@ impl Check<'_> {
         &self,
         id: Option<String>,
         published: Option<Timestamp>,
-        addresses: Addresses,
-    ) -> Result<Identity, Rejected> {
-        let Addresses { web, original, permalink } = addresses;
+        addresses: RecordAddresses,
+    ) -> Result<RecordIdentity, Rejected> {
+        let RecordAddresses { web, original, permalink } = addresses;
         let original = original.or_else(|rejected| id.as_ref().map(|_| None).ok_or(rejected))?;
         let has_id = id.is_some() || original.is_some();
         let web = web.or_else(|rejected| has_id.then_some(None).ok_or(rejected))?;
@@ -227,7 +228,7 @@ impl Check<'_> {
             (Some(link), via) => (Some(link.clone()), via.filter(|via| *via != link)),
             (None, link) => (link.or(permalink), None),
         };
-        Ok(Identity { id, id_by_name, link, via })
+        Ok(RecordIdentity { id, id_by_name, link, via })
     }
 
     /// Returns the base of the addresses in the content: the page, or for an `index` file its folder.

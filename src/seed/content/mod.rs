@@ -1,4 +1,4 @@
-//! Content: the HTML that a feed shows of a record, harmless wherever it is shown.
+//! Content: the HTML that a feed shows of a record, sanitised.
 
 mod nesting;
 mod markdown;

@@ -21,6 +21,8 @@ pub struct Health {
     pub scans: u64,
     /// The last scan whose changes are all served.
     pub served_scan: u64,
+    /// The last scan that is served and whose changes are in `seeds`.
+    pub reported_scan: u64,
     /// The time of the last scan, by the wall clock and by the monotonic one.
     pub scanned: Option<(SystemTime, Instant)>,
     /// The number of scans that found changes.

@@ -68,7 +68,7 @@ pub(super) fn json(view: &View) -> String {
         edition: edition.number,
         hash: format!("{:032x}", edition.hash()),
         looks: health.scans,
-        served: health.served_scan,
+        served: health.reported_scan,
         looked: health.scanned.map(|(at, _)| rfc3339(at)),
         reloads: health.changes,
         troubles: health.problems(&mirror),
