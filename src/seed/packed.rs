@@ -1,4 +1,4 @@
-//! PackedRecord records: the fields that feeds are selected and sorted by, and the rest serialized.
+//! Packed records: the fields that feeds are selected and sorted by, and the rest serialized.
 //!
 //! There may be 100,000 records, of which a feed shows 50.
 
