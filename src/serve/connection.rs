@@ -24,7 +24,7 @@ const MAX_HEAD: usize = 16 * 1024;
 
 /// Answers the requests of connections.
 pub(super) trait Handler: Send + Sync + 'static {
-    /// Returns the response to a request from a peer, received at `now`. It never fails, as hyper wants to know.
+    /// Returns the response to a request from a peer, received at `now`. The result satisfies hyper; a handler never fails.
     fn handle(
         &self,
         request: Request<()>,

@@ -234,9 +234,9 @@ struct Script {
     requests: Vec<Request>,
     /// Set if the last request asks the server to close the connection.
     last_closes: bool,
-    /// Where what is sent is cut into pieces, each written by itself.
+    /// The offsets at which the bytes are cut into pieces, each written by itself.
     cuts: Vec<Index>,
-    /// Where sending ends, if before the end of the last request.
+    /// The offset at which sending stops, if that is before the end of the last request.
     stops_at: Option<Index>,
     /// The most bytes that are read at a time; the client pauses in between.
     reads: Option<usize>,
